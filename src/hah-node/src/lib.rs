@@ -1,0 +1,7 @@
+//! The contract between an image and the agent that runs on it: what both sides must spell the same way.
+//!
+//! Data only: no I/O, no dependency but serde, so that the builder, stage 1 and the first-boot agent can all use it.
+
+pub mod disk;
+pub mod paths;
+pub mod stage1;

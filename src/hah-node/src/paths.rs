@@ -1,0 +1,26 @@
+//! Paths that the image, stage 1 and the agent agree on.
+
+/// The data partition's file system is mounted here.
+pub const VAR: &str = "/var";
+/// State that must outlive a reboot: machine id, SSH host keys, node identity.
+pub const STATE: &str = "/var/lib/hah";
+/// The machine id that stage 1 made on first boot, as `/etc/machine-id` is to read.
+pub const MACHINE_ID: &str = "/var/lib/hah/machine-id";
+/// SSH host keys.
+pub const SSH_HOST_KEYS: &str = "/var/lib/hah/ssh";
+/// Written last by stage 1 when `/var` has been filled from the image: the id of that image.
+pub const SEEDED: &str = "/var/lib/hah/seeded";
+/// What stage 1 did and saw, for `hah-agent status`; on the `/run` tmpfs.
+pub const STAGE1_REPORT: &str = "/run/hah/stage1.json";
+/// Upper and work directory of the `/etc` overlay are below this tmpfs.
+pub const ETC_OVERLAY: &str = "/run/hah/etc";
+/// The agent in the root file system.
+pub const AGENT: &str = "/usr/lib/hah/hah-agent";
+/// Stage 1's configuration inside the initramfs.
+pub const STAGE1_CONFIG: &str = "/hah/stage1.json";
+/// Kernel modules inside the initramfs, as the kernel package ships them.
+pub const STAGE1_MODULES: &str = "/hah/modules";
+/// Where the boot partition is mounted on a running node.
+pub const BOOT: &str = "/boot/firmware";
+/// The node identity that `flash` writes, relative to the boot partition.
+pub const IDENTITY_ON_BOOT: &str = "hah/node.json";

@@ -1,0 +1,19 @@
+//! The thinking: from TOML to a plan, as pure functions.
+//!
+//! Nothing here touches a file, the network, the clock or the environment; this crate's own clippy.toml sees to it.
+//! Modules stand in reading order, which is the order of the states that an image goes through:
+//!
+//! `RawRecipe → Recipe → System → Lock → Plan → (realised by hah-image) → Root → configured Root`
+
+pub mod debian;
+pub mod diagnostic;
+pub mod recipe;
+pub mod board;
+pub mod system;
+pub mod resolve;
+pub mod lock;
+pub mod rootfs;
+pub mod scripts;
+pub mod merge;
+pub mod configure;
+pub mod derivation;
