@@ -1,1 +1,301 @@
-//! Under construction.
+//! [`System`]: what an image is to be, with every parameter filled in and every template rendered.
+//!
+//! It is the end of the recipe's road (`RawRecipe → Recipe → System`) and the beginning of everyone else's: the resolver
+//! reads its packages and suites, the merger its files, the configuration passes its users and units, the disk its board.
+//! Every list is in a fixed order that depends on nothing but the sources: packages, suites and removals in the order in
+//! which the recipes declare them (what is required comes first), everything else by path or name.
+//!
+//! [`crate::recipe::load`] makes one.
+
+mod pattern;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use hah_format::path::TreePath;
+
+use crate::board::{Board, Table};
+use crate::debian::{Architecture, PackageName};
+
+pub use pattern::{ParsePatternError, PathPattern};
+
+/// One class of node, fully decided but for package versions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct System {
+    /// Name of the image: `lab`.
+    pub image: String,
+    /// One line for people.
+    pub summary: String,
+    /// The board that it boots on.
+    pub board: Board,
+    /// Partition table, which the board allows.
+    pub table: Table,
+    /// Architecture of its packages; never [`Architecture::All`].
+    pub architecture: Architecture,
+    /// Recipes that took part, in merge order: what is required stands before what requires it.
+    pub recipes: Vec<String>,
+    /// Where packages come from.
+    pub suites: Vec<Suite>,
+    /// Packages asked for by name; the board's come first.
+    pub packages: Vec<PackageRequest>,
+    /// Packages that the image itself stands in for, because they exist only for maintainer scripts or package managers.
+    pub provided: BTreeMap<PackageName, Provided>,
+    /// Files to write, by path. Contents of recipe units, drop-ins and sysctl settings are among them.
+    /// They take the place of a package's file of the same path.
+    pub files: Vec<FileSpec>,
+    /// Directories to make, by path, parents before children.
+    pub directories: Vec<DirectorySpec>,
+    /// Symbolic links to make, by path. They take the place of a package's entry of the same path.
+    pub symlinks: Vec<SymlinkSpec>,
+    /// Packages' paths to leave out.
+    pub removes: Vec<RemoveSpec>,
+    /// Users to declare, by name.
+    pub users: Vec<UserSpec>,
+    /// Groups to declare, by name.
+    pub groups: Vec<GroupSpec>,
+    /// What becomes of systemd units, by name. Their text, when a recipe gives it, is in [`System::files`].
+    pub units: Vec<UnitSpec>,
+    /// The kernel command line's words in order: the board's, the recipes', the image's. Stage 1's own keys are not among them.
+    pub kernel_cmdline: Vec<String>,
+    /// Directories of the root that stage 1 binds to `/var/lib/hah/persist`, by path.
+    pub persist: Vec<TreePath>,
+    /// Additional fields of `/etc/os-release`.
+    pub os_release: BTreeMap<String, String>,
+    /// A node is called `PREFIX-SERIAL` until identity says otherwise.
+    pub hostname_prefix: String,
+    /// Size of the boot partition in bytes.
+    pub boot_bytes: u64,
+}
+
+/// One suite of one archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suite {
+    /// Its name below `dists/`: `trixie`, `trixie-security`.
+    pub name: String,
+    /// The archive that has it.
+    pub archive: Archive,
+    /// Components, in order: `main`, `non-free-firmware`.
+    pub components: Vec<String>,
+    /// What to do when its `Valid-Until` has passed.
+    pub expired: Expiry,
+    /// Who may take packages from it.
+    pub use_for: SuiteUse,
+    /// The recipe that declared it first.
+    pub recipe: String,
+}
+
+/// An archive, as mirrors are configured for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Archive {
+    /// Debian's main archive.
+    Debian,
+    /// Debian's security archive.
+    DebianSecurity,
+}
+
+impl Archive {
+    /// Every archive.
+    pub const ALL: [Archive; 2] = [Self::Debian, Self::DebianSecurity];
+
+    /// The name that configuration and locks use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debian => "debian",
+            Self::DebianSecurity => "debian-security",
+        }
+    }
+}
+
+impl fmt::Display for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An archive that hah-image does not know.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown archive `{0}`: expected `debian` or `debian-security`")]
+pub struct ParseArchiveError(String);
+
+impl FromStr for Archive {
+    type Err = ParseArchiveError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|archive| archive.as_str() == text).ok_or_else(|| ParseArchiveError(text.to_owned()))
+    }
+}
+
+/// What to do with a suite whose `Valid-Until` has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It is an error: somebody may be replaying an old index.
+    Refuse,
+    /// It is known and accepted: the suite is archived and gets no more updates.
+    Allow,
+}
+
+/// Who may take packages from a suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuiteUse {
+    /// Every package.
+    Default,
+    /// Only packages that a recipe pins to it by name (not even their dependencies).
+    PinOnly,
+}
+
+/// A package that a recipe asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageRequest {
+    /// Which package.
+    pub name: PackageName,
+    /// The suite that it must come from; any [`SuiteUse::Default`] suite without.
+    pub suite: Option<String>,
+    /// The recipe that asks, or `board NAME` or `image NAME`.
+    pub recipe: String,
+}
+
+/// Why a package is not installed although others depend on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provided {
+    /// The reason, for `why` and the SBOM.
+    pub reason: String,
+    /// The recipe that says so.
+    pub recipe: String,
+}
+
+/// A file with known bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSpec {
+    /// Where.
+    pub path: TreePath,
+    /// Owner's name.
+    pub user: String,
+    /// Group's name.
+    pub group: String,
+    /// Permission bits, including set-id and sticky.
+    pub mode: u16,
+    /// Content.
+    pub bytes: Vec<u8>,
+    /// The recipe that wrote it.
+    pub recipe: String,
+}
+
+/// A directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectorySpec {
+    /// Where.
+    pub path: TreePath,
+    /// Owner's name.
+    pub user: String,
+    /// Group's name.
+    pub group: String,
+    /// Permission bits, including set-id and sticky.
+    pub mode: u16,
+    /// The recipe that asks for it.
+    pub recipe: String,
+}
+
+/// A symbolic link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymlinkSpec {
+    /// Where.
+    pub path: TreePath,
+    /// What it holds, verbatim.
+    pub target: String,
+    /// The recipe that asks for it.
+    pub recipe: String,
+}
+
+/// Paths of packages that stay out of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveSpec {
+    /// Which paths. A directory that matches goes with all that is in it.
+    pub pattern: PathPattern,
+    /// Which of them stay all the same.
+    pub except: Vec<PathPattern>,
+    /// The recipe that says so.
+    pub recipe: String,
+}
+
+impl RemoveSpec {
+    /// Whether `path` is to be left out. Directories above an excepted path must be kept by the caller.
+    pub fn removes(&self, path: &TreePath) -> bool {
+        self.pattern.matches_or_contains(path) && !self.except.iter().any(|kept| kept.matches_or_contains(path))
+    }
+}
+
+/// A user account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSpec {
+    /// Login name.
+    pub name: String,
+    /// Stable, declared id.
+    pub uid: u32,
+    /// Primary group's name.
+    pub group: String,
+    /// Supplementary groups' names, sorted.
+    pub groups: Vec<String>,
+    /// Home directory.
+    pub home: TreePath,
+    /// Who makes the home directory.
+    pub home_kind: Home,
+    /// Login shell.
+    pub shell: String,
+    /// The GECOS field.
+    pub comment: String,
+    /// How a password logs in.
+    pub password: Password,
+    /// The recipe that declares it.
+    pub recipe: String,
+}
+
+/// Who makes a user's home directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// The image has it, mode 0700, owned by the user, with copies of `/etc/skel`.
+    Created,
+    /// Something else, or nothing.
+    Absent,
+}
+
+/// A user's password, as the shadow file holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Password {
+    /// No password logs in (`!*`, as sysusers writes it); keys do.
+    Locked,
+    /// A crypt(5) hash.
+    Hash(String),
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: String,
+    /// Stable, declared id.
+    pub gid: u32,
+    /// The recipe that declares it.
+    pub recipe: String,
+}
+
+/// What becomes of a systemd unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitSpec {
+    /// `consul.service`.
+    pub name: String,
+    /// Its state.
+    pub state: UnitState,
+    /// The recipe that says so.
+    pub recipe: String,
+}
+
+/// State of a unit, as systemctl would set it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitState {
+    /// Enabled by its `[Install]` section, whatever presets say.
+    Enabled,
+    /// Not enabled, whatever presets and maintainer scripts say.
+    Disabled,
+    /// Linked to `/dev/null`.
+    Masked,
+}
