@@ -1,0 +1,84 @@
+//! [`Provenance`]: which package, recipe or pass put a path into the root.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hah_format::path::TreePath;
+
+use crate::debian::PackageName;
+use crate::rootfs::Root;
+
+/// Who put a path into the root.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A package ships it. Of a directory that several ship, the first in order of name.
+    Package(PackageName),
+    /// A recipe places it.
+    Recipe(Box<str>),
+    /// A configuration pass made it.
+    Configured(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Package(name) => write!(f, "package {name}"),
+            Self::Recipe(name) => write!(f, "recipe {name}"),
+            Self::Configured(pass) => write!(f, "configuration pass {pass}"),
+        }
+    }
+}
+
+/// The origin of every path of a root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    origins: BTreeMap<TreePath, Origin>,
+}
+
+impl Provenance {
+    /// Who put `path` there.
+    pub fn origin(&self, path: &TreePath) -> Option<&Origin> {
+        self.origins.get(path)
+    }
+
+    /// The package that ships `path`, when one does.
+    pub fn package(&self, path: &TreePath) -> Option<&PackageName> {
+        match self.origin(path) {
+            Some(Origin::Package(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether a recipe placed `path`.
+    pub fn is_from_recipe(&self, path: &TreePath) -> bool {
+        matches!(self.origin(path), Some(Origin::Recipe(_)))
+    }
+
+    /// All paths and their origins, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Origin)> {
+        self.origins.iter()
+    }
+
+    /// Books `path` under `origin`, whoever had it before.
+    pub fn claim(&mut self, path: TreePath, origin: Origin) {
+        self.origins.insert(path, origin);
+    }
+
+    /// Forgets who put `path` there.
+    pub fn forget(&mut self, path: &TreePath) {
+        self.origins.remove(path);
+    }
+
+    /// Books every path of `root` that nobody has claimed under `origin`, and forgets paths that are gone.
+    pub fn claim_new(&mut self, root: &Root, origin: &Origin) {
+        self.origins.retain(|path, _| root.contains(path));
+        if self.origins.len() == root.len() {
+            return;
+        }
+        for (path, _) in root.iter() {
+            if !self.origins.contains_key(path) {
+                self.origins.insert(path.clone(), origin.clone());
+            }
+        }
+    }
+}
