@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::path::TreePath;
 
@@ -324,6 +325,46 @@ impl<C> Tree<C> {
             })
             .collect();
         Tree { nodes }
+    }
+}
+
+/// As a sequence of (path, node) in order.
+impl<C: Serialize> Serialize for Tree<C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.nodes)
+    }
+}
+
+/// Every node passes [`Tree::insert`], so that what was written elsewhere keeps the invariants too.
+impl<'de, C: Deserialize<'de>> Deserialize<'de> for Tree<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Nodes<C>(std::marker::PhantomData<C>);
+
+        impl<'de, C: Deserialize<'de>> Visitor<'de> for Nodes<C> {
+            type Value = Tree<C>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("paths and nodes in order")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut nodes: A) -> Result<Tree<C>, A::Error> {
+                let mut tree = Tree::new();
+                let mut last: Option<TreePath> = None;
+                while let Some((path, node)) = nodes.next_element::<(TreePath, Node<C>)>()? {
+                    if last.as_ref().is_some_and(|last| *last >= path) {
+                        return Err(A::Error::custom(format_args!("{path} is out of order")));
+                    }
+                    if path.is_root() && !node.is_dir() {
+                        return Err(A::Error::custom("the root is not a directory"));
+                    }
+                    last = Some(path.clone());
+                    tree.insert(path, node).map_err(A::Error::custom)?;
+                }
+                Ok(tree)
+            }
+        }
+
+        deserializer.deserialize_seq(Nodes(std::marker::PhantomData))
     }
 }
 
