@@ -1,0 +1,1 @@
+//! Hostile packages, one by one, and the real ones when there are some.
