@@ -1,0 +1,324 @@
+//! [`Effect`]: what a maintainer script does to a fresh image, as data; and [`Effects`], all of them, sorted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use hah_format::path::TreePath;
+use hah_format::tree::Owner;
+
+use crate::debian::PackageName;
+
+/// Owning user and group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ownership {
+    /// Owning user.
+    pub user: Owner,
+    /// Owning group.
+    pub group: Owner,
+}
+
+impl Ownership {
+    /// `root:root`.
+    pub const ROOT: Ownership = Ownership { user: Owner::ROOT, group: Owner::ROOT };
+}
+
+/// What happens at a path. The order of the variants is the order in which the `effects` pass applies them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PathAction {
+    /// A directory, unless something is there.
+    Directory {
+        /// Permission bits.
+        mode: u16,
+        /// Owner of a directory that is made.
+        owner: Ownership,
+    },
+    /// A file with this text, unless something is there.
+    File {
+        /// Text.
+        content: Box<str>,
+        /// Permission bits.
+        mode: u16,
+        /// Owner of a file that is made.
+        owner: Ownership,
+    },
+    /// A copy of another file of the image, unless something is there.
+    Copy {
+        /// The file to copy, with its mode and owner.
+        from: TreePath,
+    },
+    /// A symbolic link, unless something is there.
+    Symlink {
+        /// Target, as written.
+        target: Box<str>,
+    },
+    /// Mode and owner of what is there; nothing to do when nothing is.
+    Owner {
+        /// Permission bits, when they change.
+        mode: Option<u16>,
+        /// Owner.
+        owner: Ownership,
+    },
+    /// File capabilities, as setcap(8) spells them: `cap_net_raw=ep`.
+    Capability(Box<str>),
+    /// What is there goes away.
+    Remove,
+}
+
+/// One change of the tree.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PathEffect {
+    /// What happens.
+    pub action: PathAction,
+    /// Where.
+    pub path: TreePath,
+}
+
+/// A system user that a script adds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SystemUser {
+    /// Login name.
+    pub name: Box<str>,
+    /// Primary group; `None` is a group of the user's own name.
+    pub group: Option<Box<str>>,
+    /// Home directory, which is not created.
+    pub home: Box<str>,
+    /// Login shell.
+    pub shell: Box<str>,
+    /// Comment field.
+    pub gecos: Box<str>,
+}
+
+/// A link group's offer, as `update-alternatives --install` takes it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alternative {
+    /// Name of the group, which is the name of the link below `/etc/alternatives`.
+    pub name: Box<str>,
+    /// The generic name: `/usr/bin/pager`.
+    pub link: Box<str>,
+    /// What it may point at.
+    pub path: Box<str>,
+    /// Priority; the highest wins.
+    pub priority: i32,
+    /// Links that follow the group's choice.
+    pub slaves: Vec<Slave>,
+}
+
+/// A slave link of an [`Alternative`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slave {
+    /// Name of the link below `/etc/alternatives`.
+    pub name: Box<str>,
+    /// The generic name.
+    pub link: Box<str>,
+    /// What it points at when the master points at this offer.
+    pub path: Box<str>,
+}
+
+/// Which systemd manager a unit belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Manager {
+    /// `systemctl --system`.
+    System,
+    /// `systemctl --global`, the units of every user's manager.
+    User,
+}
+
+/// What is done to a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnitAction {
+    /// Links of its `[Install]` section.
+    Enable,
+    /// No links.
+    Disable,
+    /// A link to `/dev/null`.
+    Mask,
+}
+
+/// A unit's enablement as a package wants it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnitEffect {
+    /// Whose unit.
+    pub manager: Manager,
+    /// Name with suffix: `ssh.service`.
+    pub unit: Box<str>,
+    /// What is done.
+    pub action: UnitAction,
+}
+
+/// A service that dh_installnss adds to a line of `/etc/nsswitch.conf`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NssService {
+    /// `hosts`, `passwd`, …
+    pub database: Box<str>,
+    /// The service with its action: `resolve [!UNAVAIL=return]`.
+    pub service: Box<str>,
+    /// Where.
+    pub position: NssPosition,
+}
+
+/// Where an [`NssService`] goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NssPosition {
+    /// First in the line.
+    First,
+    /// Before the first of these services that is there.
+    Before(Box<str>),
+    /// Behind this service.
+    After(Box<str>),
+    /// Last in the line.
+    Last,
+}
+
+/// An entry of dpkg-divert(1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Diversion {
+    /// The diverted path.
+    pub path: Box<str>,
+    /// Where other packages' files go instead.
+    pub to: Box<str>,
+    /// The package whose files are not diverted.
+    pub package: Box<str>,
+}
+
+/// An entry of dpkg-statoverride(1), which is also applied.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Statoverride {
+    /// The path.
+    pub path: TreePath,
+    /// Permission bits.
+    pub mode: u16,
+    /// Owner.
+    pub owner: Ownership,
+}
+
+/// One thing that a script does on a fresh image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// A change of the tree.
+    Path(PathEffect),
+    /// A system user.
+    User(SystemUser),
+    /// A system group.
+    Group(Box<str>),
+    /// An alternative.
+    Alternative(Alternative),
+    /// A unit's enablement.
+    Unit(UnitEffect),
+    /// A name service.
+    Nss(NssService),
+    /// A diversion.
+    Diversion(Diversion),
+    /// A mode and owner that dpkg is to keep.
+    Statoverride(Statoverride),
+    /// A native pass of this name does the script's work.
+    HandledBy(Box<str>),
+}
+
+/// Numeric ids of users and groups that have none of their own, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// User ids.
+    pub users: BTreeMap<Box<str>, u32>,
+    /// Group ids.
+    pub groups: BTreeMap<Box<str>, u32>,
+}
+
+/// What one package's scripts do, with the package's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sourced<T> {
+    /// What is done.
+    pub what: T,
+    /// The package that wants it.
+    pub package: PackageName,
+}
+
+/// What all maintainer scripts of an image do, sorted and without repetition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Changes of the tree, in the order in which they are applied.
+    pub paths: Vec<Sourced<PathEffect>>,
+    /// System users.
+    pub users: Vec<Sourced<SystemUser>>,
+    /// System groups.
+    pub groups: Vec<Sourced<Box<str>>>,
+    /// Alternatives.
+    pub alternatives: Vec<Sourced<Alternative>>,
+    /// Units.
+    pub units: Vec<Sourced<UnitEffect>>,
+    /// Name services.
+    pub nss: Vec<Sourced<NssService>>,
+    /// Diversions.
+    pub diversions: Vec<Sourced<Diversion>>,
+    /// Modes and owners.
+    pub statoverrides: Vec<Sourced<Statoverride>>,
+    /// Names of native passes that the reviewed scripts rely on.
+    pub handled_by: BTreeSet<Box<str>>,
+    /// Ids that the review table declares.
+    pub ids: Ids,
+}
+
+impl Effects {
+    /// Adds what a script of `package` does.
+    pub(super) fn add(&mut self, package: &PackageName, effect: Effect) {
+        fn sourced<T>(package: &PackageName, what: T) -> Sourced<T> {
+            Sourced { what, package: package.clone() }
+        }
+        match effect {
+            Effect::Path(what) => self.paths.push(sourced(package, what)),
+            Effect::User(what) => self.users.push(sourced(package, what)),
+            Effect::Group(what) => self.groups.push(sourced(package, what)),
+            Effect::Alternative(what) => self.alternatives.push(sourced(package, what)),
+            Effect::Unit(what) => self.units.push(sourced(package, what)),
+            Effect::Nss(what) => self.nss.push(sourced(package, what)),
+            Effect::Diversion(what) => self.diversions.push(sourced(package, what)),
+            Effect::Statoverride(what) => self.statoverrides.push(sourced(package, what)),
+            Effect::HandledBy(pass) => {
+                self.handled_by.insert(pass);
+            }
+        }
+    }
+
+    /// Puts everything in its order.
+    pub(super) fn sort(&mut self) {
+        fn tidy<T: Ord>(list: &mut Vec<T>) {
+            list.sort();
+            list.dedup();
+        }
+        tidy(&mut self.paths);
+        tidy(&mut self.users);
+        tidy(&mut self.groups);
+        tidy(&mut self.alternatives);
+        tidy(&mut self.units);
+        tidy(&mut self.nss);
+        tidy(&mut self.diversions);
+        tidy(&mut self.statoverrides);
+    }
+}
+
+/// Which maintainer script. `prerm` and `postrm` never run while a package is installed for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScriptKind {
+    /// Runs before the files are unpacked, as `preinst install`.
+    Preinst,
+    /// Runs when everything is unpacked, as `postinst configure ''`.
+    Postinst,
+}
+
+impl ScriptKind {
+    /// Both kinds, in the order in which they run.
+    pub const ALL: [ScriptKind; 2] = [Self::Preinst, Self::Postinst];
+
+    /// The control archive's member.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Preinst => "preinst",
+            Self::Postinst => "postinst",
+        }
+    }
+}
+
+impl fmt::Display for ScriptKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.member())
+    }
+}
