@@ -1,1 +1,61 @@
-fn main() {}
+//! The project's chores, as a program: `cargo xtask VERB`.
+//!
+//! It depends on no crate of ours, so it works when they do not compile, and it needs nothing but cargo to start; what
+//! else a chore needs it installs with apt, saying so.
+
+mod agent;
+mod apt;
+mod image;
+mod say;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use xshell::Shell;
+
+const USAGE: &str = "\
+cargo xtask VERB
+
+  agent              build the node's agent: one static binary, target/agent/aarch64/hah-agent
+  image [NAME]       install what is missing, build the agent and out/NAME.img (lab)
+  test [--full]      everything that continuous integration runs; --full adds the slow lanes
+  tidy               the house rules that rustc and clippy do not know
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["agent"] => run(|shell| agent::build(shell).map(drop)),
+        ["image"] => run(|shell| image::build(shell, "lab")),
+        ["image", name] => run(|shell| image::build(shell, name)),
+        ["test"] => run(|shell| test::run(shell, test::Lanes::Usual)),
+        ["test", "--full"] => run(|shell| test::run(shell, test::Lanes::Slow)),
+        ["tidy"] => run(tidy::check),
+        ["help" | "--help" | "-h"] => {
+            say::data(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            say::problem(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::problem(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a chore at the top of the workspace.
+fn run(chore: impl FnOnce(&Shell) -> Result<()>) -> Result<()> {
+    let shell = Shell::new()?;
+    shell.change_dir(workspace::root()?);
+    chore(&shell)
+}

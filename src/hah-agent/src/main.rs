@@ -1,1 +1,69 @@
-fn main() {}
+//! The node's agent: one static binary, `/init` of the initramfs and the `hah-agent` command of the running system.
+//!
+//! - [`stage1`]: from the kernel to systemd: modules, disk, data partition, root, hand-over;
+//! - [`identity`]: who this node is: machine id and hostname;
+//! - [`durable`]: files that are whole or absent, whenever the power goes;
+//! - [`host_keys`], [`status`]: the verbs;
+//! - [`console`]: what a person sees, before and after systemd;
+//! - [`sys`]: the only `unsafe` code.
+//!
+//! Nothing here may panic: a PID 1 that ends takes the kernel with it.
+
+mod stage1;
+mod identity;
+mod durable;
+mod host_keys;
+mod status;
+mod console;
+mod sys;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+hah-agent: the agent of a hah-image node
+
+  hah-agent host-keys        make the SSH host keys that are missing
+  hah-agent status [--json]  say what stage 1 did in this boot
+  hah-agent version          print the version
+
+As /init of an initramfs it is stage 1.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let called = arguments.first().map(Path::new).and_then(Path::file_name);
+    if called.is_some_and(|name| name == "init") {
+        if std::process::id() == 1 {
+            stage1::run(arguments.get(1..).unwrap_or_default());
+        }
+        console::complain("as init it is stage 1 of the boot, which only the kernel can start");
+        return ExitCode::from(2);
+    }
+    let words: Vec<&str> = arguments.iter().skip(1).map(|word| word.to_str().unwrap_or("\u{fffd}")).collect();
+    let done = match words.as_slice() {
+        ["host-keys"] => host_keys::make_missing().map_err(|error| error.to_string()),
+        ["status"] => status::print(status::Form::Text).map_err(|error| error.to_string()),
+        ["status", "--json"] => status::print(status::Form::Json).map_err(|error| error.to_string()),
+        ["version" | "--version" | "-V"] => {
+            console::print(concat!("hah-agent ", env!("CARGO_PKG_VERSION"), "\n"));
+            Ok(())
+        }
+        ["help" | "--help" | "-h"] => {
+            console::print(USAGE);
+            Ok(())
+        }
+        _ => {
+            console::complain(&format!("unknown arguments: {}\n\n{USAGE}", words.join(" ")));
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::complain(&error);
+            ExitCode::from(1)
+        }
+    }
+}

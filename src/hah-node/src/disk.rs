@@ -31,6 +31,15 @@ pub const GPT_TYPE_BASIC_DATA: &str = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7";
 /// GPT type of the root and data partitions: Linux file system data.
 pub const GPT_TYPE_LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 
+/// MBR type of a data partition that a first boot has begun to make; 0x7f is set aside for private use.
+///
+/// This type is the whole answer to "may a file system be made here?": stage 1 runs mke2fs only on a partition that it
+/// has just added to the table or that still carries this type. It becomes [`MBR_TYPE_LINUX`] by the write of one
+/// sector after the file system is made, filled and flushed, and it never goes back.
+pub const MBR_TYPE_DATA_BEING_MADE: u8 = 0x7f;
+/// GPT type of a data partition that a first boot has begun to make; ours alone. See [`MBR_TYPE_DATA_BEING_MADE`].
+pub const GPT_TYPE_DATA_BEING_MADE: &str = "B7E1F3C2-5D0A-4C61-9A48-2F6D1E93C7A5";
+
 /// Partitions start at multiples of this many 512-byte sectors (1 MiB; the erase unit of common cards divides it or is a multiple).
 pub const ALIGN_SECTORS: u64 = 2048;
 /// The boot partition starts here, in 512-byte sectors (4 MiB), as on every Raspberry Pi OS card.
@@ -45,6 +54,24 @@ pub enum DiskId {
     /// The disk GUID of a GPT, as an RFC 9562 big-endian integer (`uuid::Uuid::as_u128`).
     #[serde(with = "hex_u128")]
     Gpt(u128),
+}
+
+impl DiskId {
+    /// The GUID of partition `number` (from 1) of a GPT disk: the disk's own with the number folded into its last bits.
+    pub fn partition_guid(disk: u128, number: u32) -> u128 {
+        disk ^ u128::from(number)
+    }
+
+    /// The PARTUUID of partition `number` (from 1), as udev and the kernel spell it.
+    pub fn partuuid(&self, number: u32) -> String {
+        match self {
+            Self::Mbr(signature) => format!("{signature:08x}-{number:02x}"),
+            Self::Gpt(disk) => {
+                let guid = format!("{:032x}", Self::partition_guid(*disk, number));
+                [&guid[..8], &guid[8..12], &guid[12..16], &guid[16..20], &guid[20..]].join("-")
+            }
+        }
+    }
 }
 
 /// JSON has no 128-bit numbers, so the GUID travels as 32 hex digits.

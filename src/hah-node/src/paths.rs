@@ -24,3 +24,5 @@ pub const STAGE1_MODULES: &str = "/hah/modules";
 pub const BOOT: &str = "/boot/firmware";
 /// The node identity that `flash` writes, relative to the boot partition.
 pub const IDENTITY_ON_BOOT: &str = "hah/node.json";
+/// The data partition's copies of the directories in [`crate::stage1::Stage1::persist`] are below this one.
+pub const PERSIST: &str = "/var/lib/hah/persist";

@@ -33,3 +33,73 @@ pub struct Stage1 {
     /// Hostname prefix; the node is `PREFIX-SERIAL` until identity says otherwise.
     pub hostname_prefix: String,
 }
+
+/// Version of [`Report`].
+pub const REPORT_VERSION: u32 = 1;
+
+/// Device nodes that the initramfs holds before stage 1 mounts devtmpfs: path, major, minor (all character devices).
+///
+/// The kernel opens `/dev/console` as init's first three descriptors; where it has no console,
+/// Rust's runtime opens `/dev/null` for them and aborts, before `main`, when it cannot.
+pub const INITRAMFS_NODES: [(&str, u32, u32); 2] = [("/dev/console", 5, 1), ("/dev/null", 1, 3)];
+
+/// Empty directories that the initramfs holds: stage 1's mount points.
+pub const INITRAMFS_DIRECTORIES: [&str; 6] = ["/data", "/dev", "/proc", "/root", "/run", "/sys"];
+
+/// Directories that the root file system must have, since nothing can be created in a squashfs: what stage 1 mounts on.
+/// Every directory of [`Stage1::persist`] comes on top.
+pub const ROOT_MOUNT_POINTS: [&str; 6] = ["/dev", "/etc", "/proc", "/run", "/sys", "/var"];
+
+/// What stage 1 did, as [`crate::paths::STAGE1_REPORT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_VERSION`].
+    pub version: u32,
+    /// [`Stage1::image`].
+    pub image: String,
+    /// [`Stage1::image_id`].
+    pub image_id: String,
+    /// Kernel name of the disk: `mmcblk0`.
+    pub disk: String,
+    /// Size of the disk in bytes.
+    pub disk_bytes: u64,
+    /// Kernel name of the data partition: `mmcblk0p3`.
+    pub data: String,
+    /// Size of the data partition in bytes.
+    pub data_bytes: u64,
+    /// What happened to the data partition in this boot.
+    pub data_action: DataAction,
+    /// Files, directories and links that were copied from the image to the data partition in this boot.
+    pub seeded: u64,
+    /// The node's name.
+    pub hostname: String,
+    /// Whether the machine id was made in this boot.
+    pub new_machine_id: bool,
+    /// When each step ended, in order.
+    pub steps: Vec<Step>,
+    /// What went wrong without stopping the boot: sentences.
+    pub warnings: Vec<String>,
+}
+
+/// What stage 1 did to the data partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataAction {
+    /// First boot: the partition and its file system were made.
+    Created,
+    /// The partition was there from a first boot that was cut short; its file system was made afresh.
+    Remade,
+    /// It was there.
+    Kept,
+    /// It was there, and now reaches to the end of a larger disk.
+    Grown,
+}
+
+/// One step of stage 1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it did: `modules`.
+    pub name: String,
+    /// When it ended: milliseconds since the kernel started.
+    pub at_ms: u64,
+}

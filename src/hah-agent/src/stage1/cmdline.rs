@@ -1,0 +1,88 @@
+//! The kernel command line: `hah.debug`, `hah.reboot=SECONDS`, `init=PATH`; the rest is other people's.
+
+use hah_node::stage1::{CMDLINE_DEBUG, CMDLINE_REBOOT};
+
+use crate::console::OnFailure;
+
+/// A failure that nobody can read is no message, and a node that waits for days is not on its own: at most this many
+/// seconds.
+const REBOOT_MAX: u64 = 86_400;
+
+/// What the kernel command line asks of stage 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cmdline {
+    pub(crate) debug: bool,
+    pub(crate) on_failure: OnFailure,
+    /// What to start instead of `/sbin/init`: `init=/bin/sh` is how people rescue a machine.
+    pub(crate) init: Option<String>,
+}
+
+impl Cmdline {
+    /// Reads the words before `--`; the last of equal keys counts, as in the kernel. Nonsense leaves the default.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut cmdline = Self { debug: false, on_failure: OnFailure::RebootAfter(10), init: None };
+        for word in words(text).into_iter().take_while(|word| word != "--") {
+            let (key, value) = word.split_once('=').unwrap_or((&word, ""));
+            if key == CMDLINE_DEBUG {
+                cmdline.debug = value != "0";
+            } else if key == CMDLINE_REBOOT {
+                cmdline.on_failure = match value.parse::<u64>() {
+                    Ok(0) => OnFailure::Stop,
+                    Ok(seconds) => OnFailure::RebootAfter(seconds.min(REBOOT_MAX)),
+                    Err(_) => cmdline.on_failure,
+                };
+            } else if key == "init" && value.starts_with('/') {
+                cmdline.init = Some(value.to_owned());
+            }
+        }
+        cmdline
+    }
+}
+
+/// Splits at white space outside of double quotes, which are dropped, as the kernel does.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for character in text.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            _ if character.is_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
+            _ => word.push(character),
+        }
+    }
+    words.push(word);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, debug: bool, on_failure: OnFailure, init: Option<&str>) {
+        assert_eq!(Cmdline::parse(text), Cmdline { debug, on_failure, init: init.map(str::to_owned) }, "{text:?}");
+    }
+
+    #[test]
+    fn what_is_asked_for() {
+        let ten = OnFailure::RebootAfter(10);
+        check("", false, ten, None);
+        check("console=tty0 console=ttyS1,115200 panic=10 quiet\n", false, ten, None);
+        check("hah.debug hah.reboot=3", true, OnFailure::RebootAfter(3), None);
+        check("hah.debug=0 hah.reboot=0", false, OnFailure::Stop, None);
+        check("hah.reboot=5 hah.reboot=7", false, OnFailure::RebootAfter(7), None);
+        check("hah.reboot=99999999999", false, OnFailure::RebootAfter(86_400), None);
+        check("init=/bin/sh", false, ten, Some("/bin/sh"));
+        check("rdinit=/bin/sh init=bin/sh", false, ten, None);
+        check("x=\"a b\" \"hah.debug\" -- init=/evil", true, ten, None);
+    }
+
+    #[test]
+    fn nonsense_leaves_the_defaults() {
+        for text in ["hah.reboot=", "hah.reboot=-1", "hah.reboot=ten", "\"", "= == =x", "hah.reboot=\u{fffd}"] {
+            check(text, false, OnFailure::RebootAfter(10), None);
+        }
+    }
+}

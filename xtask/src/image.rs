@@ -1,0 +1,35 @@
+//! `cargo xtask image`: from a fresh clone to a card image.
+
+use anyhow::{Context, Result};
+use xshell::{Shell, cmd};
+
+use crate::{agent, apt, say};
+
+/// Builds `out/NAME.img`.
+pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
+    install_compiler(shell)?;
+    let agent = agent::build(shell)?;
+    shell.create_dir("out")?;
+    let image = format!("out/{name}.img");
+    say::step(&format!("building {image}"));
+    cmd!(shell, "cargo run --quiet --release --package hah-image -- build {name} -o {image}")
+        .env("HAH_AGENT_AARCH64", &agent)
+        .quiet()
+        .run()
+        .with_context(|| format!("cannot build the image {name}"))?;
+    say::data(&format!(
+        "\n{image} is ready.\n\
+         \x20 run it:   cargo run --release -p hah-image -- run {image}\n\
+         \x20 flash it: cargo run --release -p hah-image -- flash {image} /dev/DEVICE\n\
+         \x20           or with Raspberry Pi Imager, \"Use custom\"\n"
+    ));
+    Ok(())
+}
+
+/// The C compiler that the zstd and xz crates need.
+pub(crate) fn install_compiler(shell: &Shell) -> Result<()> {
+    if cmd!(shell, "cc --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        apt::install(shell, &["gcc", "libc6-dev"])?;
+    }
+    Ok(())
+}

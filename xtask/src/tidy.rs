@@ -1,0 +1,150 @@
+//! `cargo xtask tidy`: the house rules that rustc and clippy do not know.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use xshell::{Shell, cmd};
+
+use crate::say;
+
+/// Which crates of ours a crate may depend on. A crate that is not here must be added by someone who has a reason.
+const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
+    ("hah-node", &[]),
+    ("hah-format", &[]),
+    ("hah-plan", &["hah-node", "hah-format"]),
+    ("hah-image", &["hah-node", "hah-format", "hah-plan"]),
+    ("hah-agent", &["hah-node"]),
+    ("xtask", &[]),
+];
+/// Foreign crates that a crate of ours must not have, with the reason.
+const MUST_NOT_HAVE: [(&str, &[&str], &str); 3] = [
+    ("hah-format", &["tokio", "reqwest", "rustix", "fs-err", "tempfile"], "it turns bytes into bytes"),
+    ("hah-plan", &["tokio", "reqwest", "rustix", "fs-err", "tempfile"], "it thinks, and does nothing"),
+    ("hah-agent", &["clap", "toml", "tracing-subscriber", "zstd", "liblzma"], "every node loads it into memory"),
+];
+/// The contract's only dependency.
+const CONTRACT_DEPENDENCY: &str = "serde";
+/// Lines of a file before its tests.
+const LINES_MAX: usize = 650;
+/// Bytes of a file in the repository.
+const FILE_MAX: u64 = 1 << 20;
+/// What must not be in Rust sources. Spelled in two halves, since this file is one of them.
+const FORBIDDEN: [(&str, &str, &str); 3] = [
+    ("#[ign", "ore", "slow tests are chosen by an environment variable"),
+    ("todo", "!(", "nothing is half done on the main branch"),
+    ("unimplemen", "ted!(", "nothing is half done on the main branch"),
+];
+
+/// Checks everything and reports all findings at once.
+pub(crate) fn check(shell: &Shell) -> Result<()> {
+    let mut findings = Vec::new();
+    let metadata = cmd!(shell, "cargo metadata --format-version 1 --no-deps --offline").quiet().read()?;
+    dependencies(&serde_json::from_str(&metadata).context("cargo metadata is not JSON")?, &mut findings)?;
+    // Also the files that are new and not yet added.
+    let listed = cmd!(shell, "git ls-files --cached --others --exclude-standard").quiet().read()?;
+    for name in listed.lines() {
+        let path = shell.current_dir().join(name);
+        let Ok(found) = std::fs::metadata(&path) else { continue };
+        if found.len() > FILE_MAX {
+            findings.push(format!("{name}: {} bytes; a file in the repository has at most {FILE_MAX}", found.len()));
+        }
+        if Path::new(name).extension().is_some_and(|extension| extension == "rs") {
+            source(name, &shell.read_file(&path)?, &mut findings);
+        }
+    }
+    if !findings.is_empty() {
+        findings.iter().for_each(|finding| say::problem(finding));
+        bail!("{} findings", findings.len());
+    }
+    Ok(())
+}
+
+/// Checks that dependencies point down only.
+fn dependencies(metadata: &Value, findings: &mut Vec<String>) -> Result<()> {
+    let packages = metadata.get("packages").and_then(Value::as_array).context("cargo metadata lists no packages")?;
+    for package in packages {
+        let name = package.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(crate_name, _)| *crate_name == name) else {
+            findings.push(format!("{name}: a new crate needs a second consumer or a new \"must not\"; see xtask tidy"));
+            continue;
+        };
+        let all = package.get("dependencies").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let used = all.iter().filter(|one| one.get("kind").and_then(Value::as_str) != Some("dev"));
+        for dependency in used.filter_map(|one| one.get("name").and_then(Value::as_str)) {
+            let ours = MAY_DEPEND_ON.iter().any(|(crate_name, _)| *crate_name == dependency);
+            if ours && !allowed.contains(&dependency) {
+                findings.push(format!("{name} must not depend on {dependency}"));
+            }
+            if name == "hah-node" && dependency != CONTRACT_DEPENDENCY {
+                findings.push(format!("{name} must depend on {CONTRACT_DEPENDENCY} only, not on {dependency}"));
+            }
+            for (crate_name, foreign, reason) in MUST_NOT_HAVE {
+                if crate_name == name && foreign.contains(&dependency) {
+                    findings.push(format!("{name} must not depend on {dependency}: {reason}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks one Rust source.
+fn source(name: &str, text: &str, findings: &mut Vec<String>) {
+    let is_test = name.ends_with("/tests.rs") || name.starts_with("tests/");
+    let before_tests = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
+    if !is_test && before_tests > LINES_MAX {
+        findings.push(format!("{name}: {before_tests} lines before its tests; {LINES_MAX} at most"));
+    }
+    if !is_test && !text.lines().find(|line| !line.is_empty()).is_some_and(|line| line.starts_with("//!")) {
+        findings.push(format!("{name}: a module opens with a //! comment that says what it is"));
+    }
+    for (first, second, reason) in FORBIDDEN {
+        let word = format!("{first}{second}");
+        if let Some((number, _)) = text.lines().enumerate().find(|(_, line)| line.contains(&word)) {
+            findings.push(format!("{name}:{}: {word} is not used here: {reason}", number + 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_source(name: &str, text: &str, wanted: usize) {
+        let mut findings = Vec::new();
+        source(name, text, &mut findings);
+        assert_eq!(findings.len(), wanted, "{findings:?}");
+    }
+
+    #[test]
+    fn sources() {
+        check_source("src/a/src/lib.rs", "//! What it is.\n", 0);
+        check_source("src/a/src/lib.rs", "\nuse std::fs;\n", 1);
+        check_source("src/a/src/tests.rs", "use super::*;\n", 0);
+        check_source("src/a/src/lib.rs", &format!("//! Long.\n{}", "\n".repeat(LINES_MAX)), 1);
+        check_source("src/a/src/lib.rs", &format!("//! Long.\n#[cfg(test)]\n{}", "\n".repeat(LINES_MAX)), 0);
+        check_source("src/a/src/lib.rs", &format!("//! Bad.\nfn a() {{ {}{}) }}\n", "todo", "!("), 1);
+    }
+
+    #[test]
+    fn dependencies_point_down() {
+        let check = |from: &str, to: &str, kind: Option<&str>| {
+            let metadata = serde_json::json!({
+                "packages": [{"name": from, "dependencies": [{"name": to, "kind": kind}]}]
+            });
+            let mut findings = Vec::new();
+            dependencies(&metadata, &mut findings).unwrap();
+            findings.len()
+        };
+        assert_eq!(check("hah-image", "hah-plan", None), 0);
+        assert_eq!(check("hah-plan", "hah-image", None), 1);
+        assert_eq!(check("hah-agent", "hah-format", None), 1);
+        assert_eq!(check("hah-agent", "hah-format", Some("dev")), 0);
+        assert_eq!(check("hah-node", "serde", None), 0);
+        assert_eq!(check("hah-node", "serde_json", None), 1);
+        assert_eq!(check("hah-agent", "clap", None), 1);
+        assert_eq!(check("hah-sixth", "serde", None), 1);
+    }
+}
