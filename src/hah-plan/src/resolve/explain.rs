@@ -1,0 +1,281 @@
+//! The story of a failure: who asked, through which dependencies, and why each candidate is out.
+//!
+//! ```text
+//! recipe base asks for foo
+//!   foo 1.0 (trixie) Depends: bar (>= 2) | baz
+//!     bar (>= 2): trixie has 1.5
+//!     baz 3 (trixie) Conflicts: qux
+//!       qux 1 (trixie) is needed:
+//!         recipe web asks for qux
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::debian::PackageName;
+use crate::debian::relation::{Alternatives, Qualifier, Relation};
+
+use super::solver::{Literal, Origin, Solver};
+use super::universe::Had;
+
+/// Most lines of a story.
+const MAX_LINES: usize = 40;
+/// Deepest indentation.
+const MAX_DEPTH: usize = 14;
+/// Most steps that a chain shows before it leaves out its middle.
+const MAX_CHAIN: usize = 8;
+
+/// One line of a story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Indentation level.
+    pub depth: usize,
+    /// What it says.
+    pub text: String,
+    /// What the reader could do about it.
+    pub advice: Option<Advice>,
+}
+
+/// A way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// The package is in a suite that serves pinned packages only.
+    Pin {
+        /// Which package.
+        package: PackageName,
+        /// Which suite.
+        suite: String,
+    },
+    /// There is a package of a similar name.
+    Spelling(String),
+}
+
+/// What to do about a story.
+pub(super) fn hint(story: &[Line]) -> String {
+    match story.iter().find_map(|line| line.advice.as_ref()) {
+        Some(Advice::Pin { package, suite }) => format!(
+            "if you mean to take {package} from {suite}, ask for it in a recipe: {{ name = \"{package}\", suite = \"{suite}\" }}"
+        ),
+        Some(Advice::Spelling(name)) => format!("did you mean `{name}`?"),
+        None => "drop one of the packages that the recipes ask for, or pin one to another suite".to_owned(),
+    }
+}
+
+/// Writes lines with their indentation.
+pub(super) struct Story<'a>(pub(super) &'a [Line]);
+
+impl fmt::Display for Story<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, line) in self.0.iter().enumerate() {
+            let end = if position == 0 { "" } else { "\n" };
+            write!(f, "{end}{:indent$}{}", "", line.text, indent = 2 + 2 * line.depth)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the clause `violated` cannot hold, at this point of the search.
+pub(super) fn conflict(solver: &Solver<'_>, violated: usize) -> Vec<Line> {
+    let mut teller = Teller { solver, lines: Vec::new(), told: BTreeSet::new() };
+    let clause = solver.clause(violated);
+    match &clause.origin {
+        Origin::Root(root) => {
+            let relation = Relation::to(solver.universe().roots()[*root].name.clone());
+            teller.say(0, teller.root(*root));
+            teller.why_none(&Alternatives(vec![relation]), &clause.literals, 1);
+        }
+        Origin::Depends { owner, alternatives, .. } => {
+            let depth = teller.chain(*owner, 0);
+            teller.say(depth, teller.step(&clause.origin));
+            teller.why_none(alternatives, &clause.literals, depth + 1);
+        }
+        Origin::Clash { owner, other, .. } => {
+            let depth = teller.chain(*owner, 0);
+            teller.say(depth, teller.step(&clause.origin));
+            teller.needed(*other, depth + 1);
+        }
+        Origin::OneVersion => clause.literals.iter().for_each(|literal| teller.needed(literal.offer, 0)),
+        Origin::Learned(story) => teller.lines.extend_from_slice(solver.story(*story)),
+    }
+    teller.lines
+}
+
+struct Teller<'s, 'a> {
+    solver: &'s Solver<'a>,
+    lines: Vec<Line>,
+    /// Offers whose failure has been told.
+    told: BTreeSet<usize>,
+}
+
+impl Teller<'_, '_> {
+    fn say(&mut self, depth: usize, text: String) {
+        self.line(Line { depth, text, advice: None });
+    }
+
+    fn line(&mut self, line: Line) {
+        if self.lines.len() < MAX_LINES {
+            self.lines.push(line);
+        } else if self.lines.len() == MAX_LINES {
+            self.lines.push(Line { depth: 0, text: "…".to_owned(), advice: None });
+        }
+    }
+
+    fn offer(&self, id: usize) -> String {
+        let offer = self.solver.universe().offer(id);
+        let suite = self.solver.universe().suite_name(offer.suite);
+        format!("{} {} ({suite})", offer.candidate.name, offer.candidate.version)
+    }
+
+    fn root(&self, root: usize) -> String {
+        let universe = self.solver.universe();
+        let root = &universe.roots()[root];
+        match universe.pin_of(&root.name) {
+            Some((suite, asker)) if *asker == root.asker => {
+                format!("{} asks for {} from {suite}", root.asker, root.name)
+            }
+            _ if root.asker == super::Asker::Essential => format!("{} is essential", root.name),
+            _ => format!("{} asks for {}", root.asker, root.name),
+        }
+    }
+
+    /// What a clause says.
+    fn step(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::Root(root) => self.root(*root),
+            Origin::Depends { owner, field, alternatives } => format!("{} {field}: {alternatives}", self.offer(*owner)),
+            Origin::Clash { owner, field, relation, .. } => format!("{} {field}: {relation}", self.offer(*owner)),
+            Origin::OneVersion | Origin::Learned(_) => String::new(),
+        }
+    }
+
+    /// The way from a recipe to the installed `offer`, one step a line, each one deeper; returns the next depth.
+    fn chain(&mut self, offer: usize, depth: usize) -> usize {
+        let mut steps = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut at = Some(offer);
+        while let Some(clause) = at.filter(|offer| seen.insert(*offer)).and_then(|offer| self.solver.cause(offer)) {
+            let origin = &self.solver.clause(clause).origin;
+            steps.push(self.step(origin));
+            at = match origin {
+                Origin::Depends { owner, .. } => Some(*owner),
+                _ => None,
+            };
+        }
+        steps.reverse();
+        if steps.len() > MAX_CHAIN {
+            let left_out = steps.len() - MAX_CHAIN;
+            steps.splice(MAX_CHAIN / 2..MAX_CHAIN / 2 + left_out, [format!("… {left_out} more")]);
+        }
+        for (position, step) in steps.iter().enumerate() {
+            self.say(depth + position, step.clone());
+        }
+        depth + steps.len()
+    }
+
+    fn needed(&mut self, offer: usize, depth: usize) {
+        self.say(depth, format!("{} is needed:", self.offer(offer)));
+        self.chain(offer, depth + 1);
+    }
+
+    /// Why nothing satisfies `alternatives`, of which `literals` are the offers that would.
+    fn why_none(&mut self, alternatives: &Alternatives, literals: &[Literal], depth: usize) {
+        let architecture = self.solver.universe().request().architecture;
+        for relation in alternatives.0.iter().filter(|relation| relation.applies_to(architecture)) {
+            let offers: Vec<usize> =
+                literals.iter().filter(|literal| literal.installed).map(|literal| literal.offer).collect();
+            let universe = self.solver.universe();
+            let matching: Vec<usize> =
+                offers.into_iter().filter(|id| universe.satisfies(&universe.offer(*id).candidate, relation)).collect();
+            if matching.is_empty() {
+                self.missing(relation, depth);
+            }
+            for offer in matching {
+                self.why_not(offer, depth);
+            }
+        }
+    }
+
+    /// Why `offer` cannot be installed.
+    fn why_not(&mut self, offer: usize, depth: usize) {
+        let name = self.offer(offer);
+        if depth > MAX_DEPTH || !self.told.insert(offer) {
+            self.say(depth, format!("{name} cannot be installed, as told"));
+            return;
+        }
+        let Some(clause) = self.solver.cause(offer).map(|clause| self.solver.clause(clause)) else {
+            self.say(depth, name);
+            return;
+        };
+        match &clause.origin {
+            Origin::Depends { alternatives, .. } => {
+                self.say(depth, self.step(&clause.origin));
+                self.why_none(alternatives, &clause.literals, depth + 1);
+            }
+            Origin::Clash { owner, other, .. } if *owner == offer => {
+                self.say(depth, self.step(&clause.origin));
+                self.needed(*other, depth + 1);
+            }
+            Origin::Clash { owner, .. } => {
+                self.say(depth, format!("{name} is excluded by {}", self.step(&clause.origin)));
+                self.needed(*owner, depth + 1);
+            }
+            Origin::OneVersion => {
+                self.say(depth, format!("{name} is not the version that is needed elsewhere"));
+                let other = clause.literals.iter().map(|literal| literal.offer).find(|other| *other != offer);
+                if let Some(other) = other {
+                    self.needed(other, depth + 1);
+                }
+            }
+            Origin::Learned(story) => {
+                self.say(depth, format!("{name} leads to a contradiction:"));
+                for line in self.solver.story(*story) {
+                    let mut line = line.clone();
+                    line.depth = (line.depth + depth + 1).min(MAX_DEPTH + MAX_CHAIN);
+                    self.line(line);
+                }
+            }
+            Origin::Root(_) => self.say(depth, name),
+        }
+    }
+
+    /// Why no offer matches `relation` at all.
+    fn missing(&mut self, relation: &Relation, depth: usize) {
+        let universe = self.solver.universe();
+        let (default, pin_only) = universe.available(&relation.name);
+        let has = |had: &Had| format!("{} has {}", universe.suite_name(had.suite), had.version);
+        let (mut says, mut advice) = (Vec::new(), None);
+        if let Some((suite, asker)) = universe.pin_of(&relation.name) {
+            says.push(format!("{asker} pins it to {suite}"));
+            says.extend(default.iter().chain(&pin_only).map(has));
+        } else {
+            says.extend(default.iter().map(has));
+            for had in &pin_only {
+                let suite = universe.suite_name(had.suite);
+                if relation.admits(&had.version) {
+                    says.push(format!("{}, but serves only packages that a recipe pins to it", has(had)));
+                    advice = Some(Advice::Pin { package: relation.name.clone(), suite: suite.to_owned() });
+                } else {
+                    says.push(has(had));
+                }
+            }
+        }
+        let providers = universe.providers_of(&relation.name);
+        if !providers.is_empty() {
+            let why = if relation.constraint.is_some() { "not in that version" } else { "not in the default suites" };
+            says.push(format!("provided by {}, but {why}", providers.join(", ")));
+        }
+        let fits = default.first().is_some_and(|had| relation.admits(&had.version));
+        match &relation.qualifier {
+            Some(Qualifier::Architecture(name)) if name != universe.request().architecture.as_str() => {
+                says.push(format!("the image is {}", universe.request().architecture));
+            }
+            Some(Qualifier::Any) if fits => says.push("it is not `Multi-Arch: allowed`".to_owned()),
+            _ => {}
+        }
+        if says.is_empty() {
+            says.push("no suite has a package of that name".to_owned());
+            advice = universe.similar(&relation.name).map(|name| Advice::Spelling(name.to_owned()));
+        }
+        self.line(Line { depth, text: format!("{relation}: {}", says.join("; ")), advice });
+    }
+}
