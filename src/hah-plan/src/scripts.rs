@@ -21,6 +21,8 @@ mod fresh;
 mod split;
 mod effect;
 mod table;
+#[cfg(test)]
+pub(crate) mod closure;
 
 use std::fmt::Write as _;
 
