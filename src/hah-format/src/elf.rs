@@ -114,3 +114,124 @@ fn text(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok()?;
     (text.len() <= STRING_MAX).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STRINGS: &[u8] = b"\0libx.so.1\0libc.so.6\0libm.so.6\0";
+
+    /// A 64-bit little-endian AArch64 library: header, three program headers, interpreter, strings, dynamic section.
+    fn library() -> Vec<u8> {
+        let (interpreter, strings) = (64 + 3 * 56, 64 + 3 * 56 + 16);
+        let dynamic = strings + 48;
+        let table: [(u64, u64); 7] = [
+            (elf::DT_NEEDED.into(), 11),
+            (elf::DT_NEEDED.into(), 21),
+            (elf::DT_SONAME.into(), 1),
+            (elf::DT_STRTAB.into(), 0x10000 + strings as u64),
+            (elf::DT_STRSZ.into(), STRINGS.len() as u64),
+            (elf::DT_NULL.into(), 0),
+            (elf::DT_NEEDED.into(), 999),
+        ];
+        let end = dynamic + table.len() * 16;
+        let mut out = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        for half in [3u16, 183] {
+            out.extend(half.to_le_bytes());
+        }
+        out.extend(1u32.to_le_bytes());
+        for word in [0u64, 64, 0] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(0x42u32.to_le_bytes());
+        for half in [64u16, 56, 3, 64, 0, 0] {
+            out.extend(half.to_le_bytes());
+        }
+        for (kind, offset, size) in
+            [(elf::PT_LOAD, 0, end), (elf::PT_INTERP, interpreter, 11), (elf::PT_DYNAMIC, dynamic, table.len() * 16)]
+        {
+            out.extend(kind.to_le_bytes());
+            out.extend(4u32.to_le_bytes());
+            for word in [offset as u64, 0x10000 + offset as u64, 0, size as u64, size as u64, 8] {
+                out.extend(word.to_le_bytes());
+            }
+        }
+        out.extend(b"/lib/ld.so\0");
+        out.resize(strings, 0);
+        out.extend(STRINGS);
+        out.resize(dynamic, 0);
+        for (tag, value) in table {
+            out.extend(tag.to_le_bytes());
+            out.extend(value.to_le_bytes());
+        }
+        out
+    }
+
+    #[test]
+    fn a_library_is_read() {
+        let want = ElfFacts {
+            is_64: true,
+            elf_type: 3,
+            machine: 183,
+            flags: 0x42,
+            soname: Some("libx.so.1".to_owned()),
+            needed: vec!["libc.so.6".to_owned(), "libm.so.6".to_owned()],
+            interpreter: Some("/lib/ld.so".to_owned()),
+        };
+        assert_eq!(inspect(&library()), Some(want.clone()));
+        // The bytes may lie at any address.
+        let shifted = [b"x".to_vec(), library()].concat();
+        assert_eq!(inspect(&shifted[1..]), Some(want));
+    }
+
+    #[test]
+    fn other_files_are_not_elf() {
+        for bytes in [&b""[..], b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x02\x01\x01", &[0; 64], &[0xff; 256]] {
+            assert_eq!(inspect(bytes), None);
+        }
+    }
+
+    #[test]
+    fn a_cut_library_is_none() {
+        let library = library();
+        for end in 0..library.len() {
+            assert_eq!(inspect(&library[..end]), None, "cut at {end}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn damage_does_not_panic(changes in proptest::collection::vec((0usize..600, proptest::num::u8::ANY), 1..6)) {
+            let mut bytes = library();
+            for (at, byte) in changes {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            let _ = inspect(&bytes);
+        }
+    }
+
+    /// Our own test binary, judged by readelf.
+    #[test]
+    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a foreign reader is the judge")]
+    #[cfg(target_os = "linux")]
+    fn readelf_agrees() {
+        let exe = std::env::current_exe().unwrap();
+        let output = std::process::Command::new("readelf").args(["-dW"]).arg(&exe).env("LC_ALL", "C").output();
+        let Ok(output) = output else {
+            assert!(std::env::var("HAH_REQUIRE_ORACLES").as_deref() != Ok("1"), "readelf is missing");
+            println!("skipped: no readelf");
+            return;
+        };
+        let text = String::from_utf8(output.stdout).unwrap();
+        let needed: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("(NEEDED)"))
+            .filter_map(|line| line.split_once('[')?.1.strip_suffix(']'))
+            .collect();
+        let facts = inspect(&std::fs::read(&exe).unwrap()).unwrap();
+        assert_eq!(facts.needed, needed);
+        assert_eq!(facts.soname, None);
+    }
+}

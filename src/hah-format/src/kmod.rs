@@ -154,3 +154,171 @@ fn strings(data: &[u8]) -> impl Iterator<Item = &[u8]> {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// A symbol: name, section index (0 is undefined).
+    type Symbol<'a> = (&'a str, u16);
+
+    /// A relocatable 64-bit AArch64 object with these sections and symbols.
+    fn object(sections: &[(&str, &[u8])], symbols: &[Symbol<'_>]) -> Vec<u8> {
+        let mut names = vec![0u8];
+        let mut strtab = vec![0u8];
+        let mut symtab = vec![0u8; 24];
+        for (name, section) in symbols {
+            symtab.extend((strtab.len() as u32).to_le_bytes());
+            symtab.extend([0x10, 0]);
+            symtab.extend(section.to_le_bytes());
+            symtab.extend([0; 16]);
+            strtab.extend(name.as_bytes());
+            strtab.push(0);
+        }
+        let count = sections.len() as u32;
+        let mut all: Vec<(&str, u32, u32, &[u8])> =
+            sections.iter().map(|(name, data)| (*name, elf::SHT_PROGBITS, 0, *data)).collect();
+        all.push((".symtab", elf::SHT_SYMTAB, count + 2, &symtab));
+        all.push((".strtab", elf::SHT_STRTAB, 0, &strtab));
+        let mut headers = vec![0u8; 64];
+        let mut body = Vec::new();
+        let mut header = |name: u32, kind: u32, link: u32, data: &[u8], body: &mut Vec<u8>| {
+            headers.extend(name.to_le_bytes());
+            headers.extend(kind.to_le_bytes());
+            for word in [0, 0, 64 + body.len() as u64, data.len() as u64] {
+                headers.extend(word.to_le_bytes());
+            }
+            headers.extend(link.to_le_bytes());
+            headers.extend(0u32.to_le_bytes());
+            let entry = if kind == elf::SHT_SYMTAB { 24u64 } else { 0 };
+            headers.extend(1u64.to_le_bytes());
+            headers.extend(entry.to_le_bytes());
+            body.extend(data);
+        };
+        for (name, kind, link, data) in all {
+            header(names.len() as u32, kind, link, data, &mut body);
+            names.extend(name.as_bytes());
+            names.push(0);
+        }
+        let own = names.len() as u32;
+        names.extend(b".shstrtab\0");
+        header(own, elf::SHT_STRTAB, 0, &names, &mut body);
+        let mut out = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        for half in [elf::ET_REL, 183] {
+            out.extend(half.to_le_bytes());
+        }
+        out.extend(1u32.to_le_bytes());
+        for word in [0u64, 0, 64 + body.len() as u64] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(0u32.to_le_bytes());
+        for half in [64u16, 0, 0, 64, (headers.len() / 64) as u16, (headers.len() / 64) as u16 - 1] {
+            out.extend(half.to_le_bytes());
+        }
+        out.extend(body);
+        out.extend(headers);
+        out
+    }
+
+    fn version(name: &str) -> Vec<u8> {
+        let mut entry = vec![1; 8];
+        entry.extend(name.as_bytes());
+        entry.resize(VERSION_ENTRY, 0);
+        entry
+    }
+
+    const MODINFO: &[u8] = b"\0\0license=GPL\0alias=pci:v1=2*\0\0odd\0softdep=pre: a";
+
+    fn module() -> Vec<u8> {
+        let versions = [version("module_layout"), version("kfree"), version("gone")].concat();
+        let sections = [(".modinfo", MODINFO), ("__versions", &versions), ("__ksymtab_strings", b"\0not_used\0")];
+        object(&sections, &[("__crc_b", 1), ("kfree", 0), ("local", 1), ("", 0), ("printk", 0), ("__crc_a", 1)])
+    }
+
+    #[test]
+    fn a_module_with_versions() {
+        let facts = inspect("x/y.ko", &module()).unwrap();
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            facts.modinfo,
+            [pair("license", "GPL"), pair("alias", "pci:v1=2*"), pair("odd", ""), pair("softdep", "pre: a")]
+        );
+        assert_eq!(facts.exports, ["b", "a"]);
+        assert_eq!(facts.imports, ["kfree", "printk", "module_layout", "gone"]);
+    }
+
+    #[test]
+    fn without_versions_the_string_table_counts() {
+        let bytes = object(&[("__ksymtab_strings", b"one\0\0two\0three")], &[("printk", 0)]);
+        let facts = inspect("y.ko", &bytes).unwrap();
+        assert_eq!(
+            (facts.exports, facts.imports),
+            (vec!["one".into(), "two".into(), "three".into()], vec!["printk".into()])
+        );
+        assert_eq!(facts.modinfo, []);
+    }
+
+    #[test]
+    fn compressed_modules_are_the_same() {
+        let plain = module();
+        let want = inspect("m.ko", &plain);
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 6);
+        xz.write_all(&plain).unwrap();
+        assert_eq!(inspect("m.ko.xz", &xz.finish().unwrap()), want);
+        assert_eq!(inspect("m.ko.zst", &zstd::encode_all(&plain[..], 3).unwrap()), want);
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gz.write_all(&plain).unwrap();
+        assert_eq!(inspect("m.ko.gz", &gz.finish().unwrap()), want);
+        for path in ["m.ko.xz", "m.ko.lz4", "m.so", "m", "systemd.ko.catalog", "m.xz"] {
+            assert_eq!(inspect(path, &plain), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_cut_module_is_none() {
+        let module = module();
+        for end in 0..module.len() {
+            assert_eq!(inspect("m.ko", &module[..end]), None, "cut at {end}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+        #[test]
+        fn damage_does_not_panic(changes in proptest::collection::vec((0usize..2000, proptest::num::u8::ANY), 1..6)) {
+            let mut bytes = module();
+            for (at, byte) in changes {
+                let at = at % bytes.len();
+                bytes[at] = byte;
+            }
+            let _ = inspect("m.ko", &bytes);
+        }
+    }
+
+    /// depmod's own index of two modules names what we found.
+    #[test]
+    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a foreign reader is the judge")]
+    fn depmod_agrees() {
+        let dir = tempfile::tempdir().unwrap();
+        let modules = dir.path().join("lib/modules/6.0/kernel");
+        std::fs::create_dir_all(&modules).unwrap();
+        let user = object(&[(".modinfo", b"alias=of:X\0")], &[("b", 0), ("unknown", 0), ("__crc_c", 1)]);
+        std::fs::write(modules.join("owner.ko"), module()).unwrap();
+        std::fs::write(modules.join("user.ko"), &user).unwrap();
+        let run = std::process::Command::new("depmod").arg("-b").arg(dir.path()).arg("6.0").output();
+        let Ok(output) = run else {
+            assert!(std::env::var("HAH_REQUIRE_ORACLES").as_deref() != Ok("1"), "depmod is missing");
+            println!("skipped: no depmod");
+            return;
+        };
+        assert!(output.status.success(), "{output:?}");
+        let index = |name: &str| std::fs::read_to_string(dir.path().join("lib/modules/6.0").join(name)).unwrap();
+        let mut symbols: Vec<String> = index("modules.symbols").lines().skip(1).map(str::to_owned).collect();
+        symbols.sort();
+        assert_eq!(symbols, ["alias symbol:a owner", "alias symbol:b owner", "alias symbol:c user"]);
+        assert_eq!(inspect("user.ko", &user).unwrap().imports, ["b", "unknown"]);
+        assert!(index("modules.dep").contains("kernel/user.ko: kernel/owner.ko"), "{}", index("modules.dep"));
+    }
+}

@@ -103,7 +103,7 @@ fn pax_records(mut bytes: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Problem> 
 pub(super) fn entry(header: &Header, extensions: &Extensions) -> Result<Entry, Problem> {
     let spelled = extensions.path(header);
     let path = TreePath::from_bytes(&spelled).map_err(Problem::Path)?;
-    let size = header.size().map_err(tar_error)?;
+    let size = header.entry_size().map_err(tar_error)?;
     if extensions.pax("size").is_some_and(|text| text != size.to_string().as_bytes()) {
         return Err(Problem::Tar("the pax size differs from the header's".to_owned()));
     }

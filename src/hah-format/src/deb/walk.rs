@@ -124,7 +124,7 @@ impl Walk<'_> {
             let mut entry = entry.map_err(|e| self.judge(e))?;
             at.offset = entry.raw_header_position();
             let header = entry.header().clone();
-            let size = header.size().map_err(header::tar_error)?;
+            let size = header.entry_size().map_err(header::tar_error)?;
             if size > self.bounds.bytes {
                 at.path = Some(extensions.path(&header).escape_ascii().to_string());
                 return Err(Problem::Limit { what: "its size in bytes", limit: self.bounds.bytes });
