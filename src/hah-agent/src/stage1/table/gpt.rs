@@ -118,6 +118,11 @@ impl Gpt {
         let mut next = self.clone();
         put(&mut next.entries, (DATA as usize - 1) * ENTRY, &entry)?;
         let writes = next.writes(sectors)?;
+        // What the next boot would read.
+        let head: Vec<u8> = writes.last().map(|write| write.bytes.clone()).unwrap_or_default();
+        next.mbr = head.get(..SECTOR).unwrap_or_default().to_vec();
+        next.header = head.get(SECTOR..SECTOR + HEADER).unwrap_or_default().to_vec();
+        put(&mut next.header, 16, &[0; 4])?;
         next.source = Source::Primary;
         Ok((next, writes))
     }
@@ -220,12 +225,40 @@ fn parse_guid(text: &str) -> Option<u128> {
     u128::from_str_radix(&text.replace('-', ""), 16).ok()
 }
 
-/// CRC-32 as in Ethernet and zip, reflected polynomial 0xedb88320; 16 KiB at most, so bit by bit.
+/// CRC-32 as in Ethernet and zip: reflected polynomial 0xedb88320.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+        let [low, ..] = crc.to_le_bytes();
+        (crc >> 8) ^ CRC32.get(usize::from(low ^ byte)).copied().unwrap_or_default()
     })
 }
 
+/// The remainder of every byte.
+const CRC32: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg());
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
+
 // The head that is read covers the header and all entries; the tail is the entries and the header.
 const _: () = assert!(HEAD_SECTORS * SECTOR == 2 * SECTOR + ENTRIES && TAIL_SECTORS * SECTOR == ENTRIES + SECTOR);
+
+/// Makes a primary copy's checksums right again, for tests that change its bytes.
+#[cfg(test)]
+pub(super) fn reseal(head: &mut [u8]) {
+    let entries = crc32(&head[1024..1024 + ENTRIES]);
+    head[SECTOR + 88..SECTOR + 92].copy_from_slice(&entries.to_le_bytes());
+    head[SECTOR + 16..SECTOR + 20].fill(0);
+    let header = crc32(&head[SECTOR..SECTOR + HEADER]);
+    head[SECTOR + 16..SECTOR + 20].copy_from_slice(&header.to_le_bytes());
+}
