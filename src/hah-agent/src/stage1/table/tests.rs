@@ -100,7 +100,10 @@ fn find(medium: &Medium, wanted: DiskId) -> Table {
     Table::find(medium.bytes(), wanted).expect("the table is found")
 }
 
-const BOTH: [(DiskId, fn(u64) -> Medium); 2] = [(DiskId::Mbr(ID), mbr_medium), (DiskId::Gpt(GUID), gpt_medium)];
+/// An id, and the disk of a number of sectors that has it.
+type Case = (DiskId, fn(u64) -> Medium);
+
+const BOTH: [Case; 2] = [(DiskId::Mbr(ID), mbr_medium), (DiskId::Gpt(GUID), gpt_medium)];
 
 #[test]
 fn only_the_disk_with_the_id_is_found() {
