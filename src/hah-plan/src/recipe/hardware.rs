@@ -1,0 +1,152 @@
+//! From a conforming document to [`Board`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::document::{Fields, Item, parse};
+use super::problem::{Located, Problem, Report, Text};
+use super::schema::BOARD;
+use super::units::ByteSize;
+use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, Machine, MachineDisk, MachineNetwork, Table};
+use crate::debian::{Architecture, PackageName};
+
+/// The firmware cuts lines of config.txt here (Raspberry Pi documentation, "What is config.txt?").
+const CONFIG_LINE_MAX: usize = 98;
+
+/// A board, and what it provides.
+#[derive(Debug)]
+pub(super) struct BoardFile {
+    pub(super) board: Board,
+    pub(super) packages: Vec<Located<PackageName>>,
+    pub(super) provides: Vec<Located<(PackageName, String)>>,
+}
+
+/// `recipes/boards/NAME.toml`. `None` when something in it is wrong, which is reported.
+pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option<BoardFile> {
+    let mut fields = parse(text, &BOARD, report)?;
+    let summary = fields.text("summary").map(|text| text.value);
+    let architecture: Option<Located<Architecture>> = fields.parsed("architecture", report);
+    let packages: Vec<Located<PackageName>> =
+        fields.texts("packages").into_iter().filter_map(|name| name.parse("", report)).collect();
+    let provides = provides(&mut fields, report);
+    let (table, refused_tables) = tables(fields.table("tables"), report);
+    let kernel = kernel(fields.table("kernel"), report);
+    let firmware = fields.list("firmware").into_iter().filter_map(|item| firmware(item, report)).collect();
+    let device_trees: Vec<String> = strings(&mut fields, "device-trees");
+    let stage1_modules = strings(&mut fields.table("stage1"), "modules");
+    let config_txt = fields.text("config-txt").map(|text| config_txt(text, report));
+    let cmdline = strings(&mut fields, "cmdline");
+    let watchdog_seconds = fields.integer("watchdog-seconds").and_then(|found| u32::try_from(found.value).ok());
+    let machines: Vec<Machine> =
+        fields.list("machine").into_iter().filter_map(|item| machine(item, &device_trees, report)).collect();
+    let board = Board {
+        name: name.to_owned(),
+        summary: summary?,
+        architecture: architecture?.value,
+        packages: packages.iter().map(|name| name.value.clone()).collect(),
+        table: table?,
+        refused_tables,
+        kernel: kernel?,
+        firmware,
+        device_trees,
+        stage1_modules,
+        config_txt,
+        cmdline,
+        watchdog_seconds,
+        machines,
+    };
+    Some(BoardFile { board, packages, provides })
+}
+
+fn strings(fields: &mut Fields, key: &str) -> Vec<String> {
+    fields.texts(key).into_iter().map(|text| text.value).collect()
+}
+
+fn provides(fields: &mut Fields, report: &mut Report) -> Vec<Located<(PackageName, String)>> {
+    let pair = |(name, reason): (Located<String>, Item)| {
+        let (name, reason) = (name.parse("", report)?, reason.text()?.value);
+        Some(name.map(|name| (name, reason)))
+    };
+    fields.named("provides").into_iter().filter_map(pair).collect()
+}
+
+fn tables(mut fields: Fields, report: &mut Report) -> (Option<Table>, BTreeMap<Table, String>) {
+    let default: Option<Located<Table>> = fields.parsed("default", report);
+    let mut refused = BTreeMap::new();
+    for (name, reason) in fields.named("refused") {
+        let place = name.place.clone();
+        let (Some(table), Some(reason)) = (name.parse::<Table>("", report), reason.text()) else { continue };
+        if default.as_ref().is_some_and(|default| default.value == table.value) {
+            let reason = format!("`{}` is the default and refused", table.value);
+            report.at(&place, Problem::Invalid { reason, hint: "keep one of them" });
+        }
+        refused.insert(table.value, reason.value);
+    }
+    (default.map(|found| found.value), refused)
+}
+
+fn kernel(mut fields: Fields, report: &mut Report) -> Option<KernelFiles> {
+    let device_trees = fields.parsed("device-trees", report).map(|found| found.value);
+    let compression = [("none", KernelCompression::None), ("gzip", KernelCompression::Gzip)];
+    let (image, modules) = (fields.parsed("image", report), fields.parsed("modules", report));
+    Some(KernelFiles {
+        image: image?.value,
+        modules: modules?.value,
+        device_trees,
+        compression: fields.choice("compression", &compression)?,
+    })
+}
+
+fn firmware(item: Item, report: &mut Report) -> Option<FirmwareFile> {
+    let mut fields = item.fields();
+    let (path, name) = (fields.parsed("path", report), fields.text("name")?);
+    if !is_short_name(&name.value) {
+        let reason = format!("`{}` is not an 8.3 name", name.value);
+        report.at(&name.place, Problem::Invalid { reason, hint: "early boot stages match short names only" });
+    }
+    Some(FirmwareFile { path: path?.value, name: name.value })
+}
+
+/// At most eight characters, a dot, at most three; letters, digits, `_` and `-`.
+fn is_short_name(name: &str) -> bool {
+    let (base, extension) = name.split_once('.').unwrap_or((name, ""));
+    let ok = |text: &str, max: usize| {
+        text.len() <= max && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    };
+    !base.is_empty() && ok(base, 8) && ok(extension, 3)
+}
+
+fn config_txt(text: Located<String>, report: &mut Report) -> String {
+    if let Some(line) = text.value.lines().find(|line| line.len() > CONFIG_LINE_MAX) {
+        let reason =
+            format!("config.txt has a line of {} characters; the firmware reads {CONFIG_LINE_MAX}", line.len());
+        report.at(&text.place, Problem::Invalid { reason, hint: "shorten it" });
+    }
+    text.value
+}
+
+fn machine(item: Item, device_trees: &[String], report: &mut Report) -> Option<Machine> {
+    let mut fields = item.fields();
+    let memory: Option<Located<ByteSize>> = fields.parsed("memory", report);
+    let device_tree = fields.text("device-tree");
+    let known: BTreeSet<&String> = device_trees.iter().collect();
+    if let Some(tree) = device_tree.as_ref().filter(|tree| !known.contains(&tree.value)) {
+        let choices = device_trees.to_vec();
+        let problem = Problem::NotAChoice { key: "device-tree".to_owned(), got: tree.value.clone(), choices };
+        report.at(&tree.place, problem);
+    }
+    let console = fields.integer("console-serial").map_or(0, |found| found.value);
+    let args = strings(&mut fields, "args");
+    let cmdline = strings(&mut fields, "cmdline");
+    Some(Machine {
+        name: fields.text("name")?.value,
+        program: fields.text("program")?.value,
+        args,
+        memory: memory?.value.0,
+        disk: fields.choice("disk", &[("virtio", MachineDisk::Virtio), ("sd", MachineDisk::Sd)])?,
+        network: fields.choice("network", &[("virtio", MachineNetwork::Virtio), ("usb", MachineNetwork::Usb)])?,
+        console_serial: u32::try_from(console).ok()?,
+        device_tree: device_tree.map(|text| text.value),
+        cmdline,
+    })
+}

@@ -1,0 +1,448 @@
+//! The tables that say what recipe, image and board files may contain.
+//!
+//! One table serves the parser ([`super::check`]), the JSON Schema ([`super::json_schema`]) and the did-you-mean, so the
+//! three cannot disagree.
+
+use std::sync::OnceLock;
+
+use regex_lite::Regex;
+
+/// A TOML table with known keys.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// What it is, for messages: `a [[file]] entry`.
+    pub(super) name: &'static str,
+    /// Its keys, in groups that several objects share.
+    pub(super) keys: &'static [&'static [Key]],
+}
+
+impl Object {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.keys.iter().flat_map(|group| group.iter())
+    }
+}
+
+/// One key of an [`Object`].
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) need: Need,
+    pub(super) doc: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Required,
+    Optional,
+}
+
+/// What a value may be.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Text(&'static Kind),
+    /// A whole number within these bounds, both included.
+    Integer(i64, i64),
+    Boolean,
+    Choice(&'static [&'static str]),
+    List(&'static Shape),
+    Table(&'static Object),
+    /// A table whose keys are names, not keywords.
+    Named(&'static Kind, &'static Shape),
+    /// A short form and a long form.
+    Either(&'static Shape, &'static Shape),
+    /// A parameter's value, which its declaration types.
+    Value,
+}
+
+impl Shape {
+    /// What to call it in `expected …`.
+    pub(super) fn noun(&self) -> String {
+        match self {
+            Self::Text(_) | Self::Choice(_) => "a string".to_owned(),
+            Self::Integer(..) => "an integer".to_owned(),
+            Self::Boolean => "`true` or `false`".to_owned(),
+            Self::List(item) => match item {
+                Self::Table(_) => "an array of tables".to_owned(),
+                _ => format!("an array, each item {}", item.noun()),
+            },
+            Self::Table(_) | Self::Named(..) => "a table".to_owned(),
+            Self::Either(short, long) => format!("{} or {}", short.noun(), long.noun()),
+            Self::Value => "a string, integer, boolean or array".to_owned(),
+        }
+    }
+}
+
+/// A kind of text: what the regular expression lets through, in the part of its language that JSON Schema shares.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// What it is: `a mode`.
+    pub(super) doc: &'static str,
+    pub(super) pattern: &'static str,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Kind {
+    /// Whether `text` is of this kind. No kind but [`TEXT`] admits line ends or other control characters.
+    pub(super) fn admits(&self, text: &str) -> bool {
+        std::ptr::eq(self, &TEXT)
+            || !text.chars().any(char::is_control)
+                && self
+                    .compiled
+                    .get_or_init(|| Regex::new(self.pattern).ok())
+                    .as_ref()
+                    .is_some_and(|re| re.is_match(text))
+    }
+}
+
+const fn kind(doc: &'static str, pattern: &'static str) -> Kind {
+    Kind { doc, pattern, compiled: OnceLock::new() }
+}
+
+static TEXT: Kind = kind("text", "");
+static LINE: Kind = kind("one line of text", r"^.*$");
+static NAME: Kind = kind("a name: lower-case letters, digits and `-`", r"^[a-z][a-z0-9-]{0,62}$");
+static PARAM: Kind = kind("`RECIPE.PARAMETER`, a table per recipe", r"^[a-z][a-z0-9-]{0,62}$");
+static PACKAGE: Kind = kind("a Debian package name", r"^[a-z0-9][a-z0-9+.-]+$");
+static PATH: Kind = kind("an absolute path", r"^/.+$");
+static PATTERN: Kind = kind("an absolute path; `*` and `?` within a component, `**` for any number of them", r"^/.+$");
+static VERSIONED: Kind = kind("an absolute path with the word VERSION for the kernel's version", r"^/.*VERSION");
+static SOURCE: Kind = kind("a file beside this one, relative to its directory", r"^[^/].*$");
+static MODE: Kind = kind("permission bits in octal", r"^0[0-7]{3,4}$");
+static USER: Kind = kind("a user or group name", r"^[a-z_][a-z0-9_-]{0,30}$");
+static UNIT: Kind = kind(
+    "a systemd unit name",
+    r"^[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|mount|automount|path|target|slice|swap|device|scope)$",
+);
+static DROP_IN: Kind = kind("a file name that ends in .conf", r"^[A-Za-z0-9_.-]+\.conf$");
+static SYSCTL: Kind = kind("a kernel variable, `net.core.rmem_max`", r"^[A-Za-z0-9_./*-]+$");
+static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB or GiB", r"^[0-9]+( ?(B|KiB|MiB|GiB))?$");
+static WHEN: Kind = kind("a condition over parameters in minijinja's expression language", r"^.+$");
+static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
+static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");
+static REASON: Kind = kind("a reason, for people", r"^.+$");
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, need: Need::Required, doc }
+}
+
+const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, need: Need::Optional, doc }
+}
+
+const WHEN_KEY: Key = optional("when", Shape::Text(&WHEN), "The entry counts only if this is true; see templates.");
+const REPLACE_KEY: Key =
+    optional("replace", Shape::Boolean, "Take the place of an earlier recipe's entry of the same name.");
+const OWNER_KEY: Key = optional("owner", Shape::Text(&USER), "Owner's name; `root` without.");
+const GROUP_KEY: Key = optional("group", Shape::Text(&USER), "Group's name; `root` without.");
+const PATH_KEY: Key = required("path", Shape::Text(&PATH), "Where, from the root.");
+
+/// Of these, exactly one.
+pub(super) const CONTENT_KEYS: [&str; 4] = ["content", "source", "template", "template-source"];
+static CONTENT: [Key; 4] = [
+    optional("content", Shape::Text(&TEXT), "The bytes, verbatim."),
+    optional("source", Shape::Text(&SOURCE), "A file beside this one, verbatim."),
+    optional("template", Shape::Text(&TEXT), "A minijinja template."),
+    optional("template-source", Shape::Text(&SOURCE), "A file beside this one that is a minijinja template."),
+];
+
+static PACKAGE_ENTRY: Object = Object {
+    name: "a package",
+    keys: &[&[
+        required("name", Shape::Text(&PACKAGE), "Package name."),
+        optional("suite", Shape::Text(&LINE), "Take it from this suite and no other."),
+        WHEN_KEY,
+    ]],
+};
+
+static SUITE: Object = Object {
+    name: "a [[suite]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&LINE), "The suite's name below `dists/`."),
+        optional("archive", Shape::Choice(&["debian", "debian-security"]), "The archive; `debian` without."),
+        optional("components", Shape::List(&Shape::Text(&LINE)), "Its components; `main` without."),
+        optional(
+            "expired",
+            Shape::Choice(&["refuse", "allow"]),
+            "What to do when its Valid-Until has passed; `refuse`.",
+        ),
+        optional("use", Shape::Choice(&["default", "pin-only"]), "`pin-only`: only for packages that name this suite."),
+    ]],
+};
+
+static FILE: Object = Object {
+    name: "a [[file]] entry",
+    keys: &[
+        &[PATH_KEY, optional("mode", Shape::Text(&MODE), "Permission bits; `0644` without."), OWNER_KEY, GROUP_KEY],
+        &CONTENT,
+        &[WHEN_KEY, REPLACE_KEY],
+    ],
+};
+
+static DIRECTORY: Object = Object {
+    name: "a [[directory]] entry",
+    keys: &[&[
+        PATH_KEY,
+        optional("mode", Shape::Text(&MODE), "Permission bits; `0755` without."),
+        OWNER_KEY,
+        GROUP_KEY,
+        WHEN_KEY,
+        REPLACE_KEY,
+    ]],
+};
+
+static SYMLINK: Object = Object {
+    name: "a [[symlink]] entry",
+    keys: &[&[
+        PATH_KEY,
+        required("target", Shape::Text(&LINE), "What the link holds; a template."),
+        WHEN_KEY,
+        REPLACE_KEY,
+    ]],
+};
+
+static REMOVE: Object = Object {
+    name: "a removal",
+    keys: &[&[
+        required("pattern", Shape::Text(&PATTERN), "Paths of packages to leave out."),
+        optional("except", Shape::List(&Shape::Text(&PATTERN)), "Which of them stay."),
+        WHEN_KEY,
+    ]],
+};
+
+static USER_ENTRY: Object = Object {
+    name: "a [[user]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&USER), "Login name."),
+        required("uid", Shape::Integer(1, 59_999), "The id: declared, so that it is the same in every image."),
+        required("group", Shape::Text(&USER), "Primary group."),
+        optional("groups", Shape::List(&Shape::Text(&USER)), "Supplementary groups."),
+        optional("home", Shape::Text(&PATH), "Home directory; `/nonexistent` without."),
+        optional("create-home", Shape::Boolean, "Make the home directory with copies of /etc/skel."),
+        optional("shell", Shape::Text(&PATH), "Login shell; `/usr/sbin/nologin` without."),
+        optional("comment", Shape::Text(&LINE), "Full name."),
+        optional(
+            "password-hash",
+            Shape::Text(&LINE),
+            "A crypt(5) hash; a template. Without or empty, no password logs in.",
+        ),
+        WHEN_KEY,
+    ]],
+};
+
+static GROUP_ENTRY: Object = Object {
+    name: "a [[group]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&USER), "Group name."),
+        required("gid", Shape::Integer(1, 59_999), "The id: declared, so that it is the same in every image."),
+        WHEN_KEY,
+    ]],
+};
+
+static DROP_IN_ENTRY: Object = Object {
+    name: "a [[unit.drop-in]] entry",
+    keys: &[&[required("name", Shape::Text(&DROP_IN), "Its file name below UNIT.d/.")], &CONTENT, &[WHEN_KEY]],
+};
+
+static UNIT_ENTRY: Object = Object {
+    name: "a [[unit]] entry",
+    keys: &[
+        &[
+            required("name", Shape::Text(&UNIT), "The unit's name."),
+            optional(
+                "state",
+                Shape::Choice(&["enabled", "disabled", "masked"]),
+                "What becomes of it; without, presets and packages decide.",
+            ),
+        ],
+        &CONTENT,
+        &[
+            optional("drop-in", Shape::List(&Shape::Table(&DROP_IN_ENTRY)), "Files that amend the unit."),
+            WHEN_KEY,
+            REPLACE_KEY,
+        ],
+    ],
+};
+
+static SYSCTL_ENTRY: Object = Object {
+    name: "a [[sysctl]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&SYSCTL), "The variable."),
+        required("value", Shape::Text(&LINE), "Its value; a template."),
+        WHEN_KEY,
+        REPLACE_KEY,
+    ]],
+};
+
+static CMDLINE_ENTRY: Object = Object {
+    name: "a kernel command line entry",
+    keys: &[&[required("word", Shape::Text(&LINE), "One word of the kernel command line; a template."), WHEN_KEY]],
+};
+
+static KERNEL: Object = Object {
+    name: "[kernel]",
+    keys: &[&[optional(
+        "cmdline",
+        Shape::List(&Shape::Either(&Shape::Text(&WORDS), &Shape::Table(&CMDLINE_ENTRY))),
+        "Words to add to the kernel command line.",
+    )]],
+};
+
+/// The types of parameters.
+pub(super) const PARAM_TYPES: [&str; 9] =
+    ["string", "integer", "boolean", "enum", "list", "port", "path", "size", "duration"];
+
+static PARAM_ENTRY: Object = Object {
+    name: "a parameter",
+    keys: &[&[
+        required("type", Shape::Choice(&PARAM_TYPES), "Its type."),
+        required("doc", Shape::Text(&LINE), "What it is for, in one line."),
+        optional("default", Shape::Value, "Its value unless the image gives one; without, the image must."),
+        optional("min", Shape::Value, "Least value, or least number of items of a list."),
+        optional("max", Shape::Value, "Greatest value, or greatest number of items of a list."),
+        optional("choices", Shape::List(&Shape::Text(&LINE)), "The values of an `enum`."),
+        optional("pattern", Shape::Text(&LINE), "A regular expression that the whole string, or every item, matches."),
+    ]],
+};
+
+static BODY: [Key; 14] = [
+    optional(
+        "packages",
+        Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&PACKAGE_ENTRY))),
+        "Packages to install, with what they depend on.",
+    ),
+    optional(
+        "provides",
+        Shape::Named(&PACKAGE, &Shape::Text(&REASON)),
+        "Packages that others depend on and that the image can do without, each with the reason.",
+    ),
+    optional("suite", Shape::List(&Shape::Table(&SUITE)), "Where packages come from."),
+    optional("file", Shape::List(&Shape::Table(&FILE)), "Files to write."),
+    optional("directory", Shape::List(&Shape::Table(&DIRECTORY)), "Directories to make."),
+    optional("symlink", Shape::List(&Shape::Table(&SYMLINK)), "Symbolic links to make."),
+    optional(
+        "remove",
+        Shape::List(&Shape::Either(&Shape::Text(&PATTERN), &Shape::Table(&REMOVE))),
+        "Paths of packages to leave out.",
+    ),
+    optional("user", Shape::List(&Shape::Table(&USER_ENTRY)), "User accounts."),
+    optional("group", Shape::List(&Shape::Table(&GROUP_ENTRY)), "Groups."),
+    optional("unit", Shape::List(&Shape::Table(&UNIT_ENTRY)), "systemd units: their state, text and drop-ins."),
+    optional("sysctl", Shape::List(&Shape::Table(&SYSCTL_ENTRY)), "Kernel variables to set at boot."),
+    optional("kernel", Shape::Table(&KERNEL), "The kernel command line."),
+    optional("persist", Shape::List(&Shape::Text(&PATH)), "Directories of the root that outlive a reboot."),
+    optional("os-release", Shape::Named(&FIELD, &Shape::Text(&LINE)), "Fields to add to /etc/os-release."),
+];
+
+/// `recipes/NAME.toml`.
+pub(super) static RECIPE: Object = Object {
+    name: "a recipe",
+    keys: &[
+        &[
+            required("summary", Shape::Text(&LINE), "What it adds to a node, in one line."),
+            optional("requires", Shape::List(&Shape::Text(&NAME)), "Recipes that come with it, and before it."),
+            optional("params", Shape::Named(&NAME, &Shape::Table(&PARAM_ENTRY)), "Its parameters."),
+        ],
+        &BODY,
+    ],
+};
+
+static SIZES: Object = Object {
+    name: "[sizes]",
+    keys: &[&[optional("boot", Shape::Text(&SIZE), "The boot partition; `512 MiB` without.")]],
+};
+
+/// `images/NAME.toml`.
+pub(super) static IMAGE: Object = Object {
+    name: "an image",
+    keys: &[
+        &[
+            required("summary", Shape::Text(&LINE), "What the node is for, in one line."),
+            required("board", Shape::Text(&NAME), "The board: a file of recipes/boards/."),
+            required("recipes", Shape::List(&Shape::Text(&NAME)), "The recipes, in the order in which they apply."),
+            optional(
+                "params",
+                Shape::Named(&PARAM, &Shape::Named(&NAME, &Shape::Value)),
+                "`RECIPE.PARAMETER = VALUE`.",
+            ),
+            optional("table", Shape::Choice(&["mbr", "gpt"]), "The partition table, where the board allows another."),
+            optional("sizes", Shape::Table(&SIZES), "Partition sizes."),
+            optional("hostname-prefix", Shape::Text(&NAME), "Nodes without identity are PREFIX-SERIAL; `hah` without."),
+        ],
+        &BODY,
+    ],
+};
+
+static TABLES: Object = Object {
+    name: "[tables]",
+    keys: &[&[
+        required("default", Shape::Choice(&["mbr", "gpt"]), "The partition table that an image gets."),
+        optional(
+            "refused",
+            Shape::Named(&NAME, &Shape::Text(&REASON)),
+            "Tables that do not boot, each with the reason.",
+        ),
+    ]],
+};
+
+static KERNEL_FILES: Object = Object {
+    name: "[kernel]",
+    keys: &[&[
+        required("image", Shape::Text(&VERSIONED), "The kernel."),
+        required("modules", Shape::Text(&VERSIONED), "The directory of its modules."),
+        optional("device-trees", Shape::Text(&VERSIONED), "The directory of its device trees."),
+        optional("compression", Shape::Choice(&["none", "gzip"]), "How the boot partition holds it; `none`."),
+    ]],
+};
+
+static FIRMWARE: Object = Object {
+    name: "a [[firmware]] entry",
+    keys: &[&[
+        required("path", Shape::Text(&PATH), "Where a package puts it."),
+        required("name", Shape::Text(&LINE), "Its 8.3 name on the boot partition."),
+    ]],
+};
+
+static STAGE1: Object = Object {
+    name: "[stage1]",
+    keys: &[&[required("modules", Shape::List(&Shape::Text(&LINE)), "Kernel modules to load, in order.")]],
+};
+
+static MACHINE: Object = Object {
+    name: "a [[machine]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&NAME), "What `hah-image run` calls it."),
+        required("program", Shape::Text(&LINE), "The emulator."),
+        required("args", Shape::List(&Shape::Text(&LINE)), "Arguments that choose machine and processor."),
+        required("memory", Shape::Text(&SIZE), "Memory."),
+        required("disk", Shape::Choice(&["virtio", "sd"]), "How the image is attached."),
+        required("network", Shape::Choice(&["virtio", "usb"]), "The network device."),
+        optional("console-serial", Shape::Integer(0, 7), "Which serial port the console is, from 0."),
+        optional("device-tree", Shape::Text(&LINE), "The device tree to pass."),
+        optional("cmdline", Shape::List(&Shape::Text(&WORDS)), "Words to append to the kernel command line."),
+    ]],
+};
+
+/// `recipes/boards/NAME.toml`.
+pub(super) static BOARD: Object = Object {
+    name: "a board",
+    keys: &[&[
+        required("summary", Shape::Text(&LINE), "Which models, in one line."),
+        required("architecture", Shape::Choice(&["arm64", "armel", "amd64"]), "Architecture of the packages."),
+        required("packages", Shape::List(&Shape::Text(&PACKAGE)), "Kernel and firmware packages."),
+        optional("provides", Shape::Named(&PACKAGE, &Shape::Text(&REASON)), "As in a recipe."),
+        required("tables", Shape::Table(&TABLES), "Partition tables."),
+        required("kernel", Shape::Table(&KERNEL_FILES), "Where the kernel package puts what boots."),
+        optional(
+            "firmware",
+            Shape::List(&Shape::Table(&FIRMWARE)),
+            "Files that the firmware wants on the boot partition.",
+        ),
+        optional("device-trees", Shape::List(&Shape::Text(&LINE)), "Device trees to put beside the kernel."),
+        required("stage1", Shape::Table(&STAGE1), "Stage 1."),
+        optional("config-txt", Shape::Text(&TEXT), "config.txt; lines of at most 98 characters."),
+        optional("cmdline", Shape::List(&Shape::Text(&WORDS)), "Words of the kernel command line."),
+        optional("watchdog-seconds", Shape::Integer(1, 900), "systemd's RuntimeWatchdogSec=; without, it stays off."),
+        optional("machine", Shape::List(&Shape::Table(&MACHINE)), "QEMU machines that boot the images."),
+    ]],
+};
