@@ -22,7 +22,7 @@ impl Ownership {
     pub const ROOT: Ownership = Ownership { user: Owner::ROOT, group: Owner::ROOT };
 }
 
-/// What happens at a path. The order of the variants is the order in which the `effects` pass applies them.
+/// What happens at a path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PathAction {
     /// A directory, unless something is there.
@@ -62,6 +62,19 @@ pub enum PathAction {
     Capability(Box<str>),
     /// What is there goes away.
     Remove,
+}
+
+impl PathAction {
+    /// Place in the order of application: directories before what is put into them, owners when everything is there.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Directory { .. } => 0,
+            Self::File { .. } | Self::Copy { .. } | Self::Symlink { .. } => 1,
+            Self::Owner { .. } => 2,
+            Self::Capability(_) => 3,
+            Self::Remove => 4,
+        }
+    }
 }
 
 /// One change of the tree.
@@ -284,7 +297,8 @@ impl Effects {
             list.sort();
             list.dedup();
         }
-        tidy(&mut self.paths);
+        self.paths.sort_by(|a, b| (a.what.action.rank(), &a.what.path, a).cmp(&(b.what.action.rank(), &b.what.path, b)));
+        self.paths.dedup();
         tidy(&mut self.users);
         tidy(&mut self.groups);
         tidy(&mut self.alternatives);

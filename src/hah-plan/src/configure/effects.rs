@@ -1,0 +1,196 @@
+//! What reviewed and understood maintainer scripts do to paths: directories, default files, links, owners, capabilities.
+//!
+//! The list comes from [`crate::scripts::effects`], sorted, and is applied in its order.
+//! Whatever a package or a recipe has put at a path stays: these are defaults.
+
+use std::collections::BTreeMap;
+
+use hah_format::path::TreePath;
+use hah_format::tree::{Kind, Meta, Node};
+
+use super::{ConfigureError, Target};
+use crate::rootfs::Content;
+use crate::scripts::{Ownership, PathAction, PathEffect, Sourced};
+
+/// The pass.
+pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
+    let effects = target.effects;
+    refuse_rivals(&effects.paths)?;
+    for effect in &effects.paths {
+        apply(target, effect)?;
+    }
+    for entry in &effects.statoverrides {
+        set_owner(target, &entry.what.path, Some(entry.what.mode), &entry.what.owner);
+    }
+    Ok(())
+}
+
+/// Two packages that make different things at one path: the first to be configured would win on a real system.
+fn refuse_rivals(effects: &[Sourced<PathEffect>]) -> Result<(), ConfigureError> {
+    let mut makers: BTreeMap<&TreePath, &Sourced<PathEffect>> = BTreeMap::new();
+    for effect in effects {
+        if !matches!(
+            effect.what.action,
+            PathAction::File { .. } | PathAction::Copy { .. } | PathAction::Symlink { .. }
+        ) {
+            continue;
+        }
+        if let Some(other) = makers.insert(&effect.what.path, effect)
+            && other.what.action != effect.what.action
+        {
+            return Err(ConfigureError::invalid(
+                format!(
+                    "the scripts of {} and {} make different things at {}",
+                    other.package, effect.package, effect.what.path
+                ),
+                "a file of a recipe at this path decides it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn apply(target: &mut Target<'_>, effect: &Sourced<PathEffect>) -> Result<(), ConfigureError> {
+    let path = place(target, &effect.what.path);
+    match &effect.what.action {
+        PathAction::Directory { mode, owner } => {
+            let undecided = match target.root.get(&path) {
+                None => true,
+                // A parent that the tree made for something below it.
+                Some(found) => found.is_dir() && target.provenance.origin(&path).is_none(),
+            };
+            if undecided {
+                target.put_node(&path, Node { meta: owned(*mode, owner), kind: Kind::Dir })?;
+            }
+        }
+        PathAction::File { content, mode, owner } => {
+            if !target.root.contains(&path) {
+                let kind = Kind::File(Content::inline(content.as_bytes()));
+                target.put_node(&path, Node { meta: owned(*mode, owner), kind })?;
+            }
+        }
+        PathAction::Copy { from } => {
+            if !target.root.contains(&path) {
+                let node = source(target, from).ok_or_else(|| missing(effect, from))?;
+                target.put_node(&path, node)?;
+            }
+        }
+        PathAction::Symlink { target: to } => {
+            if !target.root.contains(&path) {
+                target.put_node(&path, Node::symlink(to))?;
+            }
+        }
+        PathAction::Owner { mode, owner } => set_owner(target, &path, *mode, owner),
+        PathAction::Capability(text) => {
+            let attribute = capability(text).ok_or_else(|| {
+                ConfigureError::invalid(
+                    format!("{} gives {path} the capability `{text}`, which is not one", effect.package),
+                    "capabilities(7) has the names; the form is `cap_net_raw,cap_net_admin=ep`",
+                )
+            })?;
+            if let Some(node) = target.root.resolve(&path).and_then(|real| target.root.get_mut(&real)) {
+                node.meta.xattrs.insert("security.capability".into(), attribute);
+            }
+        }
+        PathAction::Remove => {
+            target.root.remove(&path);
+            target.provenance.forget(&path);
+        }
+    }
+    Ok(())
+}
+
+/// `path` with the symbolic links among its parents followed, as far as the parents exist.
+fn place(target: &Target<'_>, path: &TreePath) -> TreePath {
+    for parent in path.ancestors() {
+        if let Some(real) = target.root.resolve(&parent) {
+            let rest = &path.as_str()[parent.as_str().len()..];
+            return real.join(rest).unwrap_or_else(|_| path.clone());
+        }
+    }
+    path.clone()
+}
+
+/// The regular file at `from`, as `cp -p` copies it.
+fn source(target: &Target<'_>, from: &TreePath) -> Option<Node<Content>> {
+    let real = target.root.resolve(from)?;
+    let meta = match target.root.get(&real)? {
+        Node { kind: Kind::HardLink(first), .. } => target.root.get(first)?.meta.clone(),
+        node => node.meta.clone(),
+    };
+    Some(Node { meta: Meta { xattrs: BTreeMap::new(), ..meta }, kind: Kind::File(target.content(from)?.clone()) })
+}
+
+fn missing(effect: &Sourced<PathEffect>, from: &TreePath) -> ConfigureError {
+    ConfigureError::invalid(
+        format!("the script of {} copies {from} to {}, but there is no such file", effect.package, effect.what.path),
+        format!("a recipe removes {from}: keep it, or place a file at {}", effect.what.path),
+    )
+}
+
+fn owned(mode: u16, owner: &Ownership) -> Meta {
+    Meta { user: owner.user.clone(), group: owner.group.clone(), ..Meta::root(mode) }
+}
+
+fn set_owner(target: &mut Target<'_>, path: &TreePath, mode: Option<u16>, owner: &Ownership) {
+    let Some(real) = target.root.resolve(path) else { return };
+    // A recipe that placed the path has said whose it is.
+    if target.provenance.is_from_recipe(&real) {
+        return;
+    }
+    if let Some(node) = target.root.get_mut(&real) {
+        node.meta.user = owner.user.clone();
+        node.meta.group = owner.group.clone();
+        node.meta.mode = mode.unwrap_or(node.meta.mode);
+    }
+}
+
+/// Names of capabilities by number; `<linux/capability.h>`.
+const CAPABILITIES: [&str; 41] = [
+    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
+    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
+    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
+    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
+    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+    "checkpoint_restore",
+];
+
+/// The `security.capability` attribute, 20 bytes, for a text as setcap(8) takes it: `vfs_cap_data` of revision 2
+/// in `<linux/capability.h>`, little-endian words: magic and flags, then permitted and inheritable sets, low and high half.
+fn capability(text: &str) -> Option<Vec<u8>> {
+    let (names, flags) = text.split_once(['=', '+'])?;
+    if flags.is_empty() || !flags.bytes().all(|flag| b"eip".contains(&flag)) {
+        return None;
+    }
+    let mut set = 0u64;
+    for name in names.split(',') {
+        let name = name.strip_prefix("cap_")?;
+        set |= 1 << CAPABILITIES.iter().position(|known| *known == name)?;
+    }
+    let chosen = |flag: char| if flags.contains(flag) { set } else { 0 };
+    let (permitted, inheritable) = (chosen('p'), chosen('i'));
+    let magic = 0x0200_0000 | u32::from(flags.contains('e'));
+    let half = |set: u64, shift: u32| (set >> shift & 0xffff_ffff) as u32;
+    let words =
+        [magic, half(permitted, 0), half(inheritable, 0), half(permitted, 32), half(inheritable, 32)];
+    Some(words.iter().flat_map(|word| word.to_le_bytes()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_as_setcap_writes_them() {
+        // `setcap cap_net_raw=ep FILE; getfattr -e hex -n security.capability FILE`
+        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert_eq!(capability("cap_net_raw=ep").map(hex).as_deref(), Some("0100000200200000000000000000000000000000"));
+        assert_eq!(
+            capability("cap_dac_override,cap_bpf,cap_net_admin+ep").map(hex).as_deref(),
+            Some("0100000202100000000000008000000000000000")
+        );
+        for text in ["cap_net_raw", "cap_none=ep", "net_raw=ep", "cap_net_raw=x", "cap_net_raw="] {
+            assert_eq!(capability(text), None, "{text}");
+        }
+    }
+}
