@@ -16,6 +16,8 @@ const SIZE_MAX: u64 = 1_500_000;
 
 /// How to compile.
 struct Toolchain {
+    /// As `--toolchain` names it.
+    key: &'static str,
     name: &'static str,
     target: &'static str,
     /// Instead of cargo's own.
@@ -26,7 +28,8 @@ struct Toolchain {
 }
 
 const MUSL: Toolchain = Toolchain {
-    name: "rustup, musl",
+    key: "musl",
+    name: "rustup's musl target",
     target: "aarch64-unknown-linux-musl",
     rustc: None,
     // Part of every rustup toolchain, so that no C compiler is needed.
@@ -34,13 +37,15 @@ const MUSL: Toolchain = Toolchain {
     no_build_id: "--build-id=none",
 };
 const GLIBC: Toolchain = Toolchain {
-    name: "rustup, glibc",
+    key: "glibc",
+    name: "rustup's glibc target",
     target: "aarch64-unknown-linux-gnu",
     rustc: None,
     linker: "aarch64-linux-gnu-gcc",
     no_build_id: "-Wl,--build-id=none",
 };
 const DEBIAN: Toolchain = Toolchain {
+    key: "debian",
     name: "Debian's rustc",
     target: "aarch64-unknown-linux-gnu",
     rustc: Some("/usr/bin/rustc"),
@@ -48,9 +53,9 @@ const DEBIAN: Toolchain = Toolchain {
     no_build_id: "-Wl,--build-id=none",
 };
 
-/// Builds the agent and returns where it is.
-pub(crate) fn build(shell: &Shell) -> Result<PathBuf> {
-    let toolchain = toolchain(shell)?;
+/// Builds the agent with the first toolchain that can, or with the one of this name, and returns where it is.
+pub(crate) fn build(shell: &Shell, wanted: Option<&str>) -> Result<PathBuf> {
+    let toolchain = toolchain(shell, wanted)?;
     say::step(&format!("building the agent with {}", toolchain.name));
     let built = compile(shell, &toolchain)?;
     let agent = workspace::root()?.join("target/agent/aarch64/hah-agent");
@@ -69,18 +74,25 @@ pub(crate) fn build(shell: &Shell) -> Result<PathBuf> {
     Ok(agent)
 }
 
-fn toolchain(shell: &Shell) -> Result<Toolchain> {
-    if has_target(shell, MUSL.target) {
-        return Ok(MUSL);
+fn toolchain(shell: &Shell, wanted: Option<&str>) -> Result<Toolchain> {
+    for toolchain in [MUSL, GLIBC, DEBIAN] {
+        match wanted {
+            Some(key) if key == toolchain.key => {}
+            Some(_) => continue,
+            None => {}
+        }
+        if toolchain.rustc.is_some() {
+            apt::add_architecture(shell, "arm64")?;
+            apt::install(shell, &["rustc-web", "libstd-rust-web-dev:arm64"])?;
+        } else if !has_target(shell, toolchain.target) {
+            continue;
+        }
+        if toolchain.linker != MUSL.linker {
+            apt::install(shell, &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"])?;
+        }
+        return Ok(toolchain);
     }
-    if has_target(shell, GLIBC.target) {
-        apt::install(shell, &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"])?;
-        return Ok(GLIBC);
-    }
-    apt::add_architecture(shell, "arm64")?;
-    let packages = ["rustc-web", "libstd-rust-web-dev:arm64", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
-    apt::install(shell, &packages)?;
-    Ok(DEBIAN)
+    bail!("no such toolchain, or it cannot be installed: {}", wanted.unwrap_or("musl, glibc or debian"))
 }
 
 /// Whether the active toolchain has a target, or rustup can fetch it.

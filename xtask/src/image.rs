@@ -8,7 +8,7 @@ use crate::{agent, apt, say};
 /// Builds `out/NAME.img`.
 pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     install_compiler(shell)?;
-    let agent = agent::build(shell)?;
+    let agent = agent::build(shell, None)?;
     shell.create_dir("out")?;
     let image = format!("out/{name}.img");
     say::step(&format!("building {image}"));

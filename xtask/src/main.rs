@@ -19,7 +19,8 @@ use xshell::Shell;
 const USAGE: &str = "\
 cargo xtask VERB
 
-  agent              build the node's agent: one static binary, target/agent/aarch64/hah-agent
+  agent [--toolchain musl|glibc|debian]
+                     build the node's agent: one static binary, target/agent/aarch64/hah-agent
   image [NAME]       install what is missing, build the agent and out/NAME.img (lab)
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
   tidy               the house rules that rustc and clippy do not know
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["agent"] => run(|shell| agent::build(shell).map(drop)),
+        ["agent"] => run(|shell| agent::build(shell, None).map(drop)),
+        ["agent", "--toolchain", key] => run(|shell| agent::build(shell, Some(key)).map(drop)),
         ["image"] => run(|shell| image::build(shell, "lab")),
         ["image", name] => run(|shell| image::build(shell, name)),
         ["test"] => run(|shell| test::run(shell, test::Lanes::Usual)),

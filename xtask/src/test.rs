@@ -57,7 +57,7 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     tidy::check(shell)?;
     say::step("lints");
     cmd!(shell, "cargo clippy --quiet --workspace --all-targets -- -D warnings").quiet().run()?;
-    let agent = agent::build(shell)?;
+    let agent = agent::build(shell, None)?;
     shell.set_var("HAH_AGENT_AARCH64", &agent);
     say::step("tests of the crates");
     cmd!(shell, "cargo test --quiet --workspace --lib --bins").quiet().run()?;
