@@ -8,7 +8,7 @@ mod read;
 
 use std::fmt::Write as _;
 
-pub use read::{BmapError, parse};
+pub use read::{BMAP_MAX, BmapError, parse};
 
 use crate::digest::Sha256;
 
@@ -82,4 +82,95 @@ pub fn write(image_size: u64, ranges: &[MappedRange]) -> String {
     let checksum = Sha256::of(format!("{head}{zeros}{tail}").as_bytes());
     let _ = write!(head, "{checksum}");
     head + &tail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map() -> String {
+        let digest = |text: &str| Sha256::of(text.as_bytes());
+        write(
+            5 * BLOCK + 1,
+            &[
+                MappedRange { first_block: 0, last_block: 1, sha256: digest("a") },
+                MappedRange { first_block: 4, last_block: 4, sha256: digest("b") },
+                MappedRange { first_block: 5, last_block: 5, sha256: digest("c") },
+            ],
+        )
+    }
+
+    /// Replaces a piece of a map and gives it a checksum that fits again.
+    fn forged(from: &str, to: &str) -> String {
+        let text = map();
+        assert!(text.contains(from), "{from}");
+        let text = text.replace(from, to);
+        let start = text.find("<BmapFileChecksum> ").unwrap() + 19;
+        let zeroed = format!("{}{}{}", &text[..start], "0".repeat(64), &text[start + 64..]);
+        format!("{}{}{}", &text[..start], Sha256::of(zeroed.as_bytes()), &text[start + 64..])
+    }
+
+    #[test]
+    fn round_trip() {
+        let read = parse(&map()).unwrap();
+        assert_eq!((read.image_size, read.ranges.len(), read.mapped_blocks()), (20481, 3, 4));
+        assert_eq!(read.ranges[2].bytes(read.image_size), 20480..20481);
+        assert_eq!(write(read.image_size, &read.ranges), map());
+        assert_eq!(forged("", ""), map());
+        assert!(parse(&write(0, &[])).unwrap().ranges.is_empty());
+    }
+
+    #[test]
+    fn bytes_are_pinned() {
+        let digest = "6d75531fe331b91d92b537d149fbfdd2b04b6427bdcfe621860ef0b4149abd9e";
+        assert_eq!(Sha256::of(map().as_bytes()).to_string(), digest);
+    }
+
+    #[test]
+    fn contradictions_are_found() {
+        for (from, to) in [
+            ("> 0-1 <", "> 0-2 <"),
+            ("> 0-1 <", "> 1-0 <"),
+            ("> 4 <", "> 1 <"),
+            ("> 5 <", "> 6 <"),
+            (" 20481 ", " 20480 "),
+            (" 20481 ", " 99999999999999999 "),
+            (" 4096 ", " 512 "),
+            (" sha256 ", " sha1 "),
+            ("version=\"2.0\"", "version=\"1.3\""),
+            ("<BlockSize>", "<BlockSizes>"),
+            ("</bmap>", "</bmap>x"),
+            ("<BlockMap>", "<BlockMap><x/>"),
+            ("<Range chksum", "<Range sha1"),
+            (" 6 ", " &#54; "),
+            (" 6 ", " -6 "),
+        ] {
+            assert!(parse(&forged(from, to)).is_err(), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn comments_are_skipped() {
+        assert_eq!(parse(&forged("<BlockSize>", "<!-- a < b > c -->\n<BlockSize>")).unwrap(), parse(&map()).unwrap());
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let (text, whole) = (map(), parse(&map()).unwrap());
+        // Only the final newline can go.
+        for end in 0..text.len() - 1 {
+            assert!(parse(&text[..end]).is_err(), "{end}");
+        }
+        for at in 0..text.len() {
+            for bit in 0..7 {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] ^= 1 << bit;
+                // The file's own checksum may be spelt in capitals; nothing else can change.
+                if let Ok(read) = parse(std::str::from_utf8(&bytes).unwrap()) {
+                    assert!(bytes.eq_ignore_ascii_case(text.as_bytes()) && read == whole, "{at} {bit}");
+                }
+            }
+        }
+        assert!(matches!(parse(&" ".repeat(BMAP_MAX + 1)), Err(BmapError::TooLong(_))));
+    }
 }

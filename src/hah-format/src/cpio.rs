@@ -193,3 +193,98 @@ impl<W: Write> Archive<W> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Sha256;
+
+    fn path(text: &str) -> TreePath {
+        TreePath::parse(text).unwrap()
+    }
+
+    fn sample() -> Tree<&'static [u8]> {
+        let mut tree = Tree::new();
+        tree.insert(path("b/file"), Node::file(0o640, &b"content"[..])).unwrap();
+        let link = Kind::HardLink(path("b/file"));
+        tree.insert(path("a"), Node { meta: crate::tree::Meta::root(0o644), kind: link }).unwrap();
+        tree.insert(path("dev/console"), Node { meta: crate::tree::Meta::root(0o600), kind: Kind::CharDevice(5, 1) })
+            .unwrap();
+        tree.insert(path("init"), Node::symlink("b/file")).unwrap();
+        tree
+    }
+
+    fn bytes(tree: &Tree<&'static [u8]>, mtime: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        assert_eq!(write(tree, mtime, &mut out).unwrap(), out.len() as u64);
+        out
+    }
+
+    /// Fields of the entry `name`, in the order of the format.
+    fn fields(archive: &[u8], name: &str) -> Vec<u32> {
+        let text = String::from_utf8_lossy(archive);
+        let start = text.find(&format!("{name}\0")).unwrap() - 110;
+        (0..13).map(|index| u32::from_str_radix(&text[start + 6 + index * 8..][..8], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn bytes_are_pinned() {
+        let archive = bytes(&sample(), 1_700_000_000);
+        assert_eq!(archive.len() % 4, 0);
+        assert_eq!(
+            Sha256::of(&archive).to_string(),
+            "6ba35c4d23c866129c2e49ac014895660d2c874490b68946b7ba0a56a1c6f1a1"
+        );
+        assert_eq!(archive, bytes(&sample(), 1_700_000_000));
+    }
+
+    #[test]
+    fn names_of_a_file_share_an_inode() {
+        let archive = bytes(&sample(), 7);
+        let (link, file) = (fields(&archive, "a"), fields(&archive, "b/file"));
+        assert_eq!(link[0], file[0]);
+        assert_eq!((link[1], file[1]), (0o100640, 0o100640));
+        assert_eq!((link[4], file[4]), (2, 2));
+        assert_eq!((link[6], file[6]), (0, 7), "the last name carries the data");
+        let console = fields(&archive, "dev/console");
+        assert_eq!((console[1], console[9], console[10]), (0o020600, 5, 1));
+        assert_eq!(fields(&archive, ".")[4], 4, "the root has two directories");
+        assert_eq!(fields(&archive, "init")[1], 0o120777);
+    }
+
+    #[test]
+    fn every_field_counts() {
+        let change = |edit: fn(&mut Node<&'static [u8]>), at: &str| {
+            let mut tree = sample();
+            edit(tree.get_mut(&path(at)).unwrap());
+            Sha256::of(&bytes(&tree, 7))
+        };
+        let digests = std::collections::BTreeSet::from([
+            change(|_| {}, ""),
+            change(|node| node.meta.mode = 0o600, "b/file"),
+            change(|node| node.meta.user = Owner::Id(1), "b/file"),
+            change(|node| node.meta.group = Owner::Id(1), "b/file"),
+            change(|node| node.kind = Kind::File(b"Content"), "b/file"),
+            change(|node| node.kind = Kind::CharDevice(5, 2), "dev/console"),
+            change(|node| node.kind = Kind::BlockDevice(5, 1), "dev/console"),
+            change(|node| node.kind = Kind::Symlink("b".into()), "init"),
+            change(|node| node.meta.mode = 0o700, "b"),
+            Sha256::of(&bytes(&sample(), 8)),
+        ]);
+        assert_eq!(digests.len(), 10);
+        // Own times and extended attributes have no place.
+        assert!(digests.contains(&change(|node| node.meta.mtime = 9, "b/file")));
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_an_error() {
+        let mut tree = sample();
+        tree.get_mut(&path("b")).unwrap().meta.user = Owner::Name("consul".into());
+        let error = write(&tree, 0, Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "/b: owner `consul` has no numeric id");
+        let mut tree = sample();
+        tree.remove(&path("b/file"));
+        let error = write(&tree, 0, Vec::new()).unwrap_err();
+        assert_eq!(error.to_string(), "/a: hard link to /b/file, which is not a regular file of the archive");
+    }
+}

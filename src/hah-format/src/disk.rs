@@ -238,3 +238,207 @@ impl DiskError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::digest::Sha256;
+
+    const GEOMETRY: Geometry = Geometry {
+        table: Table::Gpt,
+        align_sectors: 2048,
+        boot_start: 8192,
+        boot_bytes: 64 << 20,
+        root_bytes: 4096 * 3,
+    };
+
+    fn gpt_identity(name: &str) -> Identity<'_> {
+        let partition = |name, guid, type_guid| GptPartition { type_guid, guid, name, attributes: 4 };
+        Identity::Gpt {
+            disk: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff,
+            partitions: [
+                partition(name, 1 << 100 | 1, "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"),
+                partition("root", 1 << 100 | 2, "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
+            ],
+        }
+    }
+
+    const MBR: Identity<'_> = Identity::Mbr { signature: 0xdead_beef, types: [0x0c, 0x83] };
+
+    fn image(geometry: Geometry, identity: &Identity<'_>) -> Vec<u8> {
+        let layout = Layout::new(&geometry).unwrap();
+        let mut image = vec![0; layout.size_bytes() as usize];
+        let mut end = 0;
+        for Region { offset, bytes } in encode(&layout, identity).unwrap() {
+            assert!(offset as usize >= end, "regions are in order");
+            end = offset as usize + bytes.len();
+            image[offset as usize..end].copy_from_slice(&bytes);
+        }
+        image
+    }
+
+    fn mbr() -> Vec<u8> {
+        image(Geometry { table: Table::Mbr, ..GEOMETRY }, &MBR)
+    }
+
+    fn gpt() -> Vec<u8> {
+        image(GEOMETRY, &gpt_identity("boot"))
+    }
+
+    #[test]
+    fn layouts() {
+        let layout = Layout::new(&Geometry { table: Table::Mbr, ..GEOMETRY }).unwrap();
+        assert_eq!(layout.boot, Extent { start: 8192, sectors: 131_072 });
+        assert_eq!(layout.root, Extent { start: 139_264, sectors: 24 });
+        assert_eq!(layout.sectors, 139_288);
+        let layout = Layout::new(&GEOMETRY).unwrap();
+        assert_eq!(layout.sectors, 141_312);
+        let layout = Layout::new(&Geometry { root_bytes: 2016 * 512, ..GEOMETRY }).unwrap();
+        assert_eq!(layout.sectors - layout.root.end(), 32 + 2048, "33 sectors do not fit the rest of a MiB");
+        for wrong in [
+            Geometry { boot_start: 33, ..GEOMETRY },
+            Geometry { boot_start: 0, table: Table::Mbr, ..GEOMETRY },
+            Geometry { align_sectors: 0, ..GEOMETRY },
+            Geometry { boot_bytes: 0, ..GEOMETRY },
+            Geometry { root_bytes: 0, ..GEOMETRY },
+            Geometry { root_bytes: u64::MAX, ..GEOMETRY },
+            Geometry { boot_bytes: u64::MAX, ..GEOMETRY },
+            Geometry { boot_start: u64::MAX, ..GEOMETRY },
+            Geometry { align_sectors: u64::MAX, ..GEOMETRY },
+        ] {
+            assert!(Layout::new(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn mbr_round_trip() {
+        let table = read(&mut Cursor::new(mbr())).unwrap();
+        assert_eq!(table.id, TableId::Mbr(0xdead_beef));
+        let [boot, root] = table.partitions.as_slice() else { panic!("{table:?}") };
+        assert_eq!((boot.number, boot.extent.start), (1, 8192));
+        assert_eq!(boot.scheme, Scheme::Mbr { kind: 0x0c, active: true });
+        assert_eq!((root.number, root.extent.sectors), (2, 24));
+        assert_eq!(root.scheme, Scheme::Mbr { kind: 0x83, active: false });
+    }
+
+    #[test]
+    fn gpt_round_trip() {
+        let table = read(&mut Cursor::new(gpt())).unwrap();
+        assert_eq!(table.id, TableId::Gpt(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff));
+        let [boot, root] = table.partitions.as_slice() else { panic!("{table:?}") };
+        assert_eq!((boot.number, boot.extent), (1, Extent { start: 8192, sectors: 131_072 }));
+        let Scheme::Gpt { type_guid, guid, name, attributes } = &root.scheme else { panic!("{root:?}") };
+        assert_eq!((*guid, name.as_str(), *attributes), (1 << 100 | 2, "root", 4));
+        assert_eq!(*type_guid, 0x0fc6_3daf_8483_4772_8e79_3d69_d847_7de4);
+    }
+
+    #[test]
+    fn bytes_are_pinned_and_every_field_counts() {
+        assert_eq!(
+            Sha256::of(&mbr()[..512]).to_string(),
+            "405233d890aa693ed2f604ba2f6cf4851b32aa4ef16dfdfcfbf0500efcc055d5"
+        );
+        assert_eq!(
+            Sha256::of(&gpt()[..34 * 512]).to_string(),
+            "963f312139097ab6f2b405161e938f12e439f11423898ec9b709ceb464c0341d"
+        );
+        assert_eq!(gpt(), gpt());
+        let larger = Geometry { root_bytes: 4096 * 4, ..GEOMETRY };
+        let digests = BTreeSet::from([
+            Sha256::of(&gpt()),
+            Sha256::of(&image(GEOMETRY, &gpt_identity("Boot"))),
+            Sha256::of(&image(larger, &gpt_identity("boot"))),
+            Sha256::of(&mbr()),
+            Sha256::of(&image(
+                Geometry { table: Table::Mbr, ..GEOMETRY },
+                &Identity::Mbr { signature: 1, types: [0x0c, 0x83] },
+            )),
+        ]);
+        assert_eq!(digests.len(), 5);
+    }
+
+    #[test]
+    fn identities_are_checked() {
+        let layout = Layout::new(&GEOMETRY).unwrap();
+        assert!(matches!(encode(&layout, &MBR), Err(DiskError::Identity(Table::Gpt))));
+        let long = "x".repeat(37);
+        assert!(matches!(encode(&layout, &gpt_identity(&long)), Err(DiskError::Name(_))));
+        let Identity::Gpt { disk, mut partitions } = gpt_identity("boot") else { panic!() };
+        partitions[0].type_guid = "basic";
+        assert!(matches!(encode(&layout, &Identity::Gpt { disk, partitions }), Err(DiskError::Guid(_))));
+    }
+
+    #[test]
+    fn a_damaged_primary_leaves_the_backup() {
+        let mut image = gpt();
+        let whole = read(&mut Cursor::new(&image)).unwrap();
+        image[512 + 60] ^= 1;
+        assert_eq!(read(&mut Cursor::new(&image)).unwrap(), whole);
+        let last = image.len() - 512 + 60;
+        image[last] ^= 1;
+        assert!(matches!(read(&mut Cursor::new(&image)), Err(DiskError::Gpt(_))));
+    }
+
+    #[test]
+    fn an_image_on_a_larger_card_is_read() {
+        let whole = read(&mut Cursor::new(gpt())).unwrap();
+        let mut card = gpt();
+        card.resize(card.len() + (8 << 20), 0);
+        assert_eq!(read(&mut Cursor::new(card)).unwrap(), whole);
+    }
+
+    #[test]
+    fn without_a_protective_entry_the_mbr_counts() {
+        let mut image = gpt();
+        image[..512].copy_from_slice(&mbr()[..512]);
+        assert_eq!(read(&mut Cursor::new(image)).unwrap().id, TableId::Mbr(0xdead_beef));
+    }
+
+    /// Header fields that the `gpt` crate must never see, with checksums that fit.
+    #[test]
+    fn greedy_headers_are_refused() {
+        let crc = |bytes: &[u8]| {
+            !bytes.iter().fold(!0u32, |crc, byte| {
+                (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+            })
+        };
+        for (offset, value) in [(80, u32::MAX), (80, 0), (84, 64), (84, 4096), (72, u32::MAX), (72, 1), (76, u32::MAX)]
+        {
+            let mut image = gpt();
+            let header = &mut image[512..512 + 92];
+            header[16..20].fill(0);
+            assert_eq!(crc(header).to_le_bytes(), gpt()[528..532]);
+            header[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+            let sum = crc(header);
+            header[16..20].copy_from_slice(&sum.to_le_bytes());
+            assert!(matches!(read(&mut Cursor::new(image)), Err(DiskError::Gpt(_))), "{offset} {value}");
+        }
+    }
+
+    #[test]
+    fn damage_never_panics() {
+        for mut image in [mbr(), gpt()] {
+            for at in (440..640).chain(1024..1024 + 300).chain(image.len() - 512..image.len() - 420) {
+                for flip in [1, 0x80, 0xff] {
+                    image[at] ^= flip;
+                    let _ = read(&mut Cursor::new(&image));
+                    image[at] ^= flip;
+                }
+            }
+            for length in [0, 1, 511, 512, 513, 1023, 1024, 1536, 17_408, image.len() / 2] {
+                assert!(read(&mut Cursor::new(&image[..length])).is_err(), "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn overlapping_partitions_are_refused() {
+        let mut image = mbr();
+        image[446 + 16 + 8..446 + 16 + 12].copy_from_slice(&8200u32.to_le_bytes());
+        let error = read(&mut Cursor::new(image)).unwrap_err();
+        assert_eq!(error.to_string(), "partition 2: starts at sector 8200, where only 139264 is free");
+    }
+}

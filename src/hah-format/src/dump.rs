@@ -148,3 +148,45 @@ fn escape_into(out: &mut String, text: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Meta;
+
+    #[test]
+    fn every_kind_has_its_line() {
+        let path = |text: &str| TreePath::parse(text).unwrap();
+        let node = |mode, kind| Node { meta: Meta::root(mode), kind };
+        let mut tree: Tree<&[u8]> = Tree::new();
+        tree.insert(path("bin"), Node::symlink("usr/b in")).unwrap();
+        tree.insert(path("dev/console"), node(0o600, Kind::CharDevice(5, 1))).unwrap();
+        tree.insert(path("dev/sda"), node(0o660, Kind::BlockDevice(8, 0))).unwrap();
+        tree.insert(path("pipe"), node(0o644, Kind::Fifo)).unwrap();
+        tree.insert(path("x\\y é\n"), Node::file(0o4755, &b"abc"[..])).unwrap();
+        tree.insert(path("z"), node(0o4755, Kind::HardLink(path("x\\y é\n")))).unwrap();
+        let ping = tree.get_mut(&path("x\\y é\n")).unwrap();
+        ping.meta.user = Owner::Name("a:b".into());
+        ping.meta.group = Owner::Id(7);
+        ping.meta.mtime = 9;
+        ping.meta.xattrs.insert("security.capability".into(), vec![1, 0xfe]);
+
+        let size = |_: &TreePath, bytes: &&[u8]| Content { size: Some(bytes.len() as u64), sha256: None };
+        let want = "\
+/ dir 0755 root:root - -
+/bin symlink 0777 root:root - -> usr/b\\x20in
+/dev dir 0755 root:root - -
+/dev/console chardev 0600 root:root - 5:1
+/dev/sda blockdev 0660 root:root - 8:0
+/pipe fifo 0644 root:root - -
+/x\\x5cy\\x20\\xc3\\xa9\\x0a file 4755 a\\x3ab:7 - 3 - xattr security.capability=01fe
+/z hardlink 4755 root:root - => /x\\x5cy\\x20\\xc3\\xa9\\x0a
+";
+        assert_eq!(text(&tree, Times::Omit, size), want);
+        let file = tree.get(&path("x\\y é\n")).unwrap();
+        assert_eq!(
+            line(&path("y"), file, Times::Show, |_, bytes| Content::of(bytes)),
+            format!("/y file 4755 a\\x3ab:7 9 3 {} xattr security.capability=01fe", Sha256::of(b"abc"))
+        );
+    }
+}

@@ -150,8 +150,12 @@ impl FatError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Options(_) => "a boot partition of 64 to 512 MiB works on every board; check `size` in the image file",
-            Self::Name { .. } => "rename the file: FAT refuses control characters, any of \"*:<>?\\| and a final dot or space",
+            Self::Options(_) => {
+                "a boot partition of 64 to 512 MiB works on every board; check `size` in the image file"
+            }
+            Self::Name { .. } => {
+                "rename the file: FAT refuses control characters, any of \"*:<>?\\| and a final dot or space"
+            }
             Self::Collision { .. } => "FAT does not tell upper from lower case: rename one of the two",
             Self::TooLarge { .. } => "keep large files on the root file system",
             Self::Full { .. } => "make the boot partition larger in the image file, or put less on it",
@@ -161,3 +165,6 @@ impl FatError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ impl Geometry {
             return refuse(format!("a cluster of {cluster_sectors} sectors; 1, 2, 4 or 8 are possible"));
         }
         let sectors = match u32::try_from(size / SECTOR) {
-            Ok(sectors) if size % SECTOR == 0 && sectors > RESERVED_MIN + DATA_ALIGN => sectors,
+            Ok(sectors) if size.is_multiple_of(SECTOR) && sectors > RESERVED_MIN + DATA_ALIGN => sectors,
             _ => return refuse(format!("a partition of {size} bytes cannot be FAT32")),
         };
         // A FAT that covers the whole volume covers the data area too: the few entries too many do not matter.

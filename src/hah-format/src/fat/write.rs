@@ -173,7 +173,7 @@ fn place(geometry: &Geometry, directories: &mut BTreeMap<TreePath, Directory<'_>
         Ok(clusters) if used <= available => Ok(clusters),
         _ => Err(FatError::Full {
             needed: (used * geometry.cluster_bytes()).div_ceil(1 << 20),
-            available: available * geometry.cluster_bytes() >> 20,
+            available: (available * geometry.cluster_bytes()) >> 20,
         }),
     }
 }
