@@ -15,6 +15,23 @@
 //!
 //! Everything is deterministic: no clock (times are the lock's epoch), no randomness, no map order.
 
+mod skeleton;
+mod effects;
+pub mod users;
+mod alternatives;
+mod units;
+//mod pam;
+mod nsswitch;
+mod shells;
+//mod ca;
+pub mod depmod;
+//mod hwdb;
+mod fstab;
+mod identity;
+//mod ldconfig;
+mod dpkg;
+mod check;
+
 use std::fmt;
 
 use hah_format::digest::Sha256;
@@ -24,6 +41,7 @@ use hah_node::disk::DiskId;
 
 use crate::merge::{Origin, Provenance};
 use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
+use crate::scripts::Effects;
 use crate::system::System;
 
 /// What makes this image itself: its names and the marks that derive from its inputs.
@@ -49,6 +67,8 @@ pub struct Target<'a> {
     pub packages: &'a [UnpackedPackage],
     /// What the recipes decide.
     pub system: &'a System,
+    /// What the maintainer scripts would have done.
+    pub effects: &'a Effects,
     /// Bytes and facts of stored files.
     pub contents: &'a dyn Contents,
     /// The image's names and marks.
@@ -76,6 +96,28 @@ impl fmt::Debug for Pass {
 
 /// The passes, in order.
 pub const PASSES: &[Pass] = &[
+    Pass { name: "skeleton", replaces: "the postinst of base-files", run: skeleton::run },
+    Pass { name: "effects", replaces: "maintainer scripts that copy, link and chown", run: effects::run },
+    Pass { name: "users", replaces: "update-passwd, systemd-sysusers, adduser, shadowconfig", run: users::run },
+    Pass { name: "alternatives", replaces: "update-alternatives", run: alternatives::run },
+    Pass { name: "units", replaces: "deb-systemd-helper, systemctl enable, disable and mask", run: units::run },
+    Pass { name: "nsswitch", replaces: "the postinst of libc-bin, dh_installnss", run: nsswitch::run },
+    Pass { name: "shells", replaces: "update-shells", run: shells::run },
+    //Pass { name: "pam", replaces: "pam-auth-update", run: pam::run },
+    //Pass { name: "ca", replaces: "update-ca-certificates", run: ca::run },
+    Pass { name: "depmod", replaces: "depmod -a", run: depmod::run },
+    //Pass { name: "hwdb", replaces: "systemd-hwdb --usr update", run: hwdb::run },
+    Pass { name: "hostname", replaces: "the installer and the postinst of netbase", run: identity::hostname },
+    Pass { name: "timezone", replaces: "the postinst of tzdata", run: identity::timezone },
+    Pass { name: "locale", replaces: "update-locale", run: identity::locale },
+    Pass { name: "fstab", replaces: "the installer", run: fstab::run },
+    Pass { name: "os_release", replaces: "nothing: Debian has no image ids", run: identity::os_release },
+    Pass { name: "machine_id", replaces: "systemd-machine-id-setup", run: identity::machine_id },
+    Pass { name: "clock", replaces: "nothing: systemd's own build time would do", run: identity::clock },
+    Pass { name: "updated", replaces: "systemd-update-done", run: identity::updated },
+    //Pass { name: "ldconfig", replaces: "ldconfig", run: ldconfig::run },
+    Pass { name: "dpkg", replaces: "dpkg's own bookkeeping", run: dpkg::run },
+    Pass { name: "check", replaces: "the first boot, as a test", run: check::run },
 ];
 
 /// A configured root.

@@ -18,6 +18,7 @@ use hah_format::tree::{Kind, Meta, Node, Owner, TreeError};
 
 use crate::debian::PackageName;
 use crate::rootfs::{Content, Root, UnpackedPackage};
+use crate::scripts::{Diversion, Sourced};
 use crate::system::{RemoveSpec, System};
 
 mod alias;
@@ -28,17 +29,6 @@ pub use provenance::{Origin, Provenance};
 
 use alias::Aliases;
 use replaces::Replacements;
-
-/// A diverted path: packages other than `by` get theirs under another name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Diversion {
-    /// The package that may use the path.
-    pub by: PackageName,
-    /// The path.
-    pub from: TreePath,
-    /// Where other packages' file goes.
-    pub to: TreePath,
-}
 
 /// Something that a recipe places in the root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +47,7 @@ pub struct Ingredients<'a> {
     /// Packages; their order does not matter.
     pub packages: &'a [UnpackedPackage],
     /// Diversions that the packages' scripts declare.
-    pub diversions: &'a [Diversion],
+    pub diversions: &'a [Sourced<Diversion>],
     /// Paths to do without.
     pub removes: &'a [RemoveSpec],
     /// What recipes place, later ones over earlier ones.
@@ -115,6 +105,14 @@ pub enum MergeError {
         /// Why.
         reason: String,
     },
+    /// A diversion's path cannot be one.
+    #[error("{package}: malformed diversion: {reason}")]
+    Diversion {
+        /// The package.
+        package: PackageName,
+        /// Why.
+        reason: String,
+    },
     /// The `Replaces` field of a package cannot be read.
     #[error("{package}: malformed `Replaces`: {reason}")]
     Replaces {
@@ -133,6 +131,7 @@ impl MergeError {
                 format!("these two packages cannot be in one image; `hah-image why {second}` shows what asks for it")
             }
             Self::Tree { .. } => "two inputs disagree whether this is a directory; drop one of them".into(),
+            Self::Diversion { .. } => "correct the reviewed entry of this package in recipes/debian".into(),
             Self::DanglingHardLink { .. } | Self::Alias { .. } | Self::Replaces { .. } => {
                 "the package is malformed or damaged; try another version with `hah-image update PKG`".into()
             }
@@ -149,7 +148,7 @@ pub fn merge(ingredients: Ingredients<'_>) -> Result<Merged, MergeError> {
         provenance: Provenance::default(),
         aliases: Aliases::of(&packages),
         replacements: Replacements::of(&packages)?,
-        diversions: ingredients.diversions,
+        diversions: ingredients.diversions.iter().map(Detour::of).collect::<Result<_, _>>()?,
     };
     for package in packages {
         merging.add(package)?;
@@ -166,7 +165,27 @@ struct Merging<'a> {
     provenance: Provenance,
     aliases: Aliases,
     replacements: Replacements,
-    diversions: &'a [Diversion],
+    diversions: Vec<Detour<'a>>,
+}
+
+/// A diversion with its paths parsed.
+struct Detour<'a> {
+    by: &'a str,
+    from: TreePath,
+    to: TreePath,
+}
+
+impl<'a> Detour<'a> {
+    fn of(diversion: &'a Sourced<Diversion>) -> Result<Self, MergeError> {
+        let parse = |text: &str| {
+            TreePath::parse(text).map_err(|error| MergeError::Diversion {
+                package: diversion.package.clone(),
+                reason: error.to_string(),
+            })
+        };
+        let what = &diversion.what;
+        Ok(Self { by: &what.package, from: parse(&what.path)?, to: parse(&what.to)? })
+    }
 }
 
 impl Merging<'_> {
@@ -212,8 +231,8 @@ impl Merging<'_> {
         Ok(self
             .diversions
             .iter()
-            .find(|diversion| diversion.by != package.name && (diversion.from == path || diversion.from == *shipped))
-            .map_or(path, |diversion| diversion.to.clone()))
+            .find(|detour| detour.by != package.name.as_str() && (detour.from == path || detour.from == *shipped))
+            .map_or(path, |detour| detour.to.clone()))
     }
 
     fn add_directory(
@@ -232,12 +251,7 @@ impl Merging<'_> {
         }
     }
 
-    fn add_other(
-        &mut self,
-        path: TreePath,
-        node: Node<Content>,
-        package: &UnpackedPackage,
-    ) -> Result<(), MergeError> {
+    fn add_other(&mut self, path: TreePath, node: Node<Content>, package: &UnpackedPackage) -> Result<(), MergeError> {
         if let Some(Origin::Package(owner)) = self.provenance.origin(&path)
             && *owner != package.name
         {
@@ -304,7 +318,10 @@ pub fn placements(system: &System) -> Vec<Placed> {
     });
     let files = system.files.iter().map(|spec| Placed {
         path: spec.path.clone(),
-        node: Node { meta: meta(spec.mode, &spec.user, &spec.group), kind: Kind::File(Content::inline(spec.bytes.clone())) },
+        node: Node {
+            meta: meta(spec.mode, &spec.user, &spec.group),
+            kind: Kind::File(Content::inline(spec.bytes.clone())),
+        },
         recipe: spec.recipe.as_str().into(),
     });
     let symlinks = system.symlinks.iter().map(|spec| Placed {
