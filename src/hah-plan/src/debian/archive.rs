@@ -177,7 +177,7 @@ pub fn parse_date(text: &str) -> Option<i64> {
     if !matches!(zone, "UTC" | "GMT" | "Z" | "+0000" | "-0000") || day > days_in(year, month) {
         return None;
     }
-    Some(((days_from_epoch(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+    Some(unix_seconds(year, month, day) + (hour * 60 + minute) * 60 + second)
 }
 
 fn days_in(year: i64, month: i64) -> i64 {
@@ -189,11 +189,26 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar, counting years from March so that the leap day comes last.
-fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
+/// The beginning of a Gregorian day in seconds since 1970 UTC. Years count from March, so that the leap day comes last.
+pub(crate) fn unix_seconds(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
+    (year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468) * 86_400
+}
+
+/// `2026-09-12T07:55:41Z`, from seconds since 1970 UTC (RFC 3339).
+pub fn rfc3339(seconds: i64) -> String {
+    let days = seconds.div_euclid(86_400) + 719_468;
+    let clock = seconds.rem_euclid(86_400);
+    // The inverse of `unix_seconds`: 400 years have 146097 days, and the last day of a century or of four years is one more.
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year + i64::from(month >= 10);
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", clock / 3_600, clock / 60 % 60, clock % 60)
 }
 
 /// The packages of one `Packages` file, in file order.
@@ -450,6 +465,20 @@ mod tests {
         ];
         for (text, want) in table {
             assert_eq!(parse_date(text), want, "{text}");
+        }
+        for (seconds, want) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_789_199_741, "2026-09-12T07:55:41Z"),
+            (4_294_967_295, "2106-02-07T06:28:15Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), want);
+        }
+        for day in 0..60_000 {
+            let text = rfc3339(day * 86_400);
+            let number = |range: std::ops::Range<usize>| text[range].parse().unwrap();
+            assert_eq!(unix_seconds(number(0..4), number(5..7), number(8..10)), day * 86_400);
         }
     }
 

@@ -291,19 +291,11 @@ impl<'a> Universe<'a> {
         providers.copied().filter(|provider| *provider != name.as_str()).take(3).collect()
     }
 
-    /// A package with a name like `name`.
+    /// A package with a name that is a slip away from `name`.
     pub(super) fn similar(&self, name: &PackageName) -> Option<&'a str> {
-        let near = |known: &&'a str| strsim::jaro_winkler(known, name.as_str());
-        let scored = self.raw.keys().map(|known| (near(known), *known)).filter(|(score, _)| *score > 0.88);
-        // The first of equals in name order wins.
-        scored
-            .fold(
-                None,
-                |best: Option<(f64, &str)>, next| {
-                    if best.is_some_and(|best| best.0 >= next.0) { best } else { Some(next) }
-                },
-            )
-            .map(|(_, known)| known)
+        let near = |known: &&'a str| (strsim::osa_distance(known, name.as_str()), *known);
+        let limit = (name.as_str().len() / 4).max(1);
+        self.raw.keys().map(near).filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
     }
 }
 

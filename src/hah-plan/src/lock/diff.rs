@@ -1,0 +1,81 @@
+//! What changed from one lock to the next, for `lock` and `update` to print.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::debian::{PackageName, Version};
+
+use super::{Lock, LockedPackage};
+
+/// How a package changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// It is new.
+    Added(Version),
+    /// It is gone.
+    Removed(Version),
+    /// To a later version.
+    Upgraded(Version, Version),
+    /// To an earlier version.
+    Downgraded(Version, Version),
+    /// Same version, other bytes or other suite.
+    Replaced(Version),
+}
+
+/// A package that changed, in some images alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which package.
+    pub package: PackageName,
+    /// How.
+    pub kind: ChangeKind,
+    /// In which images.
+    pub images: BTreeSet<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.package;
+        match &self.kind {
+            ChangeKind::Added(version) => write!(f, "+ {name} {version}")?,
+            ChangeKind::Removed(version) => write!(f, "- {name} {version}")?,
+            ChangeKind::Upgraded(from, to) => write!(f, "^ {name} {from} -> {to}")?,
+            ChangeKind::Downgraded(from, to) => write!(f, "v {name} {from} -> {to}")?,
+            ChangeKind::Replaced(version) => write!(f, "~ {name} {version} (other bytes or suite)")?,
+        }
+        let images: Vec<&str> = self.images.iter().map(String::as_str).collect();
+        write!(f, " ({})", images.join(", "))
+    }
+}
+
+/// The packages that changed from `old` to `new`, by name.
+pub fn diff(old: &Lock, new: &Lock) -> Vec<Change> {
+    let (before, after) = (by_image(old), by_image(new));
+    let mut changes: BTreeMap<(PackageName, ChangeKind), BTreeSet<String>> = BTreeMap::new();
+    for key in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let kind = match (before.get(key), after.get(key)) {
+            (None, Some(new)) => ChangeKind::Added(new.version.clone()),
+            (Some(old), None) => ChangeKind::Removed(old.version.clone()),
+            (Some(old), Some(new)) if new.version > old.version => {
+                ChangeKind::Upgraded(old.version.clone(), new.version.clone())
+            }
+            (Some(old), Some(new)) if new.version < old.version => {
+                ChangeKind::Downgraded(old.version.clone(), new.version.clone())
+            }
+            (Some(old), Some(new)) if (old.sha256, &old.suite) != (new.sha256, &new.suite) => {
+                ChangeKind::Replaced(new.version.clone())
+            }
+            _ => continue,
+        };
+        changes.entry((key.0.clone(), kind)).or_default().insert(key.1.to_owned());
+    }
+    changes.into_iter().map(|((package, kind), images)| Change { package, kind, images }).collect()
+}
+
+fn by_image(lock: &Lock) -> BTreeMap<(&PackageName, &str), &LockedPackage> {
+    let pairs = lock
+        .packages()
+        .iter()
+        .flat_map(|package| package.images.iter().map(move |image| ((&package.name, image.as_str()), package)));
+    pairs.collect()
+}
