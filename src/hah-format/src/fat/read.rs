@@ -17,6 +17,8 @@ use crate::path::TreePath;
 const FILE_MAX: u32 = 256 << 20;
 /// Most entries that are listed.
 const ENTRIES_MAX: usize = 100_000;
+/// Most directories that are listed: each may cost 2 MiB of reading, however little is in it.
+const DIRECTORIES_MAX: usize = 1000;
 /// Deepest directory.
 const DEPTH_MAX: usize = 32;
 /// FAT entries from here on end a chain.
@@ -30,6 +32,9 @@ pub fn list<S: Read + Seek>(storage: S) -> Result<Vec<FatEntry>, FatError> {
     // Directories still to be read, innermost last.
     let mut left = vec![(TreePath::root(), volume.root)];
     while let Some((path, cluster)) = left.pop() {
+        if visited.len() >= DIRECTORIES_MAX {
+            return Err(FatError::Corrupt(format!("more than {DIRECTORIES_MAX} directories")));
+        }
         if !visited.insert(cluster) || path.components().count() > DEPTH_MAX {
             return Err(FatError::Corrupt(format!("directory {path} lies inside of itself or too deep")));
         }
