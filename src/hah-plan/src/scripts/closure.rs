@@ -1,6 +1,6 @@
 //! Tests only: the real packages of an image, when `HAH_TEST_DEBS` names a directory of .debs, and the repository's review table.
 
-#![expect(clippy::disallowed_methods, reason = "tests read packages and the review table from disk")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read packages from disk and ask foreign tools")]
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,9 +12,15 @@ use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;
 use hah_format::tree::{Kind, Node};
 
-use super::{ReviewTable, parse_table};
+use hah_node::disk::DiskId;
+
+use super::{Effects, ReviewTable, parse_table};
+use crate::board::{Board, KernelCompression, KernelFiles, Table};
+use crate::configure::{ImageIdentity, Target};
 use crate::debian::{Architecture, PackageName};
+use crate::merge::{self, Ingredients};
 use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
+use crate::system::System;
 
 /// Files up to this many bytes can be read back in tests.
 const KEPT_BYTES: u64 = 1 << 20;
@@ -121,4 +127,183 @@ pub(crate) fn table() -> ReviewTable {
     parse_table(&borrowed).unwrap_or_else(|errors| {
         panic!("{}", errors.iter().map(|error| format!("{error}\n")).collect::<String>())
     })
+}
+
+/// Everything that a pass needs, of real packages.
+pub(crate) struct Bench {
+    pub(crate) packages: Vec<UnpackedPackage>,
+    kept: Kept,
+    pub(crate) system: System,
+    pub(crate) effects: Effects,
+    image: ImageIdentity,
+}
+
+impl Bench {
+    /// The packages of `HAH_TEST_DEBS` with these names (all without any) and no recipe; `None` without that directory.
+    pub(crate) fn of(wanted: &[&str]) -> Option<Self> {
+        let (packages, kept) = packages(wanted)?;
+        let effects = super::effects(&packages, &table()).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let image = ImageIdentity {
+            name: "test".to_owned(),
+            version: "1".to_owned(),
+            id: Sha256::of(b""),
+            disk: DiskId::Mbr(1),
+        };
+        Some(Self { packages, kept, system: bare_system(), effects, image })
+    }
+
+    /// The merged tree, ready for passes.
+    pub(crate) fn target(&self) -> Target<'_> {
+        let placed = merge::placements(&self.system);
+        let merged = merge::merge(Ingredients {
+            packages: &self.packages,
+            diversions: &self.effects.diversions,
+            removes: &self.system.removes,
+            placed: &placed,
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+        Target {
+            root: merged.root,
+            provenance: merged.provenance,
+            packages: &self.packages,
+            system: &self.system,
+            effects: &self.effects,
+            contents: &self.kept,
+            image: &self.image,
+            epoch: 1_767_225_600,
+        }
+    }
+}
+
+/// A system without recipes.
+pub(crate) fn bare_system() -> System {
+    System {
+        image: "test".to_owned(),
+        summary: String::new(),
+        board: Board {
+            name: "test".to_owned(),
+            summary: String::new(),
+            architecture: Architecture::Arm64,
+            packages: Vec::new(),
+            table: Table::Mbr,
+            refused_tables: BTreeMap::new(),
+            kernel: KernelFiles {
+                image: "/boot/vmlinuz-VERSION".parse().unwrap(),
+                modules: "/usr/lib/modules/VERSION".parse().unwrap(),
+                device_trees: None,
+                compression: KernelCompression::None,
+            },
+            firmware: Vec::new(),
+            device_trees: Vec::new(),
+            stage1_modules: Vec::new(),
+            config_txt: None,
+            cmdline: Vec::new(),
+            watchdog_seconds: None,
+            machines: Vec::new(),
+        },
+        table: Table::Mbr,
+        architecture: Architecture::Arm64,
+        recipes: Vec::new(),
+        suites: Vec::new(),
+        packages: Vec::new(),
+        provided: BTreeMap::new(),
+        files: Vec::new(),
+        directories: Vec::new(),
+        symlinks: Vec::new(),
+        removes: Vec::new(),
+        users: Vec::new(),
+        groups: Vec::new(),
+        units: Vec::new(),
+        kernel_cmdline: Vec::new(),
+        persist: Vec::new(),
+        os_release: BTreeMap::new(),
+        hostname_prefix: "test".to_owned(),
+        boot_bytes: 0,
+    }
+}
+
+/// A directory for a foreign tool, removed when dropped.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("hah-plan-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        Self(dir)
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    pub(crate) fn write(&self, path: &str, bytes: impl AsRef<[u8]>) {
+        let at = self.0.join(path);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::fs::write(at, bytes).unwrap();
+    }
+
+    pub(crate) fn symlink(&self, path: &str, target: &str) {
+        let at = self.0.join(path);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, at).unwrap();
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.0.join(path)).unwrap()
+    }
+
+    /// Writes the files and links of `tree` for which `wanted` holds.
+    pub(crate) fn unpack(&self, target: &Target<'_>, wanted: impl Fn(&str) -> bool) {
+        for (path, node) in target.root.iter().filter(|(path, _)| wanted(path.as_str())) {
+            match &node.kind {
+                Kind::File(content) => self.write(path.as_str(), target.contents.bytes(content).unwrap_or_default()),
+                Kind::Symlink(to) => self.symlink(path.as_str(), to),
+                Kind::Dir => std::fs::create_dir_all(self.0.join(path.as_str())).unwrap(),
+                _ => {}
+            }
+        }
+    }
+
+    /// All symbolic links below `dir`, with their targets, and files with their text.
+    pub(crate) fn listing(&self, dir: &str) -> BTreeMap<String, String> {
+        let (mut found, mut left) = (BTreeMap::new(), vec![self.0.join(dir)]);
+        while let Some(at) = left.pop() {
+            for entry in std::fs::read_dir(&at).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                let name = path.strip_prefix(&self.0).unwrap().to_str().unwrap().to_owned();
+                if path.is_symlink() {
+                    found.insert(name, std::fs::read_link(&path).unwrap().to_str().unwrap().to_owned());
+                } else if path.is_dir() {
+                    left.push(path);
+                } else {
+                    found.insert(name, String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned());
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a foreign tool; `false` and a printed line when it is not installed.
+pub(crate) fn oracle(program: &str, arguments: &[&str]) -> bool {
+    match std::process::Command::new(program).args(arguments).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{program} {arguments:?}: {said}");
+            true
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            assert!(std::env::var("HAH_REQUIRE_ORACLES").is_err(), "{program} is not installed");
+            println!("skipped: {program} is not installed");
+            false
+        }
+        Err(error) => panic!("{program}: {error}"),
+    }
 }
