@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::document::{Fields, Item, parse};
+use super::document::{Fields, Item, Value, parse};
 use super::problem::{Located, Problem, Report, Text};
 use super::schema::BOARD;
 use super::units::ByteSize;
 use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, Machine, MachineDisk, MachineNetwork, Table};
 use crate::debian::{Architecture, PackageName};
+use crate::system::{PathPattern, RemoveSpec};
 
 /// The firmware cuts lines of config.txt here (Raspberry Pi documentation, "What is config.txt?").
 const CONFIG_LINE_MAX: usize = 98;
@@ -19,6 +20,7 @@ pub(super) struct BoardFile {
     pub(super) board: Board,
     pub(super) packages: Vec<Located<PackageName>>,
     pub(super) provides: Vec<Located<(PackageName, String)>>,
+    pub(super) removes: Vec<RemoveSpec>,
 }
 
 /// `recipes/boards/NAME.toml`. `None` when something in it is wrong, which is reported.
@@ -29,6 +31,8 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
     let packages: Vec<Located<PackageName>> =
         fields.texts("packages").into_iter().filter_map(|name| name.parse("", report)).collect();
     let provides = provides(&mut fields, report);
+    let author = format!("board {name}");
+    let removes = fields.list("remove").into_iter().filter_map(|item| removal(item, &author, report)).collect();
     let (table, refused_tables) = tables(fields.table("tables"), report);
     let kernel = kernel(fields.table("kernel"), report);
     let firmware = fields.list("firmware").into_iter().filter_map(|item| firmware(item, report)).collect();
@@ -55,7 +59,7 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
         watchdog_seconds,
         machines,
     };
-    Some(BoardFile { board, packages, provides })
+    Some(BoardFile { board, packages, provides, removes })
 }
 
 fn strings(fields: &mut Fields, key: &str) -> Vec<String> {
@@ -68,6 +72,19 @@ fn provides(fields: &mut Fields, report: &mut Report) -> Vec<Located<(PackageNam
         Some(name.map(|name| (name, reason)))
     };
     fields.named("provides").into_iter().filter_map(pair).collect()
+}
+
+fn removal(item: Item, author: &str, report: &mut Report) -> Option<RemoveSpec> {
+    let recipe = author.to_owned();
+    if let Value::Text(_) = item.value {
+        let pattern: Located<PathPattern> = item.text()?.parse("", report)?;
+        return Some(RemoveSpec { pattern: pattern.value, except: Vec::new(), recipe });
+    }
+    let mut fields = item.fields();
+    let pattern: Option<Located<PathPattern>> = fields.parsed("pattern", report);
+    let except = fields.texts("except").into_iter();
+    let except = except.filter_map(|text| text.parse("", report)).map(|found| found.value).collect();
+    Some(RemoveSpec { pattern: pattern?.value, except, recipe })
 }
 
 fn tables(mut fields: Fields, report: &mut Report) -> (Option<Table>, BTreeMap<Table, String>) {

@@ -216,6 +216,7 @@ impl<'a> Merge<'a> {
             let claim = Claim { value: reason, place: provided.place.clone(), author: author.clone() };
             self.provided.add(name, claim, (Replace::Refuse, Sameness::Agrees), self.report);
         }
+        self.removes.extend(file.removes.iter().cloned());
         for package in &file.packages {
             let request = PackageRequest { name: package.value.clone(), suite: None, recipe: author.clone() };
             self.packages.push((request, package.place.clone()));

@@ -373,6 +373,14 @@ pub(super) static IMAGE: Object = Object {
     ],
 };
 
+static BOARD_REMOVE: Object = Object {
+    name: "a removal",
+    keys: &[&[
+        required("pattern", Shape::Text(&PATTERN), "Paths of packages to leave out."),
+        optional("except", Shape::List(&Shape::Text(&PATTERN)), "Which of them stay."),
+    ]],
+};
+
 static TABLES: Object = Object {
     name: "[tables]",
     keys: &[&[
@@ -431,6 +439,11 @@ pub(super) static BOARD: Object = Object {
         required("architecture", Shape::Choice(&["arm64", "armel", "amd64"]), "Architecture of the packages."),
         required("packages", Shape::List(&Shape::Text(&PACKAGE)), "Kernel and firmware packages."),
         optional("provides", Shape::Named(&PACKAGE, &Shape::Text(&REASON)), "As in a recipe."),
+        optional(
+            "remove",
+            Shape::List(&Shape::Either(&Shape::Text(&PATTERN), &Shape::Table(&BOARD_REMOVE))),
+            "Paths of packages to leave out of the root.",
+        ),
         required("tables", Shape::Table(&TABLES), "Partition tables."),
         required("kernel", Shape::Table(&KERNEL_FILES), "Where the kernel package puts what boots."),
         optional(

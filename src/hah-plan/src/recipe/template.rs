@@ -44,15 +44,18 @@ impl Scope {
             settings.iter().map(|(recipe, params)| (recipe.clone(), values(params))).collect();
         let mut common: BTreeMap<String, Value> =
             own.iter().map(|(recipe, params)| (identifier(recipe), Value::from(params.clone()))).collect();
-        let image = [("name", facts.name), ("hostname_prefix", facts.hostname_prefix)];
-        common.insert("image".to_owned(), image.into_iter().collect());
+        let image = BTreeMap::from([
+            ("name", Value::from(facts.name)),
+            ("hostname_prefix", Value::from(facts.hostname_prefix)),
+        ]);
+        common.insert("image".to_owned(), Value::from(image));
         let watchdog = facts.board.watchdog_seconds.map_or(Value::from(()), Value::from);
-        let board = [
+        let board = BTreeMap::from([
             ("name", Value::from(facts.board.name.as_str())),
             ("architecture", Value::from(facts.board.architecture.as_str())),
             ("watchdog_seconds", watchdog),
-        ];
-        common.insert("board".to_owned(), board.into_iter().collect());
+        ]);
+        common.insert("board".to_owned(), Value::from(board));
         common.insert("recipes".to_owned(), facts.recipes.iter().copied().collect());
         Self { common, own }
     }

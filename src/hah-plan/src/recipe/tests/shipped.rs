@@ -1,0 +1,171 @@
+//! The recipes, boards and images of the repository.
+
+use std::path::Path;
+
+use super::*;
+use crate::system::{Expiry, Password, SuiteUse, UnitState};
+
+/// recipes/ and images/ of the repository.
+fn shipped() -> Sources {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut sources = Sources::new();
+    for directory in ["recipes", "images"] {
+        add(&mut sources, &root.join(directory), directory);
+    }
+    sources
+}
+
+fn add(sources: &mut Sources, directory: &Path, prefix: &str) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            add(sources, &entry.path(), &path);
+        } else {
+            sources.insert(&path, &path, std::fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+#[track_caller]
+fn image(name: &str, overrides: &[&str]) -> System {
+    let overrides: Vec<Override> =
+        overrides.iter().map(|text| Override { origin: "--set".to_owned(), text: (*text).to_owned() }).collect();
+    load(&shipped(), name, &overrides).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+}
+
+fn file(system: &System, path: &str) -> String {
+    let file = system.files.iter().find(|file| file.path.to_string() == path).unwrap_or_else(|| panic!("no {path}"));
+    String::from_utf8(file.bytes.clone()).unwrap()
+}
+
+#[test]
+fn every_image_loads() {
+    let sources = shipped();
+    assert!(sources.images().contains(&"lab") && sources.images().contains(&"lab-virt"));
+    for name in sources.images() {
+        let system = image(name, &[]);
+        assert_eq!(system.image, name);
+        assert_eq!(image(name, &[]), system, "loading is a function");
+    }
+}
+
+#[test]
+fn every_recipe_loads_alone() {
+    let sources = shipped();
+    for name in sources.recipes() {
+        let mut alone = shipped();
+        let text = format!("summary = \"x\"\nboard = \"virt\"\nrecipes = [\"base\", \"{name}\"]\n");
+        let text = text.replace("\"base\", \"base\"", "\"base\"");
+        alone.insert("images/alone.toml", "images/alone.toml", text);
+        load(&alone, "alone", &[]).unwrap_or_else(|diagnostics| panic!("{name}: {diagnostics}"));
+    }
+}
+
+#[test]
+fn every_board_loads() {
+    let sources = shipped();
+    assert_eq!(sources.boards(), ["rpi-arm64", "virt"]);
+    for name in sources.boards() {
+        let board = load_board(&sources, name).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+        assert!(!board.stage1_modules.is_empty() && !board.machines.is_empty());
+    }
+}
+
+#[test]
+fn the_lab_is_what_the_issue_says() {
+    let lab = image("lab", &[]);
+    assert_eq!((lab.table, image("lab-virt", &[]).table), (Table::Mbr, Table::Gpt));
+    let bullseye = lab.suites.iter().find(|suite| suite.name == "bullseye").unwrap();
+    assert_eq!((bullseye.expired, bullseye.use_for), (Expiry::Allow, SuiteUse::PinOnly));
+    let consul = lab.packages.iter().find(|package| package.name.as_str() == "consul").unwrap();
+    assert_eq!(consul.suite.as_deref(), Some("bullseye"));
+    let state = |name: &str| lab.units.iter().find(|unit| unit.name == name).map(|unit| unit.state);
+    assert_eq!(state("consul.service"), Some(UnitState::Enabled));
+    assert_eq!(state("prometheus.service"), Some(UnitState::Disabled));
+    assert_eq!(lab.users.iter().map(|user| (user.name.as_str(), user.uid)).collect::<Vec<_>>(), [("hah", 1000)]);
+    assert_eq!(lab.users[0].password, Password::Locked);
+    assert_eq!(lab.persist.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/home", "/root"]);
+    assert_eq!(file(&lab, "/etc/ssh/authorized_keys.d/hah"), "");
+    assert!(file(&lab, "/etc/systemd/network/80-wired.network").contains("DHCP=yes\n"));
+    insta::assert_snapshot!(file(&lab, "/etc/consul.d/hah.json"), @r#"
+    {
+      "datacenter": "dc1",
+      "data_dir": "/var/lib/consul",
+      "server": true,
+      "bootstrap_expect": 1,
+      "bind_addr": "{{ GetPrivateIP }}",
+      "client_addr": "127.0.0.1 {{ GetPrivateIP }}",
+      "retry_join": [],
+      "retry_interval": "10s",
+      "rejoin_after_leave": true,
+      "disable_host_node_id": true,
+      "disable_update_check": true,
+      "enable_script_checks": false,
+      "performance": { "raft_multiplier": 5 },
+      "telemetry": { "disable_hostname": true, "prometheus_retention_time": "60s" }
+    }
+    "#);
+    insta::assert_snapshot!(file(&lab, "/etc/consul.d/node-exporter.json"), @r#"
+    {
+      "service": {
+        "name": "node-exporter",
+        "port": 9100,
+        "check": {
+          "id": "node-exporter-http",
+          "name": "node_exporter answers",
+          "http": "http://127.0.0.1:9100/",
+          "interval": "15s",
+          "timeout": "5s"
+        }
+      }
+    }
+    "#);
+    insta::assert_snapshot!(file(&lab, "/etc/motd"), @"
+
+    lab on rpi-arm64: base, network, time, first-boot, ssh, node-exporter, consul, prometheus
+    The root is read-only and /etc is made anew on every boot; /var, /home and /root stay.
+    `hah-agent status` says how this boot went.
+    ");
+}
+
+#[test]
+fn consul_configuration_is_json_in_every_role() {
+    for set in [
+        &["consul.role=server", "consul.bootstrap-expect=3", "consul.retry-join=[\"10.0.0.1\", \"10.0.0.2\"]"][..],
+        &["consul.role=client", "consul.http=local", "consul.retry-join=provider=mdns service=_consul._tcp"],
+    ] {
+        let lab = image("lab", set);
+        let config: serde_json::Value = serde_json::from_str(&file(&lab, "/etc/consul.d/hah.json")).unwrap();
+        assert_eq!(config["server"], set[0].ends_with("server"), "{config}");
+        assert_eq!(config.get("bootstrap_expect").is_some(), set[0].ends_with("server"));
+        assert_eq!(config["bind_addr"], "{{ GetPrivateIP }}");
+    }
+}
+
+#[test]
+fn a_key_comes_by_override() {
+    let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJvWr0zJ9Xh0v0sPZ1n2m3v4w5x6y7z8A9B0C1D2E3F4 me@here";
+    let lab = image("lab", &[&format!("ssh.authorized-keys={key}")]);
+    assert_eq!(file(&lab, "/etc/ssh/authorized_keys.d/hah"), format!("{key}\n"));
+}
+
+#[test]
+fn config_lines_fit_the_firmware() {
+    let board = load_board(&shipped(), "rpi-arm64").unwrap();
+    let config = board.config_txt.unwrap();
+    assert!(config.lines().all(|line| line.len() < 98));
+    assert!(config.contains("initramfs initramfs followkernel\n"));
+    assert!(board.refused_tables.contains_key(&Table::Gpt));
+}
+
+/// The reference of the shipped recipes names every parameter with its default.
+#[test]
+fn the_reference_is_complete() {
+    let text = reference(&shipped()).unwrap();
+    for line in
+        ["## consul", "| `consul.role` | enum: `server`, `client` | `\"client\"` |", "| `ssh.port` | port | `22` |"]
+    {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
