@@ -12,10 +12,9 @@
 //!   A package of that name comes before those that provide it; of these the most needed priority, then the name decides.
 //! - What the image stands in for satisfies every relation to its name, in any version, and conflicts with nothing.
 //!
-//! [`universe`] knows which candidates match a relation, [`solver`] chooses among them and is complete, and [`explain`]
-//! tells what went wrong. The solver is our own: it gives the same answer in every run, its choices follow the rules
-//! above, and it keeps a reason for every step. resolvo iterates over randomly seeded hash maps; the tests use it as the
-//! oracle that says whether there is a solution.
+//! `universe` knows which candidates match a relation, `solver` chooses among them and is complete, and `explain` tells
+//! what went wrong. The solver is our own: its choices follow the rules above, it gives the same answer in every run, and
+//! it keeps a reason for every step. The alternative, resolvo, walks randomly seeded hash maps where it explains a conflict.
 
 mod request;
 mod universe;
@@ -257,3 +256,6 @@ fn harvest(request: &Request, solver: &Solver<'_>) -> Resolution {
     }
     Resolution { request: request.clone(), packages, stand_ins }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use std::fmt;
 use crate::debian::PackageName;
 use crate::debian::relation::{Alternatives, Qualifier, Relation};
 
-use super::solver::{Literal, Origin, Solver};
+use super::solver::{Clause, Literal, Origin, Solver};
 use super::universe::Had;
 
 /// Most lines of a story.
@@ -74,15 +74,22 @@ impl fmt::Display for Story<'_> {
     }
 }
 
-/// Why the clause `violated` cannot hold, at this point of the search.
-pub(super) fn conflict(solver: &Solver<'_>, violated: usize) -> Vec<Line> {
-    let mut teller = Teller { solver, lines: Vec::new(), told: BTreeSet::new() };
+/// Why the clause `violated` cannot hold, at this point of the search. The story begins at the offer `tried`, when there is
+/// one: what led to it is told where the story is used.
+pub(super) fn conflict(solver: &Solver<'_>, violated: usize, tried: Option<usize>) -> Vec<Line> {
+    let mut teller =
+        Teller { solver, tried, lines: Vec::new(), told: BTreeSet::new(), needed: tried.into_iter().collect() };
     let clause = solver.clause(violated);
     match &clause.origin {
         Origin::Root(root) => {
             let relation = Relation::to(solver.universe().roots()[*root].name.clone());
             teller.say(0, teller.root(*root));
+            let unknown = teller.solver.universe().available(&relation.name) == (Vec::new(), Vec::new());
+            let similar = teller.solver.universe().similar(&relation.name).filter(|_| unknown);
             teller.why_none(&Alternatives(vec![relation]), &clause.literals, 1);
+            if let (Some(name), Some(line)) = (similar, teller.lines.last_mut()) {
+                line.advice = Some(Advice::Spelling(name.to_owned()));
+            }
         }
         Origin::Depends { owner, alternatives, .. } => {
             let depth = teller.chain(*owner, 0);
@@ -102,9 +109,13 @@ pub(super) fn conflict(solver: &Solver<'_>, violated: usize) -> Vec<Line> {
 
 struct Teller<'s, 'a> {
     solver: &'s Solver<'a>,
+    /// Where chains begin.
+    tried: Option<usize>,
     lines: Vec<Line>,
     /// Offers whose failure has been told.
     told: BTreeSet<usize>,
+    /// Offers whose need has been told.
+    needed: BTreeSet<usize>,
 }
 
 impl Teller<'_, '_> {
@@ -150,31 +161,51 @@ impl Teller<'_, '_> {
 
     /// The way from a recipe to the installed `offer`, one step a line, each one deeper; returns the next depth.
     fn chain(&mut self, offer: usize, depth: usize) -> usize {
-        let mut steps = Vec::new();
+        // Clauses, and which of their literals they led to.
+        let mut steps: Vec<(&Clause, usize)> = Vec::new();
         let mut seen = BTreeSet::new();
         let mut at = Some(offer);
-        while let Some(clause) = at.filter(|offer| seen.insert(*offer)).and_then(|offer| self.solver.cause(offer)) {
-            let origin = &self.solver.clause(clause).origin;
-            steps.push(self.step(origin));
-            at = match origin {
-                Origin::Depends { owner, .. } => Some(*owner),
+        while let Some(offer) = at.filter(|offer| self.tried != Some(*offer) && seen.insert(*offer)) {
+            let Some(clause) = self.solver.cause(offer).map(|clause| self.solver.clause(clause)) else { break };
+            steps.push((clause, offer));
+            at = match clause.origin {
+                Origin::Depends { owner, .. } => Some(owner),
                 _ => None,
             };
         }
         steps.reverse();
-        if steps.len() > MAX_CHAIN {
-            let left_out = steps.len() - MAX_CHAIN;
-            steps.splice(MAX_CHAIN / 2..MAX_CHAIN / 2 + left_out, [format!("… {left_out} more")]);
+        let left_out = steps.len().saturating_sub(MAX_CHAIN);
+        let gap = MAX_CHAIN / 2..MAX_CHAIN / 2 + left_out;
+        let mut depth = depth;
+        for (position, (clause, offer)) in steps.into_iter().enumerate() {
+            if !gap.contains(&position) {
+                self.say(depth, self.step(&clause.origin));
+                depth += 1;
+                if let Origin::Depends { alternatives, .. } = &clause.origin {
+                    self.why_not_earlier(alternatives, &clause.literals, (offer, depth));
+                }
+            } else if position == gap.start {
+                self.say(depth, format!("… {left_out} more"));
+                depth += 1;
+            }
         }
-        for (position, step) in steps.iter().enumerate() {
-            self.say(depth + position, step.clone());
-        }
-        depth + steps.len()
+        depth
     }
 
+    /// Why the alternatives before `chosen` were passed over, when it is not the first.
+    fn why_not_earlier(&mut self, alternatives: &Alternatives, literals: &[Literal], (chosen, depth): (usize, usize)) {
+        let universe = self.solver.universe();
+        let serves = |relation: &&Relation| universe.satisfies(&universe.offer(chosen).candidate, relation);
+        let passed_over = alternatives.0.iter().take_while(|relation| !serves(relation)).cloned().collect::<Vec<_>>();
+        self.why_none(&Alternatives(passed_over), literals, depth);
+    }
+
+    /// Who needs the installed `offer`; told once.
     fn needed(&mut self, offer: usize, depth: usize) {
-        self.say(depth, format!("{} is needed:", self.offer(offer)));
-        self.chain(offer, depth + 1);
+        if self.needed.insert(offer) {
+            self.say(depth, format!("{} is needed:", self.offer(offer)));
+            self.chain(offer, depth + 1);
+        }
     }
 
     /// Why nothing satisfies `alternatives`, of which `literals` are the offers that would.
@@ -198,6 +229,9 @@ impl Teller<'_, '_> {
     /// Why `offer` cannot be installed.
     fn why_not(&mut self, offer: usize, depth: usize) {
         let name = self.offer(offer);
+        if self.lines.len() > MAX_LINES {
+            return;
+        }
         if depth > MAX_DEPTH || !self.told.insert(offer) {
             self.say(depth, format!("{name} cannot be installed, as told"));
             return;
@@ -227,10 +261,18 @@ impl Teller<'_, '_> {
                 }
             }
             Origin::Learned(story) => {
-                self.say(depth, format!("{name} leads to a contradiction:"));
-                for line in self.solver.story(*story) {
+                let story = self.solver.story(*story);
+                // A story that begins with this offer needs no heading.
+                let begins = story.first().is_some_and(|line| line.text.starts_with(&format!("{name} ")));
+                let deeper = if begins {
+                    depth
+                } else {
+                    self.say(depth, format!("{name} leads to a contradiction:"));
+                    depth + 1
+                };
+                for line in story {
                     let mut line = line.clone();
-                    line.depth = (line.depth + depth + 1).min(MAX_DEPTH + MAX_CHAIN);
+                    line.depth = (line.depth + deeper).min(MAX_DEPTH + MAX_CHAIN);
                     self.line(line);
                 }
             }
@@ -274,7 +316,6 @@ impl Teller<'_, '_> {
         }
         if says.is_empty() {
             says.push("no suite has a package of that name".to_owned());
-            advice = universe.similar(&relation.name).map(|name| Advice::Spelling(name.to_owned()));
         }
         self.line(Line { depth, text: format!("{relation}: {}", says.join("; ")), advice });
     }

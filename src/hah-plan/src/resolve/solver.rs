@@ -155,8 +155,8 @@ impl<'a> Solver<'a> {
             }
             match conflict.take() {
                 Some(clause) => {
-                    let story = explain::conflict(self, clause);
                     let decisions = self.decisions_behind(clause);
+                    let story = explain::conflict(self, clause, decisions.last().map(|(_, offer)| *offer));
                     if decisions.is_empty() {
                         return Ok(Outcome::Unsatisfiable(story));
                     }

@@ -105,6 +105,9 @@ impl<'a> Universe<'a> {
             if entry.architecture != architecture && entry.architecture != "all" {
                 continue;
             }
+            if let Err(problem) = entry.name.parse::<PackageName>() {
+                return Err(self.broken(suite, entry.stanza.error(problem.to_string()).into()));
+            }
             self.raw.entry(entry.name).or_default().push(Raw { suite, entry });
             for provided in entry.provides.unwrap_or_default().split(',') {
                 // The name only: the version is read with the candidate.
@@ -151,14 +154,11 @@ impl<'a> Universe<'a> {
 
     /// Essential packages first: everything else may rely on them without a dependency (Policy 3.8).
     fn root(&mut self) {
-        for (name, raw) in &self.raw {
-            let essential = raw.iter().any(|raw| raw.entry.essential && self.is_default(raw.suite));
-            if let (true, Ok(name)) = (essential, name.parse::<PackageName>()) {
-                if !self.is_stood_in(&name) {
-                    self.roots.push(Root { name, asker: Asker::Essential });
-                }
-            }
-        }
+        let is_essential = |raw: &Raw<'_>| raw.entry.essential && self.is_default(raw.suite);
+        let essential = self.raw.iter().filter(|(_, raw)| raw.iter().any(is_essential));
+        let names = essential.filter_map(|(name, _)| name.parse::<PackageName>().ok());
+        let wanted = names.filter(|name| !self.is_stood_in(name));
+        self.roots = wanted.map(|name| Root { name, asker: Asker::Essential }).collect();
         for package in &self.request.packages {
             self.roots.push(Root { name: package.name.clone(), asker: Asker::Recipe(package.recipe.clone()) });
         }
@@ -211,7 +211,8 @@ impl<'a> Universe<'a> {
             return Ok(known.clone());
         }
         let pin = self.pins.get(name).map(|(suite, _)| *suite);
-        let (mut newest, mut kept): (Option<(Version, Raw<'a>)>, Option<(Version, Raw<'a>)>) = (None, None);
+        let mut newest: Option<(Version, Raw<'a>)> = None;
+        let mut kept: Option<(Version, Raw<'a>)> = None;
         for raw in self.raw.get(name.as_str()).map(Vec::as_slice).unwrap_or_default() {
             if pin.map_or(!self.is_default(raw.suite), |pin| raw.suite != pin) {
                 continue;
@@ -249,10 +250,11 @@ impl<'a> Universe<'a> {
         let mut found = self.named(&relation.name)?;
         let mut provided = Vec::new();
         for name in self.providers.get(relation.name.as_str()).cloned().unwrap_or_default() {
-            if let Ok(name) = name.parse::<PackageName>() {
-                if name != relation.name && !self.is_stood_in(&name) {
-                    provided.extend(self.named(&name)?);
-                }
+            if let Ok(name) = name.parse::<PackageName>()
+                && name != relation.name
+                && !self.is_stood_in(&name)
+            {
+                provided.extend(self.named(&name)?);
             }
         }
         // Stable: two versions of one provider stay in order.
