@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{agent, apt, say};
+use crate::{agent, apt, say, workspace};
 
 /// Builds `out/NAME.img`.
 pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
@@ -17,11 +17,14 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
         .quiet()
         .run()
         .with_context(|| format!("cannot build the image {name}"))?;
+    // The program that was just built, with the agent in it; `cargo run` would build it again without.
+    let program = workspace::target()?.join("release/hah-image");
+    let program = program.strip_prefix(shell.current_dir()).unwrap_or(&program).display();
     say::data(&format!(
         "\n{image} is ready.\n\
-         \x20 run it:   cargo run --release -p hah-image -- run {image}\n\
-         \x20 flash it: cargo run --release -p hah-image -- flash {image} /dev/DEVICE\n\
-         \x20           or with Raspberry Pi Imager, \"Use custom\"\n"
+         \x20 run it:   {program} run {image}\n\
+         \x20 flash it: with Raspberry Pi Imager (\"Use custom\"), or as root:\n\
+         \x20           dd if={image} of=/dev/DEVICE bs=4M oflag=direct status=progress\n"
     ));
     Ok(())
 }

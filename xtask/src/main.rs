@@ -5,6 +5,7 @@
 
 mod agent;
 mod apt;
+mod generate;
 mod image;
 mod say;
 mod test;
@@ -24,6 +25,7 @@ cargo xtask VERB
   image [NAME]       install what is missing, build the agent and out/NAME.img (lab)
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
   tidy               the house rules that rustc and clippy do not know
+  generate [--check] the committed files that hah-image prints: schemas, manual page
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         ["test"] => run(|shell| test::run(shell, test::Lanes::Usual)),
         ["test", "--full"] => run(|shell| test::run(shell, test::Lanes::Slow)),
         ["tidy"] => run(tidy::check),
+        ["generate"] => run(|shell| generate::run(shell, generate::Mode::Write)),
+        ["generate", "--check"] => run(|shell| generate::run(shell, generate::Mode::Check)),
         ["help" | "--help" | "-h"] => {
             say::data(USAGE);
             return ExitCode::SUCCESS;
