@@ -20,15 +20,15 @@ mod effects;
 pub mod users;
 mod alternatives;
 mod units;
-//mod pam;
+mod pam;
 mod nsswitch;
 mod shells;
-//mod ca;
+mod ca;
 pub mod depmod;
 //mod hwdb;
 mod fstab;
 mod identity;
-//mod ldconfig;
+mod ldconfig;
 mod dpkg;
 mod check;
 
@@ -103,8 +103,8 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "units", replaces: "deb-systemd-helper, systemctl enable, disable and mask", run: units::run },
     Pass { name: "nsswitch", replaces: "the postinst of libc-bin, dh_installnss", run: nsswitch::run },
     Pass { name: "shells", replaces: "update-shells", run: shells::run },
-    //Pass { name: "pam", replaces: "pam-auth-update", run: pam::run },
-    //Pass { name: "ca", replaces: "update-ca-certificates", run: ca::run },
+    Pass { name: "pam", replaces: "pam-auth-update", run: pam::run },
+    Pass { name: "ca", replaces: "update-ca-certificates", run: ca::run },
     Pass { name: "depmod", replaces: "depmod -a", run: depmod::run },
     //Pass { name: "hwdb", replaces: "systemd-hwdb --usr update", run: hwdb::run },
     Pass { name: "hostname", replaces: "the installer and the postinst of netbase", run: identity::hostname },
@@ -115,7 +115,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "machine_id", replaces: "systemd-machine-id-setup", run: identity::machine_id },
     Pass { name: "clock", replaces: "nothing: systemd's own build time would do", run: identity::clock },
     Pass { name: "updated", replaces: "systemd-update-done", run: identity::updated },
-    //Pass { name: "ldconfig", replaces: "ldconfig", run: ldconfig::run },
+    Pass { name: "ldconfig", replaces: "ldconfig", run: ldconfig::run },
     Pass { name: "dpkg", replaces: "dpkg's own bookkeeping", run: dpkg::run },
     Pass { name: "check", replaces: "the first boot, as a test", run: check::run },
 ];
