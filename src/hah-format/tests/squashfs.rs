@@ -262,7 +262,9 @@ fn an_empty_image() {
 
 #[test]
 fn backhand_reads_the_same() {
-    let sample = Sample::rich();
+    let mut sample = Sample::rich();
+    // It reads targets of at most 255 bytes.
+    sample.tree.remove(&path("long-link"));
     let image = sample.image(squashfs::BLOCK_SIZE);
     let reader = backhand::FilesystemReader::from_reader(std::io::BufReader::new(Cursor::new(&image))).unwrap();
     let mut found = 0;
@@ -368,7 +370,7 @@ fn the_bytes_do_not_depend_on_threads() {
 /// When this changes, so do the packs in every store: raise `pack::FORMAT_VERSION`.
 #[test]
 fn the_bytes_are_pinned() {
-    insta::assert_snapshot!(Sha256::of(&Sample::rich().image(squashfs::BLOCK_SIZE)), @"");
+    insta::assert_snapshot!(Sha256::of(&Sample::rich().image(squashfs::BLOCK_SIZE)), @"46abedd0840cd88251f888c16984a31db0349bbbfbca50fd88e2ccc1952af579");
 }
 
 #[test]

@@ -26,6 +26,9 @@ const PATHS_MAX: usize = 1 << 20;
 /// Deepest directory.
 const DEPTH_MAX: usize = 512;
 
+/// Set in an xattr's prefix number when its value is a reference to an earlier one; mksquashfs does so, we do not.
+const XATTR_ELSEWHERE: u16 = 0x100;
+
 /// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -182,17 +185,24 @@ impl<R: Read + Seek> Reader<R> {
             let mut list = BTreeMap::new();
             let mut cursor = lists.at_place(place)?;
             for _ in 0..entries {
-                let (prefix, len) = (cursor.u16()?, cursor.u16()?);
-                let prefix = PREFIXES.get(usize::from(prefix)).ok_or_else(|| cursor.damaged("an unknown prefix"))?;
+                let (kind, len) = (cursor.u16()?, cursor.u16()?);
+                let prefix = PREFIXES.get(usize::from(kind & !XATTR_ELSEWHERE));
+                let prefix = prefix.ok_or_else(|| cursor.damaged("an unknown prefix"))?;
                 let short = cursor.text(usize::from(len))?;
                 let len = cursor.u32()? as usize;
-                let value = cursor.take(len)?.to_vec();
+                let mut value = cursor.take(len)?;
+                if kind & XATTR_ELSEWHERE != 0 {
+                    let place = value.try_into().map_err(|_| cursor.damaged("a reference has no 8 bytes"))?;
+                    let mut cursor = lists.at_place(u64::from_le_bytes(place))?;
+                    let len = cursor.u32()? as usize;
+                    value = cursor.take(len)?;
+                }
                 // Records may share lists: bound what they add up to.
                 total += 64 + short.len() + value.len();
                 if total > TABLE_MAX {
                     return Err(ReadError::Limit { what: "bytes of xattrs", limit: TABLE_MAX });
                 }
-                list.insert(format!("{prefix}{short}").into(), value);
+                list.insert(format!("{prefix}{short}").into(), value.to_vec());
             }
             out.push(list);
         }
