@@ -1,0 +1,57 @@
+//! Dates as archives and people spell them, from seconds since 1970 UTC.
+
+/// A date of the Gregorian calendar and a time of day.
+struct Date {
+    year: u64,
+    month: u64,
+    day: u64,
+    second: u64,
+}
+
+impl Date {
+    /// Days are counted in eras of 400 years that begin in March, so that the leap day is the last of its year.
+    fn of(seconds: u64) -> Self {
+        let shifted = seconds / 86_400 + 719_468;
+        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let from_march = (5 * day_of_year + 2) / 153;
+        let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+        Self {
+            year: year_of_era + era * 400 + u64::from(month <= 2),
+            month,
+            day: day_of_year - (153 * from_march + 2) / 5 + 1,
+            second: seconds % 86_400,
+        }
+    }
+}
+
+/// The snapshot archive's spelling: `20250809T123456Z`.
+pub(super) fn stamp(seconds: u64) -> String {
+    let Date { year, month, day, second } = Date::of(seconds);
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+/// For people: `2025-08-09 12:34 UTC`.
+pub(super) fn minute(seconds: u64) -> String {
+    let Date { year, month, day, second } = Date::of(seconds);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second / 60 % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (seconds, want) in [
+            (0, "19700101T000000Z"),
+            (951_782_400, "20000229T000000Z"),
+            (1_735_689_599, "20241231T235959Z"),
+            (4_107_542_400, "21000301T000000Z"),
+        ] {
+            assert_eq!(stamp(seconds), want);
+        }
+        assert_eq!(minute(1_754_742_896), "2025-08-09 12:34 UTC");
+    }
+}

@@ -1,0 +1,334 @@
+//! The signed chain: `InRelease` → `Packages`, from a mirror that need not be trusted.
+//!
+//! `dists/SUITE/InRelease` must be signed by the ring, be for the suite that was asked for, and be valid now.
+//! It names the digest of `COMPONENT/binary-ARCH/Packages.xz`, which is then an item like any other.
+//! A mirror whose `InRelease` is refused is passed over; when none is left the error says what was wrong with each.
+
+use std::fmt;
+use std::io::Read;
+
+use hah_format::digest::Sha256;
+use hah_plan::debian::Architecture;
+use hah_plan::debian::archive::{ArchiveError, Release};
+
+use super::calendar::minute;
+use super::keyring::SignatureError;
+use super::mirrors::Candidate;
+use super::{Events, FetchError, Fetcher, Item, Keyring, Problem, Source};
+
+/// Longest `InRelease`, in bytes.
+const MAX_RELEASE: u64 = 8 << 20;
+/// Longest `Packages`, uncompressed, in bytes; Debian 13 has 60 MB.
+const MAX_PACKAGES: u64 = 1 << 30;
+/// Memory for a decompressor, in bytes.
+const DECODER_MEMORY: u64 = 128 << 20;
+/// A release may be this many seconds younger than our clock says it is now.
+const CLOCK_SLACK: u64 = 3600;
+
+/// Which indexes are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuiteRequest {
+    /// `debian` or `debian-security`.
+    pub archive: String,
+    /// Directory below `dists/`: `trixie`, `trixie-security`.
+    pub suite: String,
+    /// `main`, …
+    pub components: Vec<String>,
+    /// The architecture of the index; `all` packages are in every one.
+    pub architecture: Architecture,
+    /// Whether a release that is over counts.
+    pub validity: Validity,
+    /// The archive as it was at this time, in seconds since 1970, from the snapshot archive; `None` for what mirrors have.
+    pub snapshot: Option<u64>,
+}
+
+/// Whether `Valid-Until` is honoured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// It is: an attacker may not hold back updates.
+    Enforced,
+    /// It is not (`expired = "allow"` in the image): the suite is archived, or a snapshot was asked for.
+    AllowExpired,
+}
+
+/// Whom to believe, and when it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust<'a> {
+    /// The keys.
+    pub keyring: &'a Keyring,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+/// A `Packages` index that the archive's keys vouch for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedIndex {
+    /// The archive asked for.
+    pub archive: String,
+    /// The suite asked for.
+    pub suite: String,
+    /// The component.
+    pub component: String,
+    /// The architecture.
+    pub architecture: Architecture,
+    /// Digest of the whole `InRelease`.
+    pub release_sha256: Sha256,
+    /// The release's `Date`, in seconds since 1970.
+    pub date: i64,
+    /// The release's `Valid-Until`, in seconds since 1970.
+    pub valid_until: Option<i64>,
+    /// The uncompressed index.
+    pub packages: Vec<u8>,
+}
+
+/// Why there is no verified index.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// No mirror has a release that can be believed. Never mind the order: each is told.
+    #[error("cannot use the suite `{suite}` of {archive}{}", list(.refused))]
+    NoRelease {
+        /// The archive.
+        archive: String,
+        /// The suite.
+        suite: String,
+        /// What was wrong with each mirror's.
+        refused: Vec<Refused>,
+    },
+    /// The release names no such index.
+    #[error("the suite `{suite}` of {archive} has no index for {component} {architecture}")]
+    NoIndex {
+        /// The archive.
+        archive: String,
+        /// The suite.
+        suite: String,
+        /// The component.
+        component: String,
+        /// The architecture.
+        architecture: Architecture,
+    },
+    /// The index is named, and nobody has it as named.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The index has the right digest and cannot be unpacked.
+    #[error("cannot unpack {name}: {reason}")]
+    Unpack {
+        /// Which index.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A mirror's `InRelease` that was refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its URL.
+    pub url: String,
+    /// Who named the mirror.
+    pub told_by: String,
+    /// What is wrong with it.
+    pub why: Refusal,
+}
+
+/// What is wrong with an `InRelease`.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It cannot be had.
+    #[error(transparent)]
+    Fetch(Problem),
+    /// Nobody vouches for it.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// It is signed and cannot be understood.
+    #[error("it cannot be read: {0}")]
+    Parse(#[from] ArchiveError),
+    /// It is for another suite.
+    #[error("it is for the suite {0}")]
+    Suite(String),
+    /// It is over.
+    #[error("it expired on {}", minute(*.0))]
+    Expired(u64),
+    /// It is from the future.
+    #[error("it is dated {}, which is in the future", minute(*.0))]
+    Future(u64),
+}
+
+impl ReleaseError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        let Self::NoRelease { refused, suite, .. } = self else {
+            return match self {
+                Self::Fetch(error) => error.hint(),
+                Self::NoIndex { .. } => Some("check the suite's components and the board's architecture".to_owned()),
+                _ => Some("the archive's index is damaged: use another mirror".to_owned()),
+            };
+        };
+        let signature = refused.iter().find_map(|refused| match &refused.why {
+            Refusal::Signature(error) => Some(error.hint().to_owned()),
+            _ => None,
+        });
+        let has = |wanted: fn(&Refusal) -> bool| refused.iter().any(|refused| wanted(&refused.why));
+        signature.or_else(|| {
+            Some(if refused.is_empty() {
+                "no mirror is known: name one with --mirror debian=URL".to_owned()
+            } else if has(|why| matches!(why, Refusal::Expired(_))) {
+                format!(
+                    "the mirror is stale, or `{suite}` is archived: then say `expired = \"allow\"` for this suite in the image"
+                )
+            } else if has(|why| matches!(why, Refusal::Future(_))) {
+                "check this machine's clock".to_owned()
+            } else if has(|why| matches!(why, Refusal::Suite(_))) {
+                "name the suite as the archive does: `trixie`, `trixie-security`".to_owned()
+            } else if has(|why| matches!(why, Refusal::Fetch(Problem::Offline))) {
+                "a lock cannot be made or updated with --offline, unless a mirror is a local directory".to_owned()
+            } else {
+                "check the network, https_proxy and the spelling of the suite".to_owned()
+            })
+        })
+    }
+}
+
+impl Fetcher {
+    /// The indexes that `request` names, one per component, each vouched for by `trust`.
+    pub fn suite(
+        &self,
+        request: &SuiteRequest,
+        trust: Trust<'_>,
+        events: &dyn Events,
+    ) -> Result<Vec<VerifiedIndex>, ReleaseError> {
+        let (release, release_sha256) = self.release(request, trust)?;
+        let named = request
+            .components
+            .iter()
+            .map(|component| listed(&release, request, component, trust.now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let items: Vec<Item> = named.iter().map(|(item, _)| item.clone()).collect();
+        let paths = self.fetch_all(&items, events)?;
+        let mut indexes = Vec::new();
+        for (((item, form), component), path) in named.iter().zip(&request.components).zip(paths) {
+            let unpack =
+                |error: std::io::Error| ReleaseError::Unpack { name: item.name.clone(), reason: error.to_string() };
+            let packages = std::fs::read(path).and_then(|bytes| form.unpack(&bytes)).map_err(unpack)?;
+            indexes.push(VerifiedIndex {
+                archive: request.archive.clone(),
+                suite: request.suite.clone(),
+                component: component.clone(),
+                architecture: request.architecture,
+                release_sha256,
+                date: release.date,
+                valid_until: release.valid_until,
+                packages,
+            });
+        }
+        Ok(indexes)
+    }
+
+    fn release(&self, request: &SuiteRequest, trust: Trust<'_>) -> Result<(Release, Sha256), ReleaseError> {
+        let SuiteRequest { archive, suite, snapshot, .. } = request;
+        let path = format!("dists/{suite}/InRelease");
+        let mirrors = &self.options.mirrors;
+        let candidates: Vec<Candidate> = match snapshot {
+            Some(time) => mirrors.snapshot(archive, &path, *time).into_iter().collect(),
+            None => mirrors.candidates(&Source::Debian { archive: archive.clone(), path, snapshot: Some(trust.now) }),
+        };
+        let mut refused = Vec::new();
+        for candidate in candidates {
+            let document = self.document_from(&candidate, MAX_RELEASE).map_err(Refusal::Fetch);
+            match document.and_then(|document| Ok((judge(&document.bytes, request, trust)?, document.bytes))) {
+                Ok((release, bytes)) => return Ok((release, Sha256::of(&bytes))),
+                Err(why) => refused.push(Refused { url: candidate.url(), told_by: candidate.told_by, why }),
+            }
+        }
+        Err(ReleaseError::NoRelease { archive: archive.clone(), suite: suite.clone(), refused })
+    }
+}
+
+/// The release within `bytes`, if it may be believed and is what was asked for.
+fn judge(bytes: &[u8], request: &SuiteRequest, trust: Trust<'_>) -> Result<Release, Refusal> {
+    let signed = trust.keyring.verify(bytes, trust.now)?;
+    let release = Release::parse(&signed.text)?;
+    if !release.is_named(&request.suite) {
+        let names = [&release.suite, &release.codename].into_iter().flatten().cloned().collect::<Vec<_>>();
+        return Err(Refusal::Suite(names.join(" or ")));
+    }
+    let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
+    if seconds(release.date) > trust.now + CLOCK_SLACK {
+        return Err(Refusal::Future(seconds(release.date)));
+    }
+    match release.valid_until.map(seconds) {
+        Some(until) if until < trust.now && request.validity == Validity::Enforced => Err(Refusal::Expired(until)),
+        _ => Ok(release),
+    }
+}
+
+/// How an index is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Xz,
+    Gzip,
+    Plain,
+}
+
+impl Form {
+    fn unpack(self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut packages = Vec::new();
+        let reader: Box<dyn Read + '_> = match self {
+            Self::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0)?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(bytes, stream))
+            }
+            Self::Gzip => Box::new(flate2::bufread::GzDecoder::new(bytes)),
+            Self::Plain => Box::new(bytes),
+        };
+        if reader.take(MAX_PACKAGES + 1).read_to_end(&mut packages)? as u64 > MAX_PACKAGES {
+            return Err(std::io::Error::other(format!("it has more than {MAX_PACKAGES} bytes")));
+        }
+        Ok(packages)
+    }
+}
+
+/// The index of one component, as the release names it, in its smallest form.
+fn listed(release: &Release, request: &SuiteRequest, component: &str, now: u64) -> Result<(Item, Form), ReleaseError> {
+    let SuiteRequest { archive, suite, architecture, snapshot, .. } = request;
+    let directory = format!("{component}/binary-{architecture}");
+    let forms = [("Packages.xz", Form::Xz), ("Packages.gz", Form::Gzip), ("Packages", Form::Plain)];
+    let found = forms.iter().find_map(|(name, form)| {
+        let listed = release.files.get(&format!("{directory}/{name}"))?;
+        Some((*name, *form, *listed))
+    });
+    let Some((name, form, listed)) = found else {
+        return Err(ReleaseError::NoIndex {
+            archive: archive.clone(),
+            suite: suite.clone(),
+            component: component.to_owned(),
+            architecture: *architecture,
+        });
+    };
+    // By its digest the index stays there for a while after the next one has come.
+    let path = if release.acquire_by_hash {
+        format!("dists/{suite}/{directory}/by-hash/SHA256/{}", listed.sha256)
+    } else {
+        format!("dists/{suite}/{directory}/{name}")
+    };
+    let item = Item {
+        name: format!("index of {suite} {component} {architecture}"),
+        sha256: listed.sha256,
+        size: Some(listed.size),
+        source: Source::Debian { archive: archive.clone(), path, snapshot: Some(snapshot.unwrap_or(now)) },
+    };
+    Ok((item, form))
+}
+
+fn list(refused: &[Refused]) -> String {
+    if refused.is_empty() {
+        ": no mirror is known".to_owned()
+    } else {
+        refused.iter().map(|r| format!("\n  {r}")).collect()
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.url, self.told_by, self.why)
+    }
+}
