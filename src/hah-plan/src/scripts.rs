@@ -34,8 +34,8 @@ use fresh::Installed;
 use split::{Script, reviewed_name};
 
 pub use effect::{
-    Alternative, Diversion, Effect, Effects, Ids, Manager, NssPosition, NssService, Ownership, PathAction,
-    PathEffect, ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
+    Alternative, Diversion, Effect, Effects, Ids, Manager, NssPosition, NssService, Ownership, PathAction, PathEffect,
+    ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
 };
 pub use table::{Review, ReviewTable, TableError, parse_table};
 
@@ -74,7 +74,9 @@ impl ScriptError {
             "`hah-image review {package}` prints the script and a ready entry; declare there what it does on a fresh image"
         );
         match self.reviewed_before {
-            true => format!("an earlier text was reviewed: when only upgrades changed, add {} to it; {how}", self.sha256),
+            true => {
+                format!("an earlier text was reviewed: when only upgrades changed, add {} to it; {how}", self.sha256)
+            }
             false => format!("{how}, and put it into recipes/debian/ of the project"),
         }
     }
@@ -150,14 +152,19 @@ pub fn review_entry(package: &UnpackedPackage) -> String {
         }
         let _ = writeln!(out, "# {} of {} {}, without what is understood:", kind, package.name, package.version);
         for line in script.remainder().lines() {
-            let _ = writeln!(out, "#   {}", line.escape_debug().to_string().replace("\\t", "\t").replace("\\\"", "\"").replace("\\'", "'"));
+            let _ = writeln!(
+                out,
+                "#   {}",
+                line.escape_debug().to_string().replace("\\t", "\t").replace("\\\"", "\"").replace("\\'", "'")
+            );
         }
         let _ = writeln!(out, "[[script]]");
         let _ = writeln!(out, "package = \"{}\"", reviewed_name(&package.name));
         let _ = writeln!(out, "kind = \"{kind}\"");
         let _ = writeln!(out, "sha256 = \"{}\"", script.digest());
         let _ = writeln!(out, "summary = \"\" # what it does on a fresh install");
-        let _ = writeln!(out, "none = \"\"    # why it has no effect on a fresh image, or declare its effects instead\n");
+        let _ =
+            writeln!(out, "none = \"\"    # why it has no effect on a fresh image, or declare its effects instead\n");
     }
     out
 }

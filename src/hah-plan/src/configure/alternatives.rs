@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn records_are_as_dpkg_keeps_them() {
-        let offers = [offer("/usr/bin/less", 77, &[("pager.1", "/m/pager.1", "/m/less.1")]), offer("/bin/more", 50, &[])];
+        let offers =
+            [offer("/usr/bin/less", 77, &[("pager.1", "/m/pager.1", "/m/less.1")]), offer("/bin/more", 50, &[])];
         let mut groups = BTreeMap::new();
         offers.iter().for_each(|offer| add(&mut groups, offer).unwrap());
         assert_eq!(
@@ -192,7 +193,9 @@ mod tests {
         let scratch = Scratch::new("alternatives");
         scratch.unpack(&target, |at| {
             ["bin", "sbin", "lib"].contains(&at)
-                || ["usr/bin", "usr/sbin", "usr/lib/firmware", "usr/share/man", "etc/alternatives"].iter().any(|dir| at.starts_with(dir))
+                || ["usr/bin", "usr/sbin", "usr/lib/firmware", "usr/share/man", "etc/alternatives"]
+                    .iter()
+                    .any(|dir| at.starts_with(dir))
         });
         scratch.write("var/lib/dpkg/alternatives/.keep", "");
         scratch.write("etc/alternatives/.keep", "");
@@ -200,7 +203,8 @@ mod tests {
         for entry in &bench.effects.alternatives {
             let offer = &entry.what;
             let priority = offer.priority.to_string();
-            let mut words = vec!["--quiet", "--root", root, "--install", &offer.link, &offer.name, &offer.path, &priority];
+            let mut words =
+                vec!["--quiet", "--root", root, "--install", &offer.link, &offer.name, &offer.path, &priority];
             for slave in &offer.slaves {
                 words.extend(["--slave", &*slave.link, &*slave.name, &*slave.path]);
             }

@@ -29,10 +29,8 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
 fn refuse_rivals(effects: &[Sourced<PathEffect>]) -> Result<(), ConfigureError> {
     let mut makers: BTreeMap<&TreePath, &Sourced<PathEffect>> = BTreeMap::new();
     for effect in effects {
-        if !matches!(
-            effect.what.action,
-            PathAction::File { .. } | PathAction::Copy { .. } | PathAction::Symlink { .. }
-        ) {
+        if !matches!(effect.what.action, PathAction::File { .. } | PathAction::Copy { .. } | PathAction::Symlink { .. })
+        {
             continue;
         }
         if let Some(other) = makers.insert(&effect.what.path, effect)
@@ -147,11 +145,46 @@ fn set_owner(target: &mut Target<'_>, path: &TreePath, mode: Option<u16>, owner:
 
 /// Names of capabilities by number; `<linux/capability.h>`.
 const CAPABILITIES: [&str; 41] = [
-    "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-    "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-    "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-    "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
     "checkpoint_restore",
 ];
 
@@ -171,8 +204,7 @@ fn capability(text: &str) -> Option<Vec<u8>> {
     let (permitted, inheritable) = (chosen('p'), chosen('i'));
     let magic = 0x0200_0000 | u32::from(flags.contains('e'));
     let half = |set: u64, shift: u32| (set >> shift & 0xffff_ffff) as u32;
-    let words =
-        [magic, half(permitted, 0), half(inheritable, 0), half(permitted, 32), half(inheritable, 32)];
+    let words = [magic, half(permitted, 0), half(inheritable, 0), half(permitted, 32), half(inheritable, 32)];
     Some(words.iter().flat_map(|word| word.to_le_bytes()).collect())
 }
 

@@ -1,6 +1,10 @@
 //! Tests only: the real packages of an image, when `HAH_TEST_DEBS` names a directory of .debs, and the repository's review table.
 
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests read packages from disk and ask foreign tools")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests read packages from disk and ask foreign tools"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -124,9 +128,8 @@ pub(crate) fn table() -> ReviewTable {
     }
     sources.sort();
     let borrowed: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    parse_table(&borrowed).unwrap_or_else(|errors| {
-        panic!("{}", errors.iter().map(|error| format!("{error}\n")).collect::<String>())
-    })
+    parse_table(&borrowed)
+        .unwrap_or_else(|errors| panic!("{}", errors.iter().map(|error| format!("{error}\n")).collect::<String>()))
 }
 
 /// Everything that a pass needs, of real packages.
@@ -306,4 +309,22 @@ pub(crate) fn oracle(program: &str, arguments: &[&str]) -> bool {
         }
         Err(error) => panic!("{program}: {error}"),
     }
+}
+
+/// The system of an image of this repository.
+pub(crate) fn shipped_system(image: &str) -> System {
+    let top = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let (mut sources, mut left) = (crate::recipe::Sources::new(), vec![top.join("recipes"), top.join("images")]);
+    while let Some(dir) = left.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let name = path.strip_prefix(&top).unwrap().to_str().unwrap().to_owned();
+                sources.insert(&name, &name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    crate::recipe::load(&sources, image, &[]).unwrap_or_else(|errors| panic!("{errors:?}"))
 }

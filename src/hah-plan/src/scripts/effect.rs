@@ -297,7 +297,8 @@ impl Effects {
             list.sort();
             list.dedup();
         }
-        self.paths.sort_by(|a, b| (a.what.action.rank(), &a.what.path, a).cmp(&(b.what.action.rank(), &b.what.path, b)));
+        self.paths
+            .sort_by(|a, b| (a.what.action.rank(), &a.what.path, a).cmp(&(b.what.action.rank(), &b.what.path, b)));
         self.paths.dedup();
         tidy(&mut self.users);
         tidy(&mut self.groups);

@@ -249,7 +249,7 @@ impl<'a> Fresh<'a> {
             ("[", [test @ .., "]"]) => self.test(test),
             ("test", test) => self.test(test),
             ("command", ["-v", program]) | ("which", [program]) => Ok(self.installed.command(program).is_some()),
-            ("dpkg", ["--compare-versions", old, relation, _]) if old.is_empty() => compare_with_nothing(relation),
+            ("dpkg", ["--compare-versions", "", relation, _]) => compare_with_nothing(relation),
             // Renames and removals of earlier versions' files: dpkg-maintscript-helper(1) does nothing on `install`
             // and on `configure` without an old version.
             (

@@ -17,7 +17,9 @@ pub(super) struct Install {
 impl Install {
     /// Whether there is nothing to link.
     pub(super) fn is_empty(&self) -> bool {
-        [&self.wanted_by, &self.required_by, &self.upheld_by, &self.alias, &self.also].iter().all(|list| list.is_empty())
+        [&self.wanted_by, &self.required_by, &self.upheld_by, &self.alias, &self.also]
+            .iter()
+            .all(|list| list.is_empty())
     }
 
     /// Adds the section of one file: the unit itself, or a drop-in behind it. An error is a line, from 1, and what is wrong.
@@ -85,7 +87,17 @@ pub(super) struct UnitName<'a> {
 }
 
 const SUFFIXES: [&str; 11] = [
-    ".service", ".socket", ".target", ".timer", ".mount", ".automount", ".path", ".slice", ".swap", ".scope", ".device",
+    ".service",
+    ".socket",
+    ".target",
+    ".timer",
+    ".mount",
+    ".automount",
+    ".path",
+    ".slice",
+    ".swap",
+    ".scope",
+    ".device",
 ];
 
 impl<'a> UnitName<'a> {
@@ -135,7 +147,10 @@ impl<'a> UnitName<'a> {
                 Some('N') => out.push_str(&self.whole[..self.whole.len() - self.suffix.len()]),
                 Some('p') => out.push_str(self.prefix),
                 other => {
-                    return Err(format!("the specifier `%{}` in `{text}`", other.map(String::from).unwrap_or_default()));
+                    return Err(format!(
+                        "the specifier `%{}` in `{text}`",
+                        other.map(String::from).unwrap_or_default()
+                    ));
                 }
             }
         }
@@ -155,7 +170,10 @@ mod tests {
         assert_eq!(install.wanted_by, ["a", "b", "c"]);
         assert_eq!(install.alias, ["e"]);
         assert_eq!(install.default_instance.as_deref(), Some("tty1"));
-        assert_eq!(Install::default().read("[Install]\n\nWantedBy\n"), Err((3, "`WantedBy` is no assignment".to_owned())));
+        assert_eq!(
+            Install::default().read("[Install]\n\nWantedBy\n"),
+            Err((3, "`WantedBy` is no assignment".to_owned()))
+        );
     }
 
     #[test]

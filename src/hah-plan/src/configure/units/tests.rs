@@ -8,8 +8,18 @@ use crate::system::UnitSpec;
 const PASS: Pass = Pass { name: "units", replaces: "", run };
 
 const PACKAGES: [&str; 12] = [
-    "base-files", "dbus", "dpkg", "e2fsprogs", "openssh-client", "openssh-server", "prometheus-node-exporter", "systemd",
-    "systemd-resolved", "systemd-timesyncd", "util-linux", "wpasupplicant",
+    "base-files",
+    "dbus",
+    "dpkg",
+    "e2fsprogs",
+    "openssh-client",
+    "openssh-server",
+    "prometheus-node-exporter",
+    "systemd",
+    "systemd-resolved",
+    "systemd-timesyncd",
+    "util-linux",
+    "wpasupplicant",
 ];
 
 /// Links below `/etc/systemd` in the tree.
@@ -51,8 +61,7 @@ fn links_agree_with_systemctl() {
             return;
         }
     }
-    for (state, verb) in
-        [(UnitState::Enabled, "enable"), (UnitState::Disabled, "disable"), (UnitState::Masked, "mask")]
+    for (state, verb) in [(UnitState::Enabled, "enable"), (UnitState::Disabled, "disable"), (UnitState::Masked, "mask")]
     {
         for unit in bench.system.units.iter().filter(|unit| unit.state == state) {
             call(&[verb, &unit.name]);
@@ -74,9 +83,11 @@ fn links_agree_with_systemctl() {
 #[test]
 fn recipes_enable_only_what_there_is() {
     let Some(mut bench) = Bench::of(&["base-files", "systemd"]) else { return };
-    for (name, reason) in
-        [("nothing.service", "no package or recipe has this unit"), ("systemd-logind.service", "[Install] section"), ("x", "not the name")]
-    {
+    for (name, reason) in [
+        ("nothing.service", "no package or recipe has this unit"),
+        ("systemd-logind.service", "[Install] section"),
+        ("x", "not the name"),
+    ] {
         bench.system.units = vec![unit(name, UnitState::Enabled)];
         let error = run_pass(&PASS, &mut bench.target()).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");

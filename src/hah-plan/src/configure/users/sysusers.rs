@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn all_forms_of_lines() {
-        let text = "# x\nu! net - \"Net Work\"\nu sshd -:nogroup \"\" /run/sshd\nu a 4:60 - - /bin/sh\ng r -\ng s 12\nm a r\n";
+        let text =
+            "# x\nu! net - \"Net Work\"\nu sshd -:nogroup \"\" /run/sshd\nu a 4:60 - - /bin/sh\ng r -\ng s 12\nm a r\n";
         let lines: Vec<Line> = parse(text).unwrap().into_iter().map(|(_, line)| line).collect();
         let user = |name: &str| UserLine {
             name: name.to_owned(),

@@ -8,8 +8,16 @@ use crate::system::GroupSpec;
 const PASS: Pass = Pass { name: "users", replaces: "", run };
 
 const PACKAGES: [&str; 10] = [
-    "base-files", "base-passwd", "dbus-system-bus-common", "openssh-server", "openssh-client", "prometheus",
-    "prometheus-node-exporter", "systemd", "systemd-resolved", "udev",
+    "base-files",
+    "base-passwd",
+    "dbus-system-bus-common",
+    "openssh-server",
+    "openssh-client",
+    "prometheus",
+    "prometheus-node-exporter",
+    "systemd",
+    "systemd-resolved",
+    "udev",
 ];
 
 fn text(target: &Target<'_>, at: &str) -> String {
