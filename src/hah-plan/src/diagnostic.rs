@@ -71,6 +71,11 @@ fn printable(character: char) -> char {
     }
 }
 
+/// Names and values in messages come from files, which may try to talk to the terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(printable).collect()
+}
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -108,13 +113,13 @@ impl Diagnostic {
 
     fn write(&self, out: &mut String, style: Style) -> fmt::Result {
         let (red, blue, cyan, bold, reset) = style.codes();
-        writeln!(out, "{red}error{reset}{bold}: {}{reset}", self.message)?;
+        writeln!(out, "{red}error{reset}{bold}: {}{reset}", clean(&self.message))?;
         let lines = self.place.iter().chain(self.related.iter().map(|(place, _)| place)).map(|place| place.line);
         let gutter = lines.max().unwrap_or(0).to_string().len() + 1;
         let notes = self.related.iter().map(|(place, what)| (place, what.as_str(), ":::"));
         for (place, what, arrow) in self.place.iter().map(|place| (place, "", "-->")).chain(notes) {
             let Excerpt { path, line, column, text, .. } = place;
-            writeln!(out, "{blue}{:gutter$}{arrow}{reset} {path}:{line}:{column}", "")?;
+            writeln!(out, "{blue}{:gutter$}{arrow}{reset} {}:{line}:{column}", "", clean(path))?;
             writeln!(out, "{blue}{:gutter$} |{reset}", "")?;
             writeln!(out, "{blue}{line:gutter$} |{reset} {text}")?;
             let mark = if arrow == "-->" { "^" } else { "-" }.repeat(place.width);
@@ -126,7 +131,7 @@ impl Diagnostic {
         if let Some(hint) = &self.hint {
             for (index, line) in hint.lines().enumerate() {
                 let head = if index == 0 { format!("= {cyan}hint{reset}:") } else { "       ".to_owned() };
-                writeln!(out, "{blue}{:gutter$}{reset} {head} {line}", "")?;
+                writeln!(out, "{blue}{:gutter$}{reset} {head} {}", "", clean(line))?;
             }
         }
         Ok(())
@@ -224,7 +229,11 @@ impl std::error::Error for Diagnostics {}
 /// The candidate that `wrong` was probably meant to be, when one is near enough.
 pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong: String = wrong.chars().take(64).collect::<String>().to_lowercase().replace('_', "-");
-    let allowed = (wrong.chars().count() / 3).max(1);
+    let allowed = match wrong.chars().count() {
+        // One letter differs from every other letter.
+        0..=2 => 0,
+        length => (length / 3).max(1),
+    };
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&wrong, &candidate.to_lowercase()), candidate))

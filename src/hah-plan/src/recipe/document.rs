@@ -10,11 +10,14 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Located, Place, Problem, Report, Text};
+use super::problem::{Located, Place, Problem, Report, Text, shown};
 use super::schema::{Key, Need, Object, Shape};
 
 /// Most entries of one array or table of names.
 const ENTRIES_MAX: usize = 4096;
+
+/// The message of the `toml` crate that is no consequence of another.
+const DUPLICATE: &str = "duplicate key";
 
 /// A TOML value and where it stands.
 #[derive(Clone, Debug)]
@@ -79,7 +82,9 @@ fn parse_toml(text: &Arc<Text>, report: &mut Report) -> Option<Item> {
         let entries = own_table(text, table.get_ref(), report);
         return Some(Item { value: Value::Table(entries), place: Place { text: text.clone(), range: 0..0 } });
     }
-    for error in errors {
+    // What follows the first syntax error is mostly guessed; keys that occur twice are not.
+    let mut is_first = true;
+    for error in errors.iter().filter(|error| error.message() == DUPLICATE || std::mem::take(&mut is_first)) {
         let place = Place { text: text.clone(), range: error.span().unwrap_or_default() };
         report.at(&place, Problem::Syntax(error.message().replace('\n', ", ")));
     }
@@ -102,7 +107,7 @@ fn own(text: &Arc<Text>, value: &Spanned<DeValue<'_>>, report: &mut Report) -> I
             Ok(number) => Value::Integer(number),
             Err(_) => {
                 report.at(&place, Problem::Syntax("the integer does not fit into 64 bits".to_owned()));
-                Value::Other("an integer")
+                Value::Refused
             }
         },
         DeValue::Float(_) => Value::Other("a float"),
@@ -140,7 +145,7 @@ fn conform(item: Item, shape: &'static Shape, key: &str, report: &mut Report) ->
     let value = match (value, shape) {
         (Value::Text(text), Shape::Text(kind)) => {
             if !kind.admits(&text) {
-                let reason = format!("`{}` is not {}", text.escape_debug(), kind.doc);
+                let reason = format!("`{}` is not {}", shown(&text), kind.doc);
                 report.at(&place, Problem::Invalid { reason, hint: "" });
                 return None;
             }
@@ -183,7 +188,7 @@ fn conform(item: Item, shape: &'static Shape, key: &str, report: &mut Report) ->
                     break;
                 }
                 if !kind.admits(&name) {
-                    let reason = format!("`{}` is not {}", name.escape_debug(), kind.doc);
+                    let reason = format!("`{}` is not {}", shown(&name), kind.doc);
                     report.at(&key_place, Problem::Invalid { reason, hint: "" });
                 } else if let Some(item) = conform(item, shape, &name, report) {
                     kept.insert(name, (key_place, item));
@@ -193,6 +198,7 @@ fn conform(item: Item, shape: &'static Shape, key: &str, report: &mut Report) ->
         }
         (value @ Value::Table(_), Shape::Either(_, long)) => return conform(Item { value, place }, long, key, report),
         (value @ Value::Text(_), Shape::Either(short, _)) => return conform(Item { value, place }, short, key, report),
+        (Value::Refused, _) => return None,
         (value, shape) => {
             let problem = Problem::WrongType { key: key.to_owned(), got: value.noun(), want: shape.noun() };
             report.at(&place, problem);

@@ -20,7 +20,7 @@ use regex_lite::Regex;
 
 use super::document::{Fields, Item, Value, parse_value};
 use super::model::{Assignment, Image, Recipe};
-use super::problem::{Located, Place, Problem, Report, Text};
+use super::problem::{Located, Place, Problem, Report, Text, shown};
 use super::schema::PARAM_TYPES;
 use super::units::{ByteSize, Seconds};
 
@@ -89,12 +89,22 @@ pub(super) enum Setting {
     List(Vec<String>),
 }
 
+/// What a parameter is before an image says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Initial {
+    /// The image must say.
+    Unset,
+    Value(Setting),
+    /// A value was given that the declaration does not admit, which has been reported.
+    Refused,
+}
+
 /// A declared parameter.
 #[derive(Debug)]
 pub(super) struct Param {
     pub(super) kind: Kind,
     pub(super) doc: String,
-    pub(super) default: Option<Setting>,
+    pub(super) default: Initial,
     pub(super) choices: Vec<String>,
     pub(super) min: Option<i64>,
     pub(super) max: Option<i64>,
@@ -144,8 +154,9 @@ fn declaration(name: &Located<String>, mut fields: Fields, report: &mut Report) 
             None
         }
     });
+    let is_measured = matches!(kind, Kind::Integer | Kind::List | Kind::Port | Kind::Size | Kind::Duration);
     let mut bound = |key: &str| {
-        let item = fields.take(key)?;
+        let item = fields.take(key).filter(|_| is_measured)?;
         let shape = if kind == Kind::List || kind == Kind::Port { Kind::Integer } else { kind };
         let whole = Param::new(shape, name.place.clone());
         match whole.accept(key, item, report)? {
@@ -155,31 +166,33 @@ fn declaration(name: &Located<String>, mut fields: Fields, report: &mut Report) 
     };
     let (min, max) = (bound("min"), bound("max"));
     let doc = fields.text("doc").map(|text| text.value).unwrap_or_default();
-    let mut param = Param { kind, doc, default: None, choices, min, max, pattern, place: name.place.clone() };
-    param.default = fields.take("default").and_then(|item| param.accept(&name.value, item, report));
+    let mut param = Param { kind, doc, default: Initial::Unset, choices, min, max, pattern, place: name.place.clone() };
+    if let Some(item) = fields.take("default") {
+        param.default = param.accept(&name.value, item, report).map_or(Initial::Refused, Initial::Value);
+    }
     Some(param)
 }
 
 impl Param {
     fn new(kind: Kind, place: Place) -> Self {
         let (choices, doc) = (Vec::new(), String::new());
-        Self { kind, doc, default: None, choices, min: None, max: None, pattern: None, place }
+        Self { kind, doc, default: Initial::Unset, choices, min: None, max: None, pattern: None, place }
     }
 
     /// `item` as a value of this parameter; a refusal is reported.
-    pub(super) fn accept(&self, shown: &str, item: Item, report: &mut Report) -> Option<Setting> {
+    pub(super) fn accept(&self, name: &str, item: Item, report: &mut Report) -> Option<Setting> {
         if matches!(item.value, Value::Refused) {
             return None;
         }
         let setting = match self.typed(item.value) {
             Ok(setting) => setting,
             Err(got) => {
-                let (param, want) = (shown.to_owned(), self.kind.noun().to_owned());
+                let (param, want) = (name.to_owned(), self.kind.noun().to_owned());
                 report.at(&item.place, Problem::ParamType { param, got, want });
                 return None;
             }
         };
-        match self.violation(shown, &setting) {
+        match self.violation(name, &setting) {
             None => Some(setting),
             Some(problem) => {
                 report.at(&item.place, problem);
@@ -190,7 +203,7 @@ impl Param {
 
     /// The value in this parameter's type, or what it is instead.
     fn typed(&self, value: Value) -> Result<Setting, String> {
-        let quoted = |text: &str| format!("`{}`", text.chars().take(60).collect::<String>().escape_debug());
+        let quoted = |text: &str| format!("`{}`", shown(text));
         let seconds = |text: &str| text.parse::<Seconds>().ok().and_then(|Seconds(number)| i64::try_from(number).ok());
         let bytes = |text: &str| text.parse::<ByteSize>().ok().and_then(|ByteSize(number)| i64::try_from(number).ok());
         match (self.kind, value) {
@@ -222,8 +235,8 @@ impl Param {
     }
 
     /// What is wrong with a value of the right type.
-    fn violation(&self, shown: &str, setting: &Setting) -> Option<Problem> {
-        let param = shown.to_owned();
+    fn violation(&self, name: &str, setting: &Setting) -> Option<Problem> {
+        let param = name.to_owned();
         let measure = match setting {
             Setting::Integer(number) => Some(*number),
             Setting::List(items) => i64::try_from(items.len()).ok(),
@@ -252,7 +265,7 @@ impl Param {
                 max: STRING_MAX,
             });
         }
-        if self.kind == Kind::Enum
+        if !self.choices.is_empty()
             && let Some(got) = texts.iter().find(|text| !self.choices.contains(text))
         {
             return Some(Problem::ParamChoice { param, got: got.clone(), choices: self.choices.clone() });
@@ -293,7 +306,10 @@ pub struct Override {
 pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], report: &mut Report) -> Settings {
     let mut settings = Settings::new();
     for recipe in recipes {
-        let defaults = recipe.params.iter().filter_map(|(name, param)| Some((name.clone(), param.default.clone()?)));
+        let defaults = recipe.params.iter().filter_map(|(name, param)| match &param.default {
+            Initial::Value(setting) => Some((name.clone(), setting.clone())),
+            Initial::Unset | Initial::Refused => None,
+        });
         settings.insert(recipe.name.clone(), defaults.collect());
     }
     let mut refused = Vec::new();
@@ -319,7 +335,7 @@ pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], 
         for (name, param) in &recipe.params {
             let key = (recipe.name.clone(), name.clone());
             let is_set = settings.get(&recipe.name).is_some_and(|params| params.contains_key(name));
-            if !is_set && !refused.contains(&key) {
+            if !is_set && param.default != Initial::Refused && !refused.contains(&key) {
                 let (recipe, param_name) = key;
                 report.at(&param.place, Problem::NoValue { recipe, param: param_name, doc: param.doc.clone() });
             }

@@ -315,9 +315,11 @@ impl Parser<'_> {
 
     /// One of [`CONTENT_KEYS`], or at most one.
     fn content(&mut self, (object, need): (&'static str, Need), fields: &mut Fields) -> Option<Content> {
-        let present: Vec<&str> = CONTENT_KEYS.into_iter().filter(|key| fields.has(key)).collect();
-        if present.len() > 1 || present.is_empty() && need == Need::Required {
-            self.report.at(&fields.place, Problem::Contents { object, count: present.len() });
+        let present: Vec<&'static str> = CONTENT_KEYS.into_iter().filter(|key| fields.has(key)).collect();
+        match present[..] {
+            [] if need == Need::Required => self.report.at(&fields.place, Problem::NoContent { object }),
+            [first, second, ..] => self.report.at(&fields.place, Problem::TwoContents { object, first, second }),
+            _ => {}
         }
         let key = *present.first()?;
         let text = fields.text(key)?;

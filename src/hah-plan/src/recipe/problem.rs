@@ -57,14 +57,16 @@ pub(super) enum Problem {
     MissingKey { object: &'static str, key: &'static str, doc: &'static str },
     #[error("`{key}` cannot be `{got}`")]
     NotAChoice { key: String, got: String, choices: Vec<String> },
-    #[error("`{key}` is {got}, outside {min} to {max}")]
+    #[error("`{key}` is {got}, expected {min} to {max}")]
     OutOfRange { key: String, got: String, min: String, max: String },
     #[error("{reason}")]
     Invalid { reason: String, hint: &'static str },
     #[error("more than {max} entries in `{key}`")]
     TooMany { key: String, max: usize },
-    #[error("{object} has {count} of `content`, `source`, `template` and `template-source`, expected one")]
-    Contents { object: &'static str, count: usize },
+    #[error("{object} has no content")]
+    NoContent { object: &'static str },
+    #[error("{object} has both `{first}` and `{second}`")]
+    TwoContents { object: &'static str, first: &'static str, second: &'static str },
     #[error("there is no file `{path}`")]
     NoSuchSource { path: String, near: Option<String> },
     #[error("recipes require each other: {}", .0.join(" → "))]
@@ -81,7 +83,7 @@ pub(super) enum Problem {
     NoValue { recipe: String, param: String, doc: String },
     #[error("parameter `{param}` is {got}, expected {want}")]
     ParamType { param: String, got: String, want: String },
-    #[error("parameter `{param}` is {got}, outside {bounds}")]
+    #[error("parameter `{param}` is {got}, expected {bounds}")]
     ParamRange { param: String, got: String, bounds: String },
     #[error("parameter `{param}` cannot be `{got}`")]
     ParamChoice { param: String, got: String, choices: Vec<String> },
@@ -93,11 +95,11 @@ pub(super) enum Problem {
     BadOverride(String),
     #[error("in a template: {0}")]
     Template(String),
-    #[error("undefined name in a template")]
-    Undefined { names: Vec<String> },
+    #[error("`{name}` is not defined here")]
+    Undefined { name: String, known: Vec<String> },
     #[error("the rendered text is longer than {0} bytes")]
     RenderedTooLong(usize),
-    #[error("`when` is {0}, expected true or false")]
+    #[error("`when` gives a value of type {0}, expected true or false")]
     NotACondition(String),
     #[error("{what} `{name}` is declared by {first} and by {second}")]
     Conflict { what: &'static str, name: String, first: String, second: String },
@@ -141,8 +143,10 @@ impl Problem {
             Self::NotUtf8(_) => Some("save it as UTF-8".to_owned()),
             Self::TooLarge { .. } => Some("large data belongs into a package, not into a recipe".to_owned()),
             Self::TooMany { .. } => Some("split it over several recipes".to_owned()),
-            Self::Contents { count: 0, .. } => Some("add `content = \"…\"` for text as it stands".to_owned()),
-            Self::Contents { .. } => Some("keep one of them".to_owned()),
+            Self::NoContent { .. } => {
+                Some("add one of `content`, `source`, `template` and `template-source`".to_owned())
+            }
+            Self::TwoContents { .. } => Some("keep one of them".to_owned()),
             Self::NoSuchSource { near, .. } => Some(match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "the path is relative to the directory of this file".to_owned(),
@@ -164,14 +168,12 @@ impl Problem {
             }
             Self::ParamConstraint { .. } => Some("drop it".to_owned()),
             Self::BadOverride(_) => Some("for example `consul.role=client`".to_owned()),
-            Self::Undefined { names } => Some(match names.is_empty() {
-                true => "nothing is defined here".to_owned(),
-                false => format!("defined here: {}", names.join(", ")),
-            }),
-            Self::NotACondition(_) => Some("compare it, for example `role == 'server'`".to_owned()),
-            Self::Conflict { second, .. } => {
-                Some(format!("drop one of them, or say `replace = true` in {second} where that is possible"))
+            Self::Undefined { name, known } => {
+                suggest(name, known).or_else(|| Some(format!("defined here: {}", known.join(", "))))
             }
+            Self::NotACondition(_) => Some("compare it, for example `role == 'server'`".to_owned()),
+            Self::Conflict { what: "suite" | "os-release field", .. } => Some("drop one of them".to_owned()),
+            Self::Conflict { .. } => Some("drop one of them, or let the later one say `replace = true`".to_owned()),
             Self::SameId { .. } => Some("give one of them another id".to_owned()),
             Self::PathKinds { .. } | Self::BelowFile { .. } => Some("drop one of them".to_owned()),
             Self::TwoSuites { .. } => Some("one version can be installed; agree on a suite".to_owned()),
@@ -191,6 +193,15 @@ impl Problem {
             | Self::Template(_) => None,
         }
     }
+}
+
+/// `text` with line ends and other control characters made visible.
+pub(super) fn shown(text: &str) -> String {
+    let visible = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().take(80).map(visible).collect()
 }
 
 fn suggest(wrong: &str, known: &[String]) -> Option<String> {

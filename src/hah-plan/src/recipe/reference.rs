@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::model::Recipe;
-use super::params::{Param, Setting};
+use super::params::{Initial, Param, Setting};
 use super::parse::Parser;
 use super::problem::Report;
 use super::sources::Sources;
@@ -38,7 +38,10 @@ fn section(out: &mut String, recipe: &Recipe) -> std::fmt::Result {
     }
     writeln!(out, "\n| parameter | type | default | what it is for |\n|---|---|---|---|")?;
     for (name, param) in &recipe.params {
-        let default = param.default.as_ref().map_or("must be set".to_owned(), |default| shown(param, default));
+        let default = match &param.default {
+            Initial::Value(default) => shown(param, default),
+            Initial::Unset | Initial::Refused => "must be set".to_owned(),
+        };
         let line = format!("| `{}.{name}` | {} | {default} | {} |", recipe.name, kind(param), cell(&param.doc));
         writeln!(out, "{line}")?;
     }

@@ -103,15 +103,16 @@ static TEXT: Kind = kind("text", "");
 static LINE: Kind = kind("one line of text", r"^.*$");
 static NAME: Kind = kind("a name: lower-case letters, digits and `-`", r"^[a-z][a-z0-9-]{0,62}$");
 static PARAM: Kind = kind("`RECIPE.PARAMETER`, a table per recipe", r"^[a-z][a-z0-9-]{0,62}$");
-static PACKAGE: Kind = kind("a Debian package name", r"^[a-z0-9][a-z0-9+.-]+$");
+static PACKAGE: Kind =
+    kind("a Debian package name: lower-case letters, digits, `+`, `-` and `.`", r"^[a-z0-9][a-z0-9+.-]+$");
 static PATH: Kind = kind("an absolute path", r"^/.+$");
 static PATTERN: Kind = kind("an absolute path; `*` and `?` within a component, `**` for any number of them", r"^/.+$");
 static VERSIONED: Kind = kind("an absolute path with the word VERSION for the kernel's version", r"^/.*VERSION");
 static SOURCE: Kind = kind("a file beside this one, relative to its directory", r"^[^/].*$");
-static MODE: Kind = kind("permission bits in octal", r"^0[0-7]{3,4}$");
+static MODE: Kind = kind("a mode: octal digits such as `0644`", r"^0[0-7]{3,4}$");
 static USER: Kind = kind("a user or group name", r"^[a-z_][a-z0-9_-]{0,30}$");
 static UNIT: Kind = kind(
-    "a systemd unit name",
+    "a systemd unit name such as `consul.service`",
     r"^[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|mount|automount|path|target|slice|swap|device|scope)$",
 );
 static DROP_IN: Kind = kind("a file name that ends in .conf", r"^[A-Za-z0-9_.-]+\.conf$");

@@ -82,6 +82,10 @@ impl Sources {
     /// `bytes` of the file `path` as text.
     pub(super) fn text(&self, path: &str, bytes: Arc<[u8]>, report: &mut Report) -> Option<Arc<Text>> {
         let shown = self.files.get(path).map_or(path, |source| &source.shown).to_owned();
+        if bytes.len() > BYTES_MAX {
+            // `check` says so.
+            return None;
+        }
         if bytes.len() > TEXT_MAX {
             report.anywhere(Problem::TooLarge { path: shown, what: "a text", bytes: bytes.len(), max: TEXT_MAX });
             return None;

@@ -81,11 +81,11 @@ impl Scope {
         }
         let environment = environment();
         let scope = self.of(recipe);
-        let names = scope.keys().cloned().collect::<Vec<_>>();
+        let root = Value::from(scope);
         let mut out = Bounded { bytes: Vec::new() };
         let result = environment
             .template_from_str(&template.source)
-            .and_then(|found| found.render_captured_to(Value::from(scope), &mut out).map(|_| ()));
+            .and_then(|found| found.render_captured_to(root.clone(), &mut out).map(|_| ()));
         match result {
             Ok(()) => String::from_utf8(out.bytes).ok(),
             Err(_) if out.bytes.len() >= RENDERED_MAX => {
@@ -93,7 +93,9 @@ impl Scope {
                 None
             }
             Err(error) => {
-                report_error(template, &error, &names, report);
+                let used =
+                    environment.template_from_str(&template.source).map(|found| found.undeclared_variables(true));
+                report_error(template, &error, undefined(used.unwrap_or_default(), &root), report);
                 None
             }
         }
@@ -102,17 +104,17 @@ impl Scope {
     /// Whether an entry with this condition counts; without one it does.
     pub(super) fn holds(&self, recipe: &str, when: Option<&Template>, report: &mut Report) -> bool {
         let Some(when) = when else { return true };
-        let scope = self.of(recipe);
-        let names = scope.keys().cloned().collect::<Vec<_>>();
+        let root = Value::from(self.of(recipe));
         let environment = environment();
-        match environment.compile_expression(&when.source).and_then(|found| found.eval(Value::from(scope))) {
+        match environment.compile_expression(&when.source).and_then(|found| found.eval(root.clone())) {
             Ok(value) if value.kind() == minijinja::value::ValueKind::Bool => value.is_true(),
             Ok(value) => {
                 report.at(&when.place, Problem::NotACondition(value.kind().to_string()));
                 false
             }
             Err(error) => {
-                report_error(when, &error, &names, report);
+                let used = environment.compile_expression(&when.source).map(|found| found.undeclared_variables(true));
+                report_error(when, &error, undefined(used.unwrap_or_default(), &root), report);
                 false
             }
         }
@@ -122,14 +124,14 @@ impl Scope {
 /// Reports what is wrong with a template before any value is known.
 pub(super) fn check(template: &Template, report: &mut Report) {
     if let Err(error) = environment().template_from_str(&template.source) {
-        report_error(template, &error, &[], report);
+        report_error(template, &error, None, report);
     }
 }
 
 /// Reports what is wrong with an expression before any value is known.
 pub(super) fn check_expression(template: &Template, report: &mut Report) {
     if let Err(error) = environment().compile_expression(&template.source) {
-        report_error(template, &error, &[], report);
+        report_error(template, &error, None, report);
     }
 }
 
@@ -164,10 +166,30 @@ fn environment<'source>() -> Environment<'source> {
     environment
 }
 
-fn report_error(template: &Template, error: &Error, names: &[String], report: &mut Report) {
-    let problem = match error.kind() {
-        ErrorKind::UndefinedError => Problem::Undefined { names: names.to_vec() },
-        kind => Problem::Template(match error.detail() {
+/// The first name among `used` that `root` does not define, and the names that it might be.
+fn undefined(used: impl IntoIterator<Item = String>, root: &Value) -> Option<(String, Vec<String>)> {
+    let mut used: Vec<String> = used.into_iter().collect();
+    used.sort();
+    used.into_iter().find_map(|name| {
+        let mut at = root.clone();
+        let mut prefix = String::new();
+        for part in name.split('.') {
+            let keys = at.try_iter().map(|keys| keys.map(|key| format!("{prefix}{key}")).collect());
+            let known: Vec<String> = keys.unwrap_or_default();
+            at = at.get_attr(part).unwrap_or_default();
+            if at.is_undefined() {
+                return Some((format!("{prefix}{part}"), known));
+            }
+            prefix = format!("{prefix}{part}.");
+        }
+        None
+    })
+}
+
+fn report_error(template: &Template, error: &Error, undefined: Option<(String, Vec<String>)>, report: &mut Report) {
+    let problem = match (error.kind(), undefined) {
+        (ErrorKind::UndefinedError, Some((name, known))) => Problem::Undefined { name, known },
+        (kind, _) => Problem::Template(match error.detail() {
             Some(detail) => format!("{kind}: {detail}"),
             None => kind.to_string(),
         }),

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the shipped recipes are read from the repository")]
 
 mod messages;
+mod schema;
 mod shipped;
 
 use super::*;
