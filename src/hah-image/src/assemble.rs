@@ -1,0 +1,162 @@
+//! From packs to an image: merge, configure, lay out, write.
+//!
+//! ```text
+//! packs ─→ effects of reviewed scripts ─→ merge ─→ configure ─┬→ root    (squashfs)
+//!                                                             ├→ initramfs (modules, agent, stage1.json)
+//!                                                             └→ boot    (FAT: firmware, kernel, initramfs)
+//!                                                                  └──────→ disk ─→ .img .bmap .sha256 .json
+//! ```
+//!
+//! Everything is decided before the first byte of the image is written: see [`root::layout`] and [`disk::write`].
+
+use hah_node::disk::DiskId;
+use hah_node::stage1::{self, Stage1};
+use hah_plan::configure::{self, ImageIdentity, Target};
+use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key};
+use hah_plan::merge::{self, Ingredients, Provenance};
+use hah_plan::rootfs::{Root, UnpackedPackage};
+use hah_plan::scripts::{self, ReviewTable};
+use hah_plan::system::System;
+
+use crate::failure::Failure;
+use crate::packs::{Input, PackSet};
+use crate::store::Store;
+
+pub mod boot;
+pub mod disk;
+pub mod initramfs;
+pub mod root;
+pub mod manifest;
+
+/// What an image is made from.
+pub struct Recipe<'a> {
+    /// The recipes' meaning.
+    pub system: &'a System,
+    /// The locked packages, sorted by name.
+    pub inputs: &'a [Input],
+    /// Reviewed maintainer scripts.
+    pub reviews: &'a ReviewTable,
+    /// Digest of the review table's sources.
+    pub reviews_digest: hah_format::digest::Sha256,
+    /// The agent's binary.
+    pub agent: &'a [u8],
+    /// The lock's epoch, seconds since 1970.
+    pub epoch: u32,
+}
+
+impl Recipe<'_> {
+    /// The image's key: everything that can reach its bytes. See [`hah_plan::derivation`].
+    pub fn key(&self) -> Key {
+        let mut encoder = Encoder::new("hah-image");
+        encoder.number("format", u64::from(FORMAT_VERSION));
+        hah_plan::derivation::system(&mut encoder, self.system);
+        let options = hah_format::pack::PackOptions::default();
+        for input in self.inputs {
+            encoder.list("input", [input.name.as_str(), input.version.as_str(), input.architecture.as_str()]);
+            encoder.digest("pack", &crate::packs::key(&input.sha256, &options).0);
+        }
+        encoder.digest("reviews", &self.reviews_digest);
+        encoder.digest("agent", &hah_format::digest::Sha256::of(self.agent));
+        encoder.number("epoch", u64::from(self.epoch));
+        encoder.finish()
+    }
+}
+
+/// The configured root, and what was learnt on the way.
+pub struct Configured {
+    /// The root file system.
+    pub root: Root,
+    /// Where each path comes from.
+    pub provenance: Provenance,
+    /// The packages.
+    pub packages: Vec<UnpackedPackage>,
+}
+
+/// Merges the packages and runs the configuration passes.
+pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Configured, Failure> {
+    let system = recipe.system;
+    let packages = packs.unpacked();
+    let effects = scripts::effects(&packages, recipe.reviews).map_err(|errors| {
+        let count = errors.len();
+        let text: Vec<String> = errors.iter().map(|error| format!("{error}\n hint: {}", error.hint())).collect();
+        Failure::build(
+            format!("{count} maintainer scripts are not covered:\n\n{}", text.join("\n\n")),
+            Some("`hah-image review PACKAGE` shows a script whole and prints an entry to fill in".into()),
+        )
+    })?;
+    let placed = merge::placements(system);
+    let merged = merge::merge(Ingredients {
+        packages: &packages,
+        diversions: &effects.diversions,
+        removes: &system.removes,
+        placed: &placed,
+    })
+    .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    let mut root = merged.root;
+    initramfs::install_agent(&mut root, recipe.agent)?;
+    let image = ImageIdentity {
+        name: system.image.clone(),
+        version: key.short(),
+        id: key.0,
+        disk: disk::disk_id(system.table, key),
+    };
+    let target = Target {
+        root,
+        provenance: merged.provenance,
+        packages: &packages,
+        system,
+        contents: packs,
+        image: &image,
+        effects: &effects,
+        epoch: recipe.epoch,
+    };
+    let configured = configure::configure(target)
+        .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    Ok(Configured { root: configured.root, provenance: configured.provenance, packages })
+}
+
+/// The parts of the disk, decided and not yet written.
+pub struct Parts {
+    /// The squashfs.
+    pub root: root::RootImage,
+    /// The boot partition's files.
+    pub boot: boot::BootFiles,
+    /// The disk.
+    pub spec: disk::DiskSpec,
+}
+
+/// Lays out root and boot partition.
+pub fn parts(
+    store: &Store,
+    recipe: &Recipe<'_>,
+    packs: &PackSet,
+    configured: Configured,
+    key: Key,
+) -> Result<Parts, Failure> {
+    let system = recipe.system;
+    let Configured { root, packages, .. } = configured;
+    let version = boot::kernel_version(system, &packages)?;
+    let directory = system.board.kernel.modules.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
+    let modules = initramfs::modules(&root, packs, &directory, &system.board.stage1_modules)?;
+    let config = stage1(recipe, &key, modules.names.clone());
+    let archive = initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?;
+    let boot = boot::files(store, system, &packages, packs, archive)?;
+    let root = root::layout(root, packs, recipe.epoch)?;
+    let spec = disk::DiskSpec { table: system.table, boot_bytes: system.boot_bytes, key, epoch: recipe.epoch };
+    Ok(Parts { root, boot, spec })
+}
+
+fn stage1(recipe: &Recipe<'_>, key: &Key, modules: Vec<String>) -> Stage1 {
+    let system = recipe.system;
+    let disk: DiskId = disk::disk_id(system.table, key);
+    Stage1 {
+        version: stage1::VERSION,
+        image: format!("{} ({})", system.image, key.short()),
+        image_id: key.to_string(),
+        disk,
+        modules,
+        epoch: u64::from(recipe.epoch),
+        persist: system.persist.iter().map(ToString::to_string).collect(),
+        hostname_prefix: system.hostname_prefix.clone(),
+    }
+}

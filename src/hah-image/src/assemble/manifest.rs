@@ -1,0 +1,92 @@
+//! `NAME.json`: what an image is, for machines: its key, layout, digests and every input.
+
+use serde::Serialize;
+
+use super::disk::WrittenImage;
+use super::Recipe;
+use hah_plan::derivation::Key;
+
+/// Version of the manifest's shape.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    version: u32,
+    image: &'a str,
+    summary: &'a str,
+    board: &'a str,
+    architecture: &'a str,
+    /// The derivation's key, 64 hex digits.
+    key: String,
+    /// Seconds since 1970.
+    epoch: u32,
+    recipes: &'a [String],
+    disk: Disk<'a>,
+    packages: Vec<Package<'a>>,
+}
+
+#[derive(Serialize)]
+struct Disk<'a> {
+    table: &'a str,
+    /// Bytes.
+    size: u64,
+    sha256: String,
+    partitions: [Partition; 2],
+}
+
+#[derive(Serialize)]
+struct Partition {
+    name: &'static str,
+    /// Byte offset.
+    start: u64,
+    /// Bytes.
+    size: u64,
+}
+
+#[derive(Serialize)]
+struct Package<'a> {
+    name: &'a str,
+    version: &'a str,
+    architecture: &'a str,
+    sha256: String,
+}
+
+/// The manifest's text.
+pub fn render(recipe: &Recipe<'_>, key: &Key, written: &WrittenImage) -> Result<String, serde_json::Error> {
+    let system = recipe.system;
+    let partition = |name, extent: &hah_format::disk::Extent| Partition {
+        name,
+        start: extent.offset_bytes(),
+        size: extent.length_bytes(),
+    };
+    let manifest = Manifest {
+        version: VERSION,
+        image: &system.image,
+        summary: &system.summary,
+        board: &system.board.name,
+        architecture: system.architecture.as_str(),
+        key: key.to_string(),
+        epoch: recipe.epoch,
+        recipes: &system.recipes,
+        disk: Disk {
+            table: system.table.as_str(),
+            size: written.size,
+            sha256: written.sha256.to_string(),
+            partitions: [
+                partition(hah_node::disk::NAMES[0], &written.layout.boot),
+                partition(hah_node::disk::NAMES[1], &written.layout.root),
+            ],
+        },
+        packages: recipe
+            .inputs
+            .iter()
+            .map(|input| Package {
+                name: input.name.as_str(),
+                version: input.version.as_str(),
+                architecture: input.architecture.as_str(),
+                sha256: input.sha256.to_string(),
+            })
+            .collect(),
+    };
+    Ok(serde_json::to_string_pretty(&manifest)? + "\n")
+}

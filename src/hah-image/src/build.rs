@@ -1,0 +1,373 @@
+//! Building: from a project to an image file, each step only when its output is missing.
+//!
+//! `recipes → lock → fetch → pack → configure → lay out → write`. A build whose key and output are unchanged ends after
+//! the lock: see [`record`].
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use hah_format::digest::Sha256;
+use hah_format::pack::PackOptions;
+use hah_plan::lock::{Lock, LockedPackage, Update};
+use hah_plan::recipe::Override;
+use hah_plan::resolve;
+use hah_plan::scripts::ReviewTable;
+use hah_plan::system::System;
+
+use crate::assemble::{self, Configured, Recipe, disk::WrittenImage};
+use crate::draft::{Draft, sweep};
+use crate::failure::{Exit, Failure};
+use crate::packs::{self, Input, PackSet};
+use crate::printer::{Outcome, Printer, human_bytes};
+use crate::project::Project;
+use crate::settings::Settings;
+use crate::store::{Access, Bucket, Store};
+use crate::{agent, fetching, locking};
+
+pub mod record;
+pub mod compare;
+
+/// What every step may use.
+#[derive(Clone, Copy)]
+pub struct Tools<'a> {
+    /// Settings.
+    pub settings: &'a Settings,
+    /// The terminal.
+    pub printer: &'a Printer,
+}
+
+/// What to do when the lock does not answer the recipes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockPolicy {
+    /// Lock what is missing, keep every pinned version.
+    Update,
+    /// Fail.
+    Locked,
+}
+
+/// What is to be built.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The image's name.
+    pub image: String,
+    /// Parameters from the command line.
+    pub overrides: Vec<Override>,
+    /// See [`LockPolicy`].
+    pub lock: LockPolicy,
+}
+
+impl Request {
+    /// An image as its files say.
+    pub fn new(image: &str) -> Self {
+        Self { image: image.to_owned(), overrides: Vec::new(), lock: LockPolicy::Update }
+    }
+
+    /// Adds parameters as `--set` has them.
+    pub fn set(&mut self, texts: &[String]) {
+        self.overrides.extend(texts.iter().map(|text| Override { origin: "--set".to_owned(), text: text.clone() }));
+    }
+}
+
+/// An image that stands at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The image file.
+    pub path: PathBuf,
+    /// Its derivation's key, 64 hex digits.
+    pub key: String,
+    /// Digest of the file.
+    pub sha256: String,
+    /// Its length in bytes, holes included.
+    pub size: u64,
+    /// Bytes of it that are mapped.
+    pub mapped: u64,
+    /// Whether it was written now.
+    pub fresh: bool,
+}
+
+/// A row of `--dry-run`.
+pub struct DryRunRow {
+    /// What it makes.
+    pub what: String,
+    /// Its key, 64 hex digits.
+    pub key: String,
+    /// Whether it is there.
+    pub cached: bool,
+}
+
+/// Everything that is known before anything is fetched.
+struct Ready {
+    system: System,
+    inputs: Vec<Input>,
+    locked: Vec<LockedPackage>,
+    epoch: u32,
+    reviews: ReviewTable,
+    reviews_digest: Sha256,
+    agent: Vec<u8>,
+}
+
+impl Ready {
+    fn recipe(&self) -> Recipe<'_> {
+        Recipe {
+            system: &self.system,
+            inputs: &self.inputs,
+            reviews: &self.reviews,
+            reviews_digest: self.reviews_digest,
+            agent: &self.agent,
+            epoch: self.epoch,
+        }
+    }
+}
+
+fn open_store(tools: Tools<'_>) -> Result<Store, Failure> {
+    Ok(Store::open(&tools.settings.cache_dir.value, Access::Shared)?)
+}
+
+/// Reads recipes and lock; locks when the policy says so.
+fn ready(tools: Tools<'_>, project: &Project, request: &Request, store: &Store) -> Result<Ready, Failure> {
+    let system = project.system(&request.image, &request.overrides)?;
+    let digest = resolve::Request::from(&system).digest();
+    let old = project.lock()?;
+    let lock = match old {
+        Some(lock) if lock.is_current_for(&system.image, &digest) => lock,
+        _ if request.lock == LockPolicy::Locked => {
+            return Err(Failure::user(
+                format!("hah.lock does not answer the recipes of image {}", system.image),
+                Some("run `hah-image lock`, or build without --locked".into()),
+            ));
+        }
+        old => {
+            let lock = locking::lock(tools, &system, &old.unwrap_or_default(), &Update::Nothing)?;
+            // A parameter from the command line is for this build only, and so is the lock that it leads to.
+            if request.overrides.is_empty() {
+                project.write_lock(&lock)?;
+            }
+            lock
+        }
+    };
+    store.add_root(project.root())?;
+    let (reviews, reviews_digest) = project.reviews()?;
+    let agent = agent::binary(tools.settings, system.architecture)?;
+    let (locked, epoch) = packages(&lock, &system)?;
+    let inputs = locked.iter().map(input).collect();
+    Ok(Ready { system, inputs, locked, epoch, reviews, reviews_digest, agent })
+}
+
+/// The image's locked packages by name, and its epoch.
+fn packages(lock: &Lock, system: &System) -> Result<(Vec<LockedPackage>, u32), Failure> {
+    let image = lock
+        .image(&system.image)
+        .ok_or_else(|| Failure::user(format!("image {} is not locked", system.image), None))?;
+    let mut packages: Vec<LockedPackage> = lock.packages_of(&system.image).cloned().collect();
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((packages, image.epoch))
+}
+
+fn input(package: &LockedPackage) -> Input {
+    Input {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        architecture: package.architecture,
+        sha256: package.sha256,
+        size: package.size,
+    }
+}
+
+/// Fetches and packs.
+fn realise(tools: Tools<'_>, store: &Store, ready: &Ready) -> Result<PackSet, Failure> {
+    let options = PackOptions::default();
+    let unpacked: Vec<&LockedPackage> = ready
+        .locked
+        .iter()
+        .filter(|package| !store.contains(Bucket::Packs, &packs::key(&package.sha256, &options).0))
+        .collect();
+    fetching::packages(tools, store, &unpacked, ready.epoch)?;
+    let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
+    Ok(PackSet::new(packs::realise(store, tools.printer, &ready.inputs, &deb)?))
+}
+
+/// The packs of an image, made if need be.
+pub fn packs(tools: Tools<'_>, project: &Project, request: &Request) -> Result<PackSet, Failure> {
+    let store = open_store(tools)?;
+    let ready = ready(tools, project, request, &store)?;
+    realise(tools, &store, &ready)
+}
+
+/// The configured root of an image.
+pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Result<Configured, Failure> {
+    let store = open_store(tools)?;
+    let ready = ready(tools, project, request, &store)?;
+    let packs = realise(tools, &store, &ready)?;
+    let recipe = ready.recipe();
+    assemble::configure(&recipe, &packs, &recipe.key())
+}
+
+/// What a build would make, in order.
+pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result<Vec<DryRunRow>, Failure> {
+    let store = open_store(tools)?;
+    let ready = ready(tools, project, request, &store)?;
+    let options = PackOptions::default();
+    let mut rows = Vec::new();
+    for input in &ready.inputs {
+        let name = format!("{} {} ({})", input.name, input.version, input.architecture);
+        let pack = packs::key(&input.sha256, &options).0;
+        let packed = store.contains(Bucket::Packs, &pack);
+        rows.push(DryRunRow {
+            what: format!("fetch {name}"),
+            key: input.sha256.to_string(),
+            cached: packed || store.contains(Bucket::Downloads, &input.sha256),
+        });
+        rows.push(DryRunRow { what: format!("pack {name}"), key: pack.to_string(), cached: packed });
+    }
+    let key = ready.recipe().key();
+    let cached = record::Record::read(&store, &project.output(&request.image)).is_some_and(|record| record.key == key.to_string());
+    rows.push(DryRunRow { what: format!("image {}", request.image), key: key.to_string(), cached });
+    Ok(rows)
+}
+
+/// Builds an image at `output`, unless it is there.
+pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Path) -> Result<Built, Failure> {
+    let store = open_store(tools)?;
+    let ready = ready(tools, project, request, &store)?;
+    let recipe = ready.recipe();
+    let key = recipe.key();
+    if let Some(record) = record::Record::read(&store, output)
+        && record.key == key.to_string()
+    {
+        let step = tools.printer.step("Building", request.image.clone(), None);
+        step.done("Fresh", &format!("{} is up to date", output.display()), Outcome::Made);
+        return Ok(record.built(output));
+    }
+    let directory = output.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    // Before minutes of work: is there a place for the result at all?
+    let mut draft = output_draft(directory, output)?;
+    let packs = realise(tools, &store, &ready)?;
+    let step = tools.printer.step("Configuring", format!("{} packages", ready.inputs.len()), None);
+    let configured = assemble::configure(&recipe, &packs, &key)?;
+    let paths = configured.root.len();
+    let parts = assemble::parts(&store, &recipe, &packs, configured, key)?;
+    step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
+    let step = tools.printer.step("Writing", output.display().to_string(), None);
+    let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root, &packs)?;
+    let manifest = assemble::manifest::render(&recipe, &key, &written)
+        .map_err(|error| Failure::build(error.to_string(), None))?;
+    beside(output, "bmap", &hah_format::bmap::write(written.size, &written.ranges))?;
+    beside(output, "json", &manifest)?;
+    let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    beside(output, "sha256", &format!("{}  {name}\n", written.sha256))?;
+    draft.publish(output)?;
+    let mapped = mapped(&written);
+    let record = record::Record::of(output, &key.to_string(), &written, mapped)?;
+    record.write(&store, output)?;
+    step.done(
+        "Built",
+        &format!("{} ({} of {} used, {})", output.display(), human_bytes(mapped), human_bytes(written.size), key.short()),
+        Outcome::Made,
+    );
+    Ok(Built { fresh: true, ..record.built(output) })
+}
+
+/// Bytes of the image that are mapped.
+fn mapped(written: &WrittenImage) -> u64 {
+    written.ranges.iter().map(|range| { let bytes = range.bytes(written.size); bytes.end - bytes.start }).sum()
+}
+
+/// The image's draft, after sweeping those of killed builds.
+fn output_draft(directory: &Path, output: &Path) -> Result<Draft, Failure> {
+    let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let prefix = format!(".{name}.");
+    sweep(directory, |found| found.starts_with(&prefix) && found.ends_with(".part"))?;
+    Ok(Draft::create(&directory.join(format!("{prefix}{}.part", std::process::id())))?)
+}
+
+/// Writes `NAME.EXTENSION` beside the image, whole or not at all.
+fn beside(output: &Path, extension: &str, text: &str) -> Result<(), Failure> {
+    let path = output.with_extension(extension);
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut draft = output_draft(directory, &path)?;
+    draft.file().write_all(text.as_bytes())?;
+    draft.publish(&path)?;
+    Ok(())
+}
+
+/// Builds again from the downloads alone, in an empty store and with one thread; says how the result differs.
+pub fn rebuild(
+    tools: Tools<'_>,
+    project: &Project,
+    request: &Request,
+    first: &Path,
+) -> Result<Option<String>, Failure> {
+    let store = open_store(tools)?;
+    let ready = ready(tools, project, request, &store)?;
+    let every: Vec<&LockedPackage> = ready.locked.iter().collect();
+    fetching::packages(tools, &store, &every, ready.epoch)?;
+    let directory = store.root().join("tmp").join(format!("check.{}", std::process::id()));
+    let scratch = Scratch(directory);
+    let empty = Store::open(&scratch.0, Access::Exclusive)?;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .map_err(|error| Failure::build(error.to_string(), None))?;
+    let second = scratch.0.join("second.img");
+    pool.install(|| -> Result<(), Failure> {
+        let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
+        let packs = PackSet::new(packs::realise(&empty, tools.printer, &ready.inputs, &deb)?);
+        let recipe = ready.recipe();
+        let key = recipe.key();
+        let configured = assemble::configure(&recipe, &packs, &key)?;
+        let parts = assemble::parts(&empty, &recipe, &packs, configured, key)?;
+        let mut draft = Draft::create(&second.with_extension("part"))?;
+        assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root, &packs)?;
+        Ok(draft.publish(&second)?)
+    })?;
+    compare::images(first, &second)
+}
+
+/// A directory that goes away with its owner.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// zstd level of compressed copies: the image is mostly compressed already.
+const COPY_LEVEL: i32 = 6;
+
+/// Writes `IMAGE.zst` beside the image.
+pub fn compress(tools: Tools<'_>, image: &Path) -> Result<(), Failure> {
+    let mut name = image.as_os_str().to_owned();
+    name.push(".zst");
+    let path = PathBuf::from(name);
+    let mut source = fs::File::open(image)?;
+    let step = tools.printer.step("Compressing", path.display().to_string(), Some(source.metadata()?.len()));
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut draft = output_draft(directory, &path)?;
+    let mut encoder = zstd::Encoder::new(draft.file(), COPY_LEVEL)?;
+    encoder.include_checksum(true)?;
+    let mut buffer = vec![0u8; 1 << 20];
+    loop {
+        let read = match source.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.into()),
+        };
+        encoder.write_all(&buffer[..read])?;
+        step.advance(read as u64);
+    }
+    encoder.finish()?;
+    draft.publish(&path)?;
+    let size = fs::metadata(&path)?.len();
+    step.done("Compressed", &format!("{} ({})", path.display(), human_bytes(size)), Outcome::Made);
+    Ok(())
+}
+
+/// Maps a mismatch of bytes to its exit code.
+pub(crate) fn fetch_failure(error: &crate::fetch::FetchError) -> Failure {
+    let exit = if error.is_mismatch() { Exit::HashMismatch } else { Exit::Build };
+    Failure::new(exit, error.to_string(), error.hint())
+}

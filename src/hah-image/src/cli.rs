@@ -1,0 +1,208 @@
+//! The command line: what was typed, and the verb that answers it.
+//!
+//! Each verb has a module below; this one knows flags, exit codes and how errors are shown.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::Failure;
+use crate::printer::{Detail, Mode, Printer};
+use crate::settings::{Environment, Flags, Settings};
+
+mod build;
+mod config;
+mod doctor;
+mod generate;
+mod lock;
+mod review;
+mod run;
+mod store;
+mod why;
+
+/// Reproducible SD-card images for the nodes of a home HashiCorp cluster.
+///
+/// TOML recipes in, a bit-identical bootable image out: no root, no chroot, no emulator.
+#[derive(Debug, Parser)]
+#[command(name = "hah-image", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done · 1 you can fix it · 2 usage · 100 build failed · 102 hash mismatch · 104 not reproducible";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct Global {
+    /// The project: the directory with recipes/, images/ and hah.lock
+    #[arg(short = 'C', long, value_name = "DIR", global = true)]
+    directory: Option<PathBuf>,
+    /// Where downloads and packs are kept
+    #[arg(long, value_name = "DIR", global = true)]
+    cache_dir: Option<PathBuf>,
+    /// Use only what is in the cache already
+    #[arg(long, global = true)]
+    offline: bool,
+    /// Prefer a mirror: debian=URL, debian-security=URL; repeatable; file:// works
+    #[arg(long = "mirror", value_name = "NAME=URL", global = true, value_parser = parse_mirror)]
+    mirrors: Vec<(String, String)>,
+    /// Threads, and downloads at a time
+    #[arg(short, long, value_name = "N", global = true)]
+    jobs: Option<usize>,
+    /// The agent's static binary for the image, instead of the embedded one
+    #[arg(long, value_name = "FILE", global = true)]
+    agent: Option<PathBuf>,
+    /// Say less: errors and results only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more: also what was found done
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Colour on stderr
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    color: Color,
+    /// One line per finished step instead of live progress
+    #[arg(long, global = true)]
+    no_progress: bool,
+    /// Events and results as JSON lines on stdout
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+fn parse_mirror(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, url)) if !name.is_empty() && !url.is_empty() => Ok((name.to_owned(), url.to_owned())),
+        _ => Err("expected NAME=URL, for example debian=file:///srv/debian".to_owned()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Build an image
+    Build(build::BuildArgs),
+    /// Resolve and pin every input of the images, without building
+    Lock(lock::LockArgs),
+    /// Move locked packages to the archive's newest versions
+    Update(lock::UpdateArgs),
+    /// Say why a package or a path is in an image
+    Why(why::WhyArgs),
+    /// Show an image's packages as a tree of reasons
+    Tree(why::TreeArgs),
+    /// Show a package's maintainer scripts and a ready review entry
+    Review(review::ReviewArgs),
+    /// Boot an image in QEMU
+    Run(run::RunArgs),
+    /// Remove cached inputs that no project's lock needs
+    Gc(store::GcArgs),
+    /// Look after the store
+    #[command(subcommand)]
+    Store(store::StoreVerb),
+    /// Show settings and where each comes from
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
+    /// Print the JSON Schema of recipe or image files, for editors
+    Schema(generate::SchemaArgs),
+    /// Print a shell completion script
+    Completions(generate::CompletionsArgs),
+    /// Print the manual page, in roff
+    Man,
+    /// Check what this machine lacks for building and running
+    Doctor,
+}
+
+/// What every verb gets: settings and the printer.
+pub struct Context {
+    /// Resolved settings.
+    pub settings: Settings,
+    /// The one road to the terminal.
+    pub printer: Printer,
+    /// The project's directory.
+    pub directory: PathBuf,
+}
+
+impl Context {
+    /// What builds may use.
+    fn tools(&self) -> crate::build::Tools<'_> {
+        crate::build::Tools { settings: &self.settings, printer: &self.printer }
+    }
+}
+
+/// Runs the program; returns its exit code.
+pub fn main() -> u8 {
+    let environment = Environment::read();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap knows which of its answers are data (help, version) and which are talk.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let printer = printer(&cli.global, &environment);
+    match run(cli, environment, printer) {
+        Ok(code) => code,
+        Err((printer, failure)) => {
+            failure.print(&printer);
+            failure.exit_code()
+        }
+    }
+}
+
+fn printer(global: &Global, environment: &Environment) -> Printer {
+    use std::io::IsTerminal as _;
+    let dumb = environment.term.as_deref() == Some("dumb");
+    let mode = if global.json {
+        Mode::Json
+    } else if global.quiet {
+        Mode::Quiet
+    } else {
+        Printer::detect(!global.no_progress && !environment.no_progress && !environment.ci && !dumb)
+    };
+    let color = match global.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal() && !environment.no_color && !dumb,
+    };
+    Printer::new(mode, if global.verbose { Detail::Verbose } else { Detail::Normal }, color)
+}
+
+fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Printer, Failure)> {
+    let Global { directory, cache_dir, offline, mirrors, jobs, agent, .. } = cli.global;
+    let flags = Flags { cache_dir, offline: offline.then_some(true), jobs, mirrors, agent };
+    let directory = directory.unwrap_or_else(|| PathBuf::from("."));
+    let settings = match Settings::resolve(flags, environment, &directory) {
+        Ok(settings) => settings,
+        Err(error) => return Err((printer, Failure::user(error.to_string(), None))),
+    };
+    // Only packing and hashing use the pool; failing to size it costs time, not correctness.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(settings.jobs.value).build_global();
+    let context = Context { settings, printer, directory };
+    let result = match cli.verb {
+        Verb::Build(args) => build::run(&context, &args),
+        Verb::Lock(args) => lock::lock(&context, &args),
+        Verb::Update(args) => lock::update(&context, &args),
+        Verb::Why(args) => why::why(&context, &args),
+        Verb::Tree(args) => why::tree(&context, &args),
+        Verb::Review(args) => review::run(&context, &args),
+        Verb::Run(args) => run::run(&context, &args),
+        Verb::Gc(args) => store::gc(&context, &args),
+        Verb::Store(verb) => store::run(&context, &verb),
+        Verb::Config(verb) => config::run(&context, &verb),
+        Verb::Schema(args) => generate::schema(&context, &args),
+        Verb::Completions(args) => generate::completions(&context, &args),
+        Verb::Man => generate::man(&context),
+        Verb::Doctor => doctor::run(&context),
+    };
+    result.map_err(|failure| (context.printer, failure))
+}

@@ -1,0 +1,30 @@
+//! `config show`: each setting, its value, and where it comes from.
+
+use clap::Subcommand;
+
+use super::Context;
+use crate::failure::Failure;
+
+/// Verbs of `config`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigVerb {
+    /// Print every setting with its origin
+    Show,
+}
+
+/// Runs a `config` verb.
+pub(super) fn run(context: &Context, verb: &ConfigVerb) -> Result<u8, Failure> {
+    let ConfigVerb::Show = verb;
+    let rows = context.settings.rows();
+    let width = rows.iter().map(|(name, value, _)| name.len() + value.len()).max().unwrap_or(0) + 4;
+    for (name, value, origin) in &rows {
+        let setting = format!("{name} = {value}");
+        if context.printer.mode() != crate::printer::Mode::Json {
+            context.printer.data(&format!("{setting:width$} # {origin}\n"));
+        }
+        context.printer.result(
+            || serde_json::json!({"event": "result", "setting": name, "value": value, "origin": origin}),
+        );
+    }
+    Ok(0)
+}

@@ -1,0 +1,109 @@
+//! `run`: boot an image in QEMU.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use clap::Args;
+
+use super::Context;
+use crate::failure::{Exit, Failure};
+use crate::project::Project;
+use crate::qemu::{self, Guest};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// An image: its name, or the path of an .img
+    #[arg(default_value = "lab")]
+    image: String,
+    /// Which node this is, from 0: each has its own disk, MAC address and host ports
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    node: u16,
+    /// Use QEMU's Raspberry Pi 3B instead of the generic machine
+    #[arg(long, conflicts_with = "machine")]
+    raspi3b: bool,
+    /// Use this machine of the board file
+    #[arg(long, value_name = "NAME")]
+    machine: Option<String>,
+    /// Size of the node's disk (a power of two for SD cards)
+    #[arg(long, value_name = "GIB", default_value_t = 8)]
+    disk: u64,
+    /// Begin with an empty disk: first boot happens again
+    #[arg(long)]
+    fresh: bool,
+    /// Print QEMU's command line and do not start it
+    #[arg(long)]
+    dry_run: bool,
+    /// More arguments for QEMU
+    #[arg(last = true, value_name = "QEMU-ARGS")]
+    extra: Vec<std::ffi::OsString>,
+}
+
+/// Boots the image and waits until the machine is off.
+pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
+    let project = Project::open(&context.directory)?;
+    let path = image_path(&project, &args.image);
+    if !path.exists() {
+        return Err(Failure::user(
+            format!("there is no {}", path.display()),
+            Some(format!("build it first: hah-image build {}", args.image)),
+        ));
+    }
+    let board = crate::project::board_of(&project, &path)?;
+    let wanted = args.machine.as_deref().or(args.raspi3b.then_some("raspi3b"));
+    let machine = match wanted {
+        Some(name) => board.machines.iter().find(|machine| machine.name == name),
+        None => board.machines.first(),
+    };
+    let names: Vec<&str> = board.machines.iter().map(|machine| machine.name.as_str()).collect();
+    let machine = machine.ok_or_else(|| {
+        Failure::new(
+            Exit::Usage,
+            format!("board {} has no QEMU machine `{}`", board.name, wanted.unwrap_or("default")),
+            Some(format!("it has: {}", names.join(", "))),
+        )
+    })?;
+    let directory = path.with_extension(format!("run/{}-{}", machine.name, args.node));
+    if args.fresh && directory.exists() {
+        fs_err::remove_dir_all(&directory)?;
+    }
+    let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk << 30, node: args.node };
+    let prepared = qemu::prepare(&guest)?;
+    if args.dry_run {
+        let words: Vec<String> = prepared.args.iter().chain(&args.extra).map(|word| quote(&word.to_string_lossy())).collect();
+        context.printer.data(&format!("{} {}\n", prepared.program, words.join(" ")));
+        return Ok(0);
+    }
+    announce(context, args, &prepared);
+    let status = Command::new(&prepared.program)
+        .args(&prepared.args)
+        .args(&args.extra)
+        .status()
+        .map_err(|error| qemu::missing(&prepared.program, &error))?;
+    if status.success() {
+        return Ok(0);
+    }
+    Err(Failure::user(format!("{} ended with {status}", prepared.program), None))
+}
+
+fn announce(context: &Context, args: &RunArgs, prepared: &qemu::Prepared) {
+    let disk = if prepared.fresh { "a fresh disk: this is its first boot" } else { "its disk of last time" };
+    context.printer.note(&format!("node {} boots with {disk}", args.node));
+    for (service, host, guest) in &prepared.forwards {
+        let how = match *service {
+            "ssh" => format!("ssh -p {host} hah@127.0.0.1"),
+            _ => format!("http://127.0.0.1:{host}"),
+        };
+        context.printer.note(&format!("{service:13} {how}  (port {guest})"));
+    }
+    context.printer.note("leave with Ctrl-A X; the node keeps its disk, --fresh starts over");
+}
+
+fn image_path(project: &Project, name: &str) -> PathBuf {
+    if name.ends_with(".img") || name.contains('/') { PathBuf::from(name) } else { project.output(name) }
+}
+
+fn quote(word: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.,:/+@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,89 @@
+//! `gc` and `store verify`.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, Subcommand};
+use fs_err as fs;
+
+use super::Context;
+use crate::failure::{Exit, Failure};
+use crate::printer::human_bytes;
+use crate::packs;
+use crate::store::gc::Sweep;
+use crate::store::{Access, Store};
+
+/// Arguments of `gc`.
+#[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// Say what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Verbs of `store`.
+#[derive(Debug, Subcommand)]
+pub(super) enum StoreVerb {
+    /// Re-hash everything; remove what is corrupt
+    Verify,
+    /// Print where the store is
+    Path,
+}
+
+/// Removes what no root needs.
+pub(super) fn gc(context: &Context, args: &GcArgs) -> Result<u8, Failure> {
+    let access = if args.dry_run { Access::Shared } else { Access::Exclusive };
+    let store = Store::open(&context.settings.cache_dir.value, access)?;
+    let mut live = BTreeSet::new();
+    for project in store.roots()? {
+        let path = project.join("hah.lock");
+        let lock = hah_plan::lock::Lock::parse(&fs::read_to_string(&path)?).map_err(|error| {
+            Failure::user(
+                format!("{}: {error}", path.display()),
+                Some("repair or remove that lock: gc keeps what every root's lock names, and removes nothing while one cannot be read".into()),
+            )
+        })?;
+        live.extend(packs::live_keys(&lock));
+    }
+    let sweep = if args.dry_run { Sweep::DryRun } else { Sweep::Remove };
+    let collected = store.collect(&live, sweep)?;
+    let verb = if args.dry_run { "would remove" } else { "removed" };
+    context.printer.say(&format!(
+        "{verb} {} files, {}; kept {}",
+        collected.files,
+        human_bytes(collected.bytes),
+        collected.kept
+    ));
+    context.printer.result(|| {
+        serde_json::json!({"event": "result", "files": collected.files, "bytes": collected.bytes, "kept": collected.kept})
+    });
+    Ok(0)
+}
+
+/// Runs a `store` verb.
+pub(super) fn run(context: &Context, verb: &StoreVerb) -> Result<u8, Failure> {
+    match verb {
+        StoreVerb::Path => {
+            context.printer.data(&format!("{}\n", context.settings.cache_dir.value.display()));
+            Ok(0)
+        }
+        StoreVerb::Verify => {
+            let store = Store::open(&context.settings.cache_dir.value, Access::Exclusive)?;
+            let verified = store.verify()?;
+            for (path, why) in &verified.removed {
+                context.printer.warning(&format!("{}: {why}; removed", path.display()));
+            }
+            context.printer.say(&format!("{} files good, {}", verified.good, human_bytes(verified.bytes)));
+            context.printer.result(|| {
+                serde_json::json!({"event": "result", "good": verified.good, "bytes": verified.bytes, "removed": verified.removed.len()})
+            });
+            if verified.removed.is_empty() {
+                return Ok(0);
+            }
+            Err(Failure::new(
+                Exit::HashMismatch,
+                format!("{} files were corrupt and have been removed", verified.removed.len()),
+                Some("the next build fetches and packs them anew; if it happens again, suspect the disk".into()),
+            ))
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `why` and `tree`: the reasons behind an image's packages and paths.
+
+use clap::Args;
+use hah_plan::debian::PackageName;
+use hah_plan::lock::Lock;
+
+use super::Context;
+use crate::build::{self, Request};
+use crate::failure::{Exit, Failure};
+use crate::project::Project;
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// A package, or a path of the image that begins with `/`
+    #[arg(value_name = "PKG|PATH")]
+    subject: String,
+    /// Which image; a path needs one, a package is looked for in all
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+}
+
+/// Arguments of `tree`.
+#[derive(Debug, Args)]
+pub(super) struct TreeArgs {
+    /// Which image
+    #[arg(default_value = "lab")]
+    image: String,
+    /// How many levels below what the recipes ask for
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    depth: usize,
+}
+
+/// The project's lock, which these verbs read.
+fn locked(project: &Project) -> Result<Lock, Failure> {
+    project.lock()?.ok_or_else(|| {
+        Failure::user(
+            format!("{} has no hah.lock yet", project.root().display()),
+            Some("run `hah-image lock` or `hah-image build` first".into()),
+        )
+    })
+}
+
+/// Says why something is in an image.
+pub(super) fn why(context: &Context, args: &WhyArgs) -> Result<u8, Failure> {
+    let project = Project::open(&context.directory)?;
+    if args.subject.starts_with('/') {
+        return why_path(context, &project, args);
+    }
+    let lock = locked(&project)?;
+    let name: PackageName = args
+        .subject
+        .parse()
+        .map_err(|error| Failure::new(Exit::Usage, format!("{error}"), Some("a path begins with `/`".into())))?;
+    let chains: Vec<_> = lock
+        .why(&name)
+        .into_iter()
+        .filter(|chain| args.image.as_ref().is_none_or(|image| *image == chain.image))
+        .collect();
+    if chains.is_empty() {
+        return Err(Failure::user(
+            format!("{name} is in no locked image"),
+            Some("`hah-image tree IMAGE` lists what is".into()),
+        ));
+    }
+    for chain in &chains {
+        context.printer.result(|| {
+            let links: Vec<String> = chain.links.iter().map(|(package, need)| format!("{package} {need}")).collect();
+            serde_json::json!({"event": "result", "image": chain.image, "package": chain.package.as_str(),
+                "version": chain.version.as_str(), "asker": chain.asker, "asked": chain.asked.as_str(), "links": links})
+        });
+        if context.printer.mode() != crate::printer::Mode::Json {
+            context.printer.data(&format!("{chain}\n"));
+        }
+    }
+    Ok(0)
+}
+
+/// Says which package, recipe or pass a path comes from.
+fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, Failure> {
+    let image = args.image.as_deref().unwrap_or("lab");
+    let path = hah_format::path::TreePath::parse(&args.subject)
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string(), None))?;
+    let configured = build::configured(context.tools(), project, &Request::new(image))?;
+    let path = configured.root.resolve(&path).unwrap_or(path);
+    let Some(origin) = configured.provenance.origin(&path) else {
+        return Err(Failure::user(format!("image {image} has no {path}"), None));
+    };
+    context.printer.result(
+        || serde_json::json!({"event": "result", "image": image, "path": path.to_string(), "origin": origin.to_string()}),
+    );
+    if context.printer.mode() != crate::printer::Mode::Json {
+        context.printer.data(&format!("{path} is from {origin}\n"));
+    }
+    if let Some(package) = configured.provenance.package(&path)
+        && let Some(chain) = locked(project)?.why(package).into_iter().find(|chain| chain.image == image)
+        && context.printer.mode() != crate::printer::Mode::Json
+    {
+        context.printer.data(&format!("{chain}\n"));
+    }
+    Ok(0)
+}
+
+/// Prints an image's packages as a tree.
+pub(super) fn tree(context: &Context, args: &TreeArgs) -> Result<u8, Failure> {
+    let project = Project::open(&context.directory)?;
+    let lock = locked(&project)?;
+    let tree = lock.tree(&args.image, args.depth).ok_or_else(|| {
+        let names: Vec<&str> = lock.images().iter().map(|image| image.name.as_str()).collect();
+        Failure::user(format!("{} is not locked", args.image), Some(format!("locked images: {}", names.join(", "))))
+    })?;
+    context.printer.data(&tree.to_string());
+    Ok(0)
+}

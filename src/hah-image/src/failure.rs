@@ -1,0 +1,81 @@
+//! [`Failure`]: why a verb did not succeed, what to do next, and the exit code that says so to scripts.
+
+use crate::printer::Printer;
+
+/// Exit codes, as documented in `--help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The user can fix it: a recipe, a flag, a full disk.
+    User = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// An input could not be turned into an image.
+    Build = 100,
+    /// Bytes are not what the lock or a signature says.
+    HashMismatch = 102,
+    /// Two builds of the same inputs differ.
+    NotReproducible = 104,
+}
+
+/// A verb's failure.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure with this exit code.
+    pub fn new(exit: Exit, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { exit, message: message.into(), hint }
+    }
+
+    /// Something that the user can fix.
+    pub fn user(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self::new(Exit::User, message, hint)
+    }
+
+    /// An image that could not be built.
+    pub fn build(message: impl Into<String>, hint: Option<String>) -> Self {
+        Self::new(Exit::Build, message, hint)
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        self.exit as u8
+    }
+
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Shows the failure.
+    pub fn print(&self, printer: &Printer) {
+        printer.error(&self.message, self.hint.as_deref());
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        let hint = match error.kind() {
+            std::io::ErrorKind::StorageFull => {
+                Some("the disk is full: free some space or write elsewhere with -o; nothing half-written was kept")
+            }
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                Some("the directory is not writable for you: choose another with -o or --cache-dir")
+            }
+            _ => None,
+        };
+        Self::user(error.to_string(), hint.map(str::to_owned))
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        let hint = error.hint();
+        Self::build(error.to_string(), hint)
+    }
+}

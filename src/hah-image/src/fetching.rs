@@ -1,0 +1,132 @@
+//! Fetching for a build: mirrors from settings and host, progress for the printer.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use hah_plan::lock::LockedPackage;
+
+use crate::build::{Tools, fetch_failure};
+use crate::failure::{Exit, Failure};
+use crate::fetch::{Events, FetchOptions, Fetcher, Item, Mirrors, Mode, Provenance, Source};
+use crate::printer::{Outcome, Printer, Step, human_bytes};
+use crate::store::Store;
+
+/// Where apt keeps its sources.
+pub const APT: &str = "/etc/apt";
+
+/// A fetcher into `store`, as the settings say.
+pub fn fetcher(tools: Tools<'_>, store: &Store) -> Result<Fetcher, Failure> {
+    let mut mirrors = Mirrors::new();
+    for (archive, known) in &tools.settings.mirrors {
+        for mirror in known {
+            mirrors
+                .add(archive, &mirror.value, &mirror.origin)
+                .map_err(|error| Failure::new(Exit::Usage, error.to_string(), Some(error.hint().to_owned())))?;
+        }
+    }
+    mirrors.add_apt_sources(Path::new(APT));
+    let mut options = FetchOptions::new(store.root().join("downloads"), mirrors);
+    options.mode = if tools.settings.offline.value { Mode::Offline } else { Mode::Online };
+    // Downloads wait for the network, not for the processor.
+    options.jobs = NonZeroUsize::new(tools.settings.jobs.value.max(8)).unwrap_or(NonZeroUsize::MIN);
+    Ok(Fetcher::new(options))
+}
+
+/// Makes sure that `packages` are in the download cache.
+pub fn packages(tools: Tools<'_>, store: &Store, packages: &[&LockedPackage], epoch: u32) -> Result<(), Failure> {
+    let items: Vec<Item> = packages
+        .iter()
+        .map(|package| Item {
+            name: format!("{} {} ({})", package.name, package.version, package.architecture),
+            sha256: package.sha256,
+            size: Some(package.size),
+            source: Source::Debian {
+                archive: package.archive.as_str().to_owned(),
+                path: package.path.clone(),
+                snapshot: Some(u64::from(epoch)),
+            },
+        })
+        .collect();
+    if items.is_empty() {
+        return Ok(());
+    }
+    let events = Progress::new(tools.printer);
+    fetcher(tools, store)?.fetch_all(&items, &events).map_err(|error| fetch_failure(&error))?;
+    events.done();
+    Ok(())
+}
+
+/// Draws all downloads as one step: how many bytes of how many.
+pub struct Progress<'a> {
+    printer: &'a Printer,
+    state: RefCell<State<'a>>,
+}
+
+#[derive(Default)]
+struct State<'a> {
+    step: Option<Step<'a>>,
+    /// Bytes of items under way or done, by name.
+    bytes: BTreeMap<String, u64>,
+    finished: u64,
+}
+
+impl<'a> Progress<'a> {
+    /// Nothing is shown until the first download begins.
+    pub fn new(printer: &'a Printer) -> Self {
+        Self { printer, state: RefCell::default() }
+    }
+
+    /// All downloads are done.
+    pub fn done(self) {
+        let state = self.state.into_inner();
+        if let Some(step) = state.step {
+            let bytes: u64 = state.bytes.values().sum();
+            step.done("Fetched", &format!("{} files, {}", state.finished, human_bytes(bytes)), Outcome::Made);
+        }
+    }
+
+    fn show(state: &State<'_>, item: &Item) {
+        if let Some(step) = &state.step {
+            step.set_message(&item.name);
+            step.set_position(state.bytes.values().sum());
+        }
+    }
+}
+
+impl Events for Progress<'_> {
+    fn started(&self, item: &Item) {
+        let mut state = self.state.borrow_mut();
+        if state.step.is_none() {
+            state.step = Some(self.printer.step("Fetching", item.name.clone(), None));
+        }
+        state.bytes.insert(item.name.clone(), 0);
+        Self::show(&state, item);
+    }
+
+    fn progress(&self, item: &Item, bytes: u64) {
+        let mut state = self.state.borrow_mut();
+        state.bytes.insert(item.name.clone(), bytes);
+        Self::show(&state, item);
+    }
+
+    fn retrying(&self, item: &Item, why: &str) {
+        self.printer.note(&format!("{}: {why}; trying again", item.name));
+    }
+
+    fn waiting(&self, item: &Item) {
+        self.printer.note(&format!("{}: another hah-image is downloading it", item.name));
+    }
+
+    fn finished(&self, item: &Item, from: Provenance<'_>) {
+        if let Provenance::Url(_) = from {
+            let mut state = self.state.borrow_mut();
+            state.finished += 1;
+            if let Some(size) = item.size {
+                state.bytes.insert(item.name.clone(), size);
+            }
+            Self::show(&state, item);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Packs of an image: made from .debs, opened, and looked into by the configuration passes.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use hah_format::digest::Sha256;
+use hah_format::elf::ElfFacts;
+use hah_format::kmod::ModuleFacts;
+use hah_format::pack::{self, Manifest, PackOptions, PackReader};
+use hah_plan::debian::{Architecture, PackageName, Version};
+use hah_plan::derivation::{Encoder, Key};
+use hah_plan::rootfs::{Content, Contents, ContentsError, UnpackedPackage};
+use rayon::prelude::*;
+
+use crate::printer::{Outcome, Printer, human_bytes};
+use crate::store::{Bucket, Store, StoreError};
+
+/// Largest file that is read back into memory: a kernel is 38 MB, and passes read nothing larger.
+const READ_LIMIT: u64 = 256 << 20;
+
+/// An archive to be packed.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Package name.
+    pub name: PackageName,
+    /// Version.
+    pub version: Version,
+    /// Architecture.
+    pub architecture: Architecture,
+    /// Digest of the .deb.
+    pub sha256: Sha256,
+    /// Size of the .deb in bytes.
+    pub size: u64,
+}
+
+/// The key of the pack of a .deb.
+pub fn key(deb: &Sha256, options: &PackOptions) -> Key {
+    let mut encoder = Encoder::new("hah-pack");
+    encoder.digest("deb", deb);
+    encoder.text("options", &options.id());
+    encoder.finish()
+}
+
+/// The keys of everything that a build of `lock`'s images takes from the store.
+pub fn live_keys(lock: &hah_plan::lock::Lock) -> Vec<Sha256> {
+    let options = PackOptions::default();
+    lock.packages().iter().flat_map(|package| [package.sha256, key(&package.sha256, &options).0]).collect()
+}
+
+/// A pack that is in the store.
+pub struct Pack {
+    /// What was packed.
+    pub input: Input,
+    /// Where the pack is.
+    pub path: PathBuf,
+    /// What it holds.
+    pub manifest: Manifest,
+}
+
+/// Makes what is missing, in parallel, and opens all packs, in the order of `inputs`.
+///
+/// `debs` are the downloads of `inputs`. A pack that turns out to be damaged is made anew, once.
+pub fn realise(
+    store: &Store,
+    printer: &Printer,
+    inputs: &[Input],
+    deb: &(dyn Fn(&Input) -> PathBuf + Sync),
+) -> Result<Vec<Pack>, StoreError> {
+    let options = PackOptions::default();
+    let missing: Vec<&Input> =
+        inputs.iter().filter(|input| !store.contains(Bucket::Packs, &key(&input.sha256, &options).0)).collect();
+    if !missing.is_empty() {
+        make(store, printer, missing, &|input| one(store, input, &deb(input), &options))?;
+    }
+    inputs
+        .par_iter()
+        .map(|input| {
+            let path = store.path(Bucket::Packs, &key(&input.sha256, &options).0);
+            let manifest = match open(&path) {
+                Ok(manifest) => manifest,
+                Err(_) => {
+                    // A power cut may have left a pack without its end. Making it again is cheaper than asking.
+                    fs_err::remove_file(&path)?;
+                    one(store, input, &deb(input), &options)?;
+                    open(&path).map_err(StoreError::make)?
+                }
+            };
+            Ok(Pack { input: input.clone(), path, manifest })
+        })
+        .collect()
+}
+
+fn make(
+    store: &Store,
+    printer: &Printer,
+    mut missing: Vec<&Input>,
+    one: &(dyn Fn(&Input) -> Result<(), StoreError> + Sync),
+) -> Result<(), StoreError> {
+    let _ = store;
+    // The largest first, so that no thread ends up alone with it.
+    missing.sort_by_key(|input| (std::cmp::Reverse(input.size), input.name.clone()));
+    let bytes: u64 = missing.iter().map(|input| input.size).sum();
+    let step = printer.step("Packing", format!("{} packages", missing.len()), Some(bytes));
+    let count = missing.len();
+    missing.into_par_iter().with_max_len(1).try_for_each(|input| {
+        let step_name = format!("{} {}", input.name, input.version);
+        step.set_message(&step_name);
+        one(input)?;
+        step.advance(input.size);
+        Ok::<(), StoreError>(())
+    })?;
+    step.done("Packed", &format!("{count} packages, {}", human_bytes(bytes)), Outcome::Made);
+    Ok(())
+}
+
+fn one(store: &Store, input: &Input, deb: &Path, options: &PackOptions) -> Result<(), StoreError> {
+    store.realise(Bucket::Packs, &key(&input.sha256, options).0, |file| {
+        let deb = BufReader::with_capacity(1 << 16, fs_err::File::open(deb)?);
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        pack::pack_deb(deb, &mut out, options)
+            .map_err(|source| StoreError::make(PackFailed { package: input.name.clone(), hint: source.hint().to_string(), source }))?;
+        out.flush().map_err(StoreError::make)
+    })?;
+    Ok(())
+}
+
+/// A package that could not be packed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot pack {package}: {source}\n hint: {hint}")]
+pub struct PackFailed {
+    package: PackageName,
+    hint: String,
+    source: pack::PackError,
+}
+
+fn open(path: &Path) -> Result<Manifest, pack::OpenError> {
+    let file = File::open(path).map_err(pack::OpenError::from)?;
+    pack::read_manifest(BufReader::with_capacity(1 << 16, file))
+}
+
+/// All packs of an image, as one place to read files from.
+pub struct PackSet {
+    packs: Vec<Pack>,
+    /// Where the bytes of a digest are: the first pack that has them, and its file.
+    by_digest: BTreeMap<Sha256, (usize, hah_format::squashfs::FileData)>,
+    /// Open packs, by index.
+    readers: Vec<Mutex<Option<PackReader<BufReader<File>>>>>,
+}
+
+impl PackSet {
+    /// Indexes `packs`.
+    pub fn new(packs: Vec<Pack>) -> Self {
+        let mut by_digest = BTreeMap::new();
+        for (index, pack) in packs.iter().enumerate() {
+            for (_, node) in pack.manifest.tree.iter() {
+                if let hah_format::tree::Kind::File(file) = &node.kind {
+                    by_digest.entry(file.sha256).or_insert_with(|| (index, file.data.clone()));
+                }
+            }
+        }
+        let readers = packs.iter().map(|_| Mutex::new(None)).collect();
+        Self { packs, by_digest, readers }
+    }
+
+    /// The packs, in order.
+    pub fn packs(&self) -> &[Pack] {
+        &self.packs
+    }
+
+    /// The packages, as the plan wants them.
+    pub fn unpacked(&self) -> Vec<UnpackedPackage> {
+        self.packs
+            .iter()
+            .map(|pack| UnpackedPackage {
+                name: pack.input.name.clone(),
+                version: pack.input.version.clone(),
+                architecture: pack.input.architecture,
+                control: pack.manifest.control.clone(),
+                tree: pack
+                    .manifest
+                    .tree
+                    .clone()
+                    .map(|_, file| Content::Stored { sha256: file.sha256, size: file.data.size }),
+            })
+            .collect()
+    }
+}
+
+impl Contents for PackSet {
+    fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
+        let error = |reason: String| ContentsError { sha256: *sha256, reason };
+        let (index, data) = self.by_digest.get(sha256).ok_or_else(|| error("no pack has it".into()))?;
+        let mut slot = self.readers[*index].lock().map_err(|_| error("another reader died".into()))?;
+        if slot.is_none() {
+            let path = &self.packs[*index].path;
+            let file = File::open(path).map_err(|cause| error(format!("{}: {cause}", path.display())))?;
+            let reader = PackReader::open(BufReader::new(file)).map_err(|cause| error(cause.to_string()))?;
+            *slot = Some(reader);
+        }
+        match slot.as_mut() {
+            Some(reader) => reader.read(data, READ_LIMIT).map_err(|cause| error(cause.to_string())),
+            None => Err(error("the pack is not open".into())),
+        }
+    }
+
+    fn elf(&self, sha256: &Sha256) -> Option<&ElfFacts> {
+        let (index, _) = self.by_digest.get(sha256)?;
+        self.packs[*index].manifest.elf.get(sha256)
+    }
+
+    fn module(&self, sha256: &Sha256) -> Option<&ModuleFacts> {
+        let (index, _) = self.by_digest.get(sha256)?;
+        self.packs[*index].manifest.modules.get(sha256)
+    }
+}

@@ -1,0 +1,269 @@
+//! The one road to the terminal: data on stdout, talk on stderr.
+//!
+//! A step is drawn according to [`Mode`]: as a live line on a terminal, as one plain line when it ends elsewhere, as JSON
+//! lines with `--json`, not at all with `-q`. All modes see the same events: started, progress, finished, note, warning.
+//!
+//! JSON events, one object a line on stdout, each with `event` and:
+//!
+//! | event | fields |
+//! |---|---|
+//! | `started` | `step` (the verb), `subject`, `bytes` (expected total, or null) |
+//! | `finished` | `step`, `subject`, `outcome`, `millis` |
+//! | `note`, `warning` | `message` |
+//! | `error` | `message`, `hint` (or null) |
+//! | `result` | what the verb made, by verb |
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How much is said, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Errors and results only.
+    Quiet,
+    /// One line per finished step.
+    Plain,
+    /// Live lines on a terminal.
+    Terminal,
+    /// JSON lines on stdout.
+    Json,
+}
+
+/// Whether steps that had nothing to do are worth a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// What was made.
+    Normal,
+    /// Also what was found made.
+    Verbose,
+}
+
+/// The printer.
+pub struct Printer {
+    mode: Mode,
+    detail: Detail,
+    color: bool,
+    bars: MultiProgress,
+    /// JSON lines of several threads must not mix.
+    stdout: Mutex<()>,
+}
+
+/// The width of the verb column, as in cargo.
+const VERB: usize = 12;
+
+impl Printer {
+    /// A printer; `color` is for stderr.
+    pub fn new(mode: Mode, detail: Detail, color: bool) -> Self {
+        let target = match mode {
+            Mode::Terminal => ProgressDrawTarget::stderr(),
+            Mode::Quiet | Mode::Plain | Mode::Json => ProgressDrawTarget::hidden(),
+        };
+        Self { mode, detail, color, bars: MultiProgress::with_draw_target(target), stdout: Mutex::new(()) }
+    }
+
+    /// The mode that suits where stderr goes.
+    pub fn detect(progress_wanted: bool) -> Mode {
+        if progress_wanted && io::stderr().is_terminal() { Mode::Terminal } else { Mode::Plain }
+    }
+
+    /// The mode.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Starts a step: `verb` as in "Packing", `subject` as in "systemd 257.13", `bytes` its expected size.
+    pub fn step(&self, verb: &'static str, subject: impl Into<String>, bytes: Option<u64>) -> Step<'_> {
+        let subject = subject.into();
+        self.json(|| serde_json::json!({"event": "started", "step": verb, "subject": subject, "bytes": bytes}));
+        let bar = (self.mode == Mode::Terminal).then(|| self.bar(verb, &subject, bytes));
+        Step { printer: self, verb, subject, bar, started: now() }
+    }
+
+    fn bar(&self, verb: &str, subject: &str, bytes: Option<u64>) -> ProgressBar {
+        let bar = match bytes {
+            Some(bytes) => ProgressBar::new(bytes).with_style(style(
+                "{prefix} {msg:!26} {bar:14} {bytes:>10}/{total_bytes:>10}",
+            )),
+            None => ProgressBar::new_spinner().with_style(style("{prefix} {msg} {spinner}")),
+        };
+        let bar = self.bars.add(bar);
+        bar.set_prefix(self.verb(verb, "36"));
+        bar.set_message(subject.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
+    /// A fact worth knowing.
+    pub fn note(&self, message: &str) {
+        self.json(|| serde_json::json!({"event": "note", "message": message}));
+        if self.mode != Mode::Quiet {
+            self.talk(&format!("{} {message}", self.verb("Note", "36")));
+        }
+    }
+
+    /// Something that may surprise later.
+    pub fn warning(&self, message: &str) {
+        self.json(|| serde_json::json!({"event": "warning", "message": message}));
+        self.talk(&format!("{} {message}", self.paint("warning:", "1;33")));
+    }
+
+    /// The reason why the program ends without success.
+    pub fn error(&self, message: &str, hint: Option<&str>) {
+        self.json(|| serde_json::json!({"event": "error", "message": message, "hint": hint}));
+        self.talk(&format!("{} {message}", self.paint("error:", "1;31")));
+        if let Some(hint) = hint {
+            self.talk(&format!("{} {hint}", self.paint(" hint:", "1;36")));
+        }
+    }
+
+    /// A multi-line text for people, such as rendered diagnostics, on stderr.
+    pub fn say(&self, text: &str) {
+        if self.mode != Mode::Json {
+            self.talk(text);
+        }
+    }
+
+    /// What was asked for, on stdout.
+    pub fn data(&self, text: &str) {
+        let _guard = self.stdout.lock();
+        self.bars.suspend(|| {
+            let mut out = io::stdout().lock();
+            // A closed pipe is the reader's choice, not an error.
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        });
+    }
+
+    /// What the verb made, as one JSON line; with `--json` only.
+    pub fn result(&self, value: impl FnOnce() -> serde_json::Value) {
+        self.json(value);
+    }
+
+    fn json(&self, value: impl FnOnce() -> serde_json::Value) {
+        if self.mode == Mode::Json {
+            self.data(&format!("{}\n", value()));
+        }
+    }
+
+    fn talk(&self, line: &str) {
+        if self.mode == Mode::Json {
+            return;
+        }
+        self.bars.suspend(|| {
+            let mut out = io::stderr().lock();
+            let _ = writeln!(out, "{line}");
+        });
+    }
+
+    fn verb(&self, verb: &str, color: &str) -> String {
+        self.paint(&format!("{verb:>VERB$}"), &format!("1;{color}"))
+    }
+
+    fn paint(&self, text: &str, code: &str) -> String {
+        if self.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("━╸ ")
+        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+}
+
+/// Time is measured for display only.
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Whether a step did its work or found it done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It made something.
+    Made,
+    /// There was nothing to do.
+    Cached,
+}
+
+/// A step under way. Dropped without [`Step::done`], it has failed and its line goes away; the error tells why.
+pub struct Step<'a> {
+    printer: &'a Printer,
+    verb: &'static str,
+    subject: String,
+    bar: Option<ProgressBar>,
+    started: Instant,
+}
+
+impl Step<'_> {
+    /// `bytes` more are done.
+    pub fn advance(&self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
+        }
+    }
+
+    /// `bytes` are done in all.
+    pub fn set_position(&self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(bytes);
+        }
+    }
+
+    /// Shows what the step is at.
+    pub fn set_message(&self, message: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(message.to_owned());
+        }
+    }
+
+    /// The step is over. `past` is the verb as in "Packed", `summary` the rest of its line.
+    pub fn done(mut self, past: &str, summary: &str, outcome: Outcome) {
+        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let printer = self.printer;
+        printer.json(|| {
+            let outcome = if outcome == Outcome::Made { "made" } else { "cached" };
+            serde_json::json!({"event": "finished", "step": self.verb, "subject": self.subject, "outcome": outcome, "millis": millis})
+        });
+        let silent = printer.mode == Mode::Quiet || (outcome == Outcome::Cached && printer.detail < Detail::Verbose);
+        if !silent {
+            printer.talk(&format!("{} {summary}", printer.verb(past, "32")));
+        }
+    }
+}
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `1.4 GiB`, `12.0 MiB`, `310 B`.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_read_well() {
+        for (bytes, want) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (12 << 20, "12.0 MiB"), (3 << 29, "1.5 GiB")] {
+            assert_eq!(human_bytes(bytes), want);
+        }
+    }
+}

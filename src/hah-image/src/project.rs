@@ -1,0 +1,205 @@
+//! The project: a directory with recipes, images and a lock, over the recipes that this program ships.
+//!
+//! ```text
+//! PROJECT/
+//! ├── hah-image.toml     settings (optional)
+//! ├── hah.lock           every input, pinned
+//! ├── images/NAME.toml   one class of node each
+//! ├── recipes/NAME.toml  layers; one of a shipped recipe's name takes its place
+//! ├── recipes/boards/    boards
+//! ├── recipes/debian/    reviewed maintainer scripts; entries add to the shipped ones
+//! └── out/               what `build` makes
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use hah_format::digest::Sha256;
+use hah_plan::board::Board;
+use hah_plan::derivation::Encoder;
+use hah_plan::lock::Lock;
+use hah_plan::recipe::{self, Override, Sources};
+use hah_plan::scripts::{self, ReviewTable};
+use hah_plan::system::System;
+use include_dir::{Dir, include_dir};
+
+use crate::draft::Draft;
+use crate::failure::{Exit, Failure};
+
+static RECIPES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes");
+static IMAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../images");
+
+/// Name of the lock file.
+pub const LOCK: &str = "hah.lock";
+/// Largest file of a project, in bytes.
+const FILE_MAX: u64 = 16 << 20;
+/// How deep directories may nest.
+const DEPTH_MAX: usize = 8;
+
+/// An open project.
+pub struct Project {
+    root: PathBuf,
+    sources: Sources,
+    reviews: Vec<(String, String)>,
+}
+
+impl Project {
+    /// Opens the project at `directory`; from the current directory, looks for it in the directories above too.
+    pub fn open(directory: &Path) -> Result<Self, Failure> {
+        let root = find(directory)?;
+        let mut project = Self { root, sources: Sources::new(), reviews: Vec::new() };
+        for (prefix, embedded) in [("recipes", &RECIPES), ("images", &IMAGES)] {
+            project.add_embedded(prefix, embedded);
+        }
+        for name in ["recipes", "images"] {
+            let directory = project.root.join(name);
+            if directory.is_dir() {
+                project.add_directory(&directory, name, 0)?;
+            }
+        }
+        project.reviews.sort();
+        Ok(project)
+    }
+
+    /// The project's directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the image `name` is written without `-o`.
+    pub fn output(&self, name: &str) -> PathBuf {
+        self.root.join("out").join(format!("{name}.img"))
+    }
+
+    /// The files of recipes and images.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// What the image `name` is to be.
+    pub fn system(&self, name: &str, overrides: &[Override]) -> Result<System, Failure> {
+        recipe::load(&self.sources, name, overrides)
+            .map_err(|diagnostics| Failure::user(diagnostics.to_string(), None))
+    }
+
+    /// The reviewed maintainer scripts, and the digest of what declares them.
+    pub fn reviews(&self) -> Result<(ReviewTable, Sha256), Failure> {
+        let sources: Vec<(&str, &str)> = self.reviews.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let mut encoder = Encoder::new("hah-reviews");
+        for (name, text) in &sources {
+            encoder.list("file", [*name, *text]);
+        }
+        let table = scripts::parse_table(&sources).map_err(|errors| {
+            let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Failure::user(text.join("\n"), None)
+        })?;
+        Ok((table, encoder.finish().0))
+    }
+
+    /// The lock, if there is one.
+    pub fn lock(&self) -> Result<Option<Lock>, Failure> {
+        let path = self.root.join(LOCK);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Lock::parse(&text).map(Some).map_err(|error| {
+            Failure::user(format!("{}: {error}", path.display()), Some(error.hint().to_string()))
+        })
+    }
+
+    /// Replaces the lock, whole or not at all.
+    pub fn write_lock(&self, lock: &Lock) -> Result<(), Failure> {
+        use std::io::Write as _;
+        let mut draft = Draft::create(&self.root.join(format!(".{LOCK}.{}", std::process::id())))?;
+        draft.file().write_all(lock.to_string().as_bytes())?;
+        draft.publish(&self.root.join(LOCK))?;
+        Ok(())
+    }
+
+    fn add_embedded(&mut self, prefix: &str, directory: &Dir<'_>) {
+        for entry in directory.entries() {
+            match entry {
+                include_dir::DirEntry::Dir(directory) => self.add_embedded(prefix, directory),
+                include_dir::DirEntry::File(file) => {
+                    let name = format!("{prefix}/{}", file.path().display());
+                    self.add(&name, &format!("<shipped>/{name}"), file.contents().to_vec());
+                }
+            }
+        }
+    }
+
+    fn add_directory(&mut self, directory: &Path, prefix: &str, depth: usize) -> Result<(), Failure> {
+        if depth > DEPTH_MAX {
+            return Err(Failure::user(format!("{}: directories nest too deep", directory.display()), None));
+        }
+        let mut entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let Ok(name) = entry.file_name().into_string() else {
+                return Err(Failure::user(format!("{}: the name is not UTF-8", entry.path().display()), None));
+            };
+            if name.starts_with('.') || name.ends_with('~') {
+                continue;
+            }
+            let (path, relative) = (entry.path(), format!("{prefix}/{name}"));
+            let metadata = fs::metadata(&path)?;
+            if metadata.is_dir() {
+                self.add_directory(&path, &relative, depth + 1)?;
+            } else if metadata.len() > FILE_MAX {
+                return Err(Failure::user(
+                    format!("{} has {} bytes; a file of a recipe has at most {FILE_MAX}", path.display(), metadata.len()),
+                    Some("ship large files as a package or an artifact".into()),
+                ));
+            } else {
+                self.add(&relative, &self.shown(&path), fs::read(&path)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A path as messages show it: relative to where the person is.
+    fn shown(&self, path: &Path) -> String {
+        let here = std::env::current_dir().ok();
+        let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+        relative.strip_prefix(".").unwrap_or(relative).display().to_string()
+    }
+
+    fn add(&mut self, name: &str, shown: &str, bytes: Vec<u8>) {
+        if let Some(file) = name.strip_prefix("recipes/debian/") {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            self.reviews.retain(|(existing, _)| existing != file);
+            self.reviews.push((file.to_owned(), text));
+        } else {
+            self.sources.insert(name, shown, bytes);
+        }
+    }
+}
+
+/// The project's directory: `directory` itself, or the nearest one above the current one that looks like a project.
+fn find(directory: &Path) -> Result<PathBuf, Failure> {
+    let start = fs::canonicalize(directory).map_err(|error| {
+        Failure::new(Exit::Usage, error.to_string(), Some("-C names the project's directory".into()))
+    })?;
+    let looks_right =
+        |path: &Path| path.join("hah-image.toml").is_file() || path.join(LOCK).is_file() || path.join("images").is_dir();
+    let found = start.ancestors().find(|path| looks_right(path)).map(Path::to_owned);
+    Ok(found.unwrap_or(start))
+}
+
+/// The board that the image at `path` was built for, from the manifest beside it.
+pub fn board_of(project: &Project, path: &Path) -> Result<Board, Failure> {
+    let manifest = path.with_extension("json");
+    let name = fs::read(&manifest)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
+        .and_then(|value| value.get("board")?.as_str().map(str::to_owned));
+    let name = name.ok_or_else(|| {
+        Failure::user(
+            format!("{} does not say which board {} is for", manifest.display(), path.display()),
+            Some("keep the .json that `build` wrote beside the image".into()),
+        )
+    })?;
+    recipe::load_board(&project.sources, &name).map_err(|diagnostics| Failure::user(diagnostics.to_string(), None))
+}

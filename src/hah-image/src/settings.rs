@@ -1,0 +1,304 @@
+//! Settings: flags, environment and files, read once and resolved to plain values with their origin.
+//!
+//! Precedence: flag > environment (`HAH_IMAGE_*`) > project (`hah-image.toml`) > user
+//! (`$XDG_CONFIG_HOME/hah-image/config.toml`) > default. `hah-image config show` prints the result.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::Deserialize;
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A command-line flag.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A file of the project or the user.
+    File(PathBuf),
+    /// Built in.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value and its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// What the flags said, before environment and files. `None` is "not given".
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--cache-dir`.
+    pub cache_dir: Option<PathBuf>,
+    /// `--offline`.
+    pub offline: Option<bool>,
+    /// `--jobs`.
+    pub jobs: Option<usize>,
+    /// `--mirror NAME=URL`.
+    pub mirrors: Vec<(String, String)>,
+    /// `--agent`.
+    pub agent: Option<PathBuf>,
+}
+
+/// Everything that can be configured outside recipes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The store.
+    pub cache_dir: Sourced<PathBuf>,
+    /// Whether the network is forbidden.
+    pub offline: Sourced<bool>,
+    /// Threads and simultaneous downloads.
+    pub jobs: Sourced<usize>,
+    /// Mirrors by archive name, in order of preference.
+    pub mirrors: BTreeMap<String, Vec<Sourced<String>>>,
+    /// The agent's binary, when not the embedded one.
+    pub agent: Option<Sourced<PathBuf>>,
+    /// Values of `HAH_IMAGE_*`, `NO_COLOR` and the like that other modules need.
+    pub environment: Environment,
+}
+
+/// The environment variables that this program reads. Each is documented here and nowhere else.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// `NO_COLOR`: no colour when set and not empty (no-color.org).
+    pub no_color: bool,
+    /// `CI`: no live progress when set and not empty.
+    pub ci: bool,
+    /// `HAH_IMAGE_NO_PROGRESS`: likewise.
+    pub no_progress: bool,
+    /// `TERM`; `dumb` has neither colour nor progress.
+    pub term: Option<String>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`.
+    pub xdg_cache: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`.
+    pub xdg_config: Option<PathBuf>,
+    /// `HAH_IMAGE_CACHE_DIR`: the store.
+    pub cache_dir: Option<PathBuf>,
+    /// `HAH_IMAGE_OFFLINE`: `1` or `true` forbids the network.
+    pub offline: Option<bool>,
+    /// `HAH_IMAGE_JOBS`: threads.
+    pub jobs: Option<usize>,
+    /// `HAH_IMAGE_AGENT`: the agent's binary.
+    pub agent: Option<PathBuf>,
+    /// `PATH`, to find QEMU for `run`.
+    pub path: Option<std::ffi::OsString>,
+}
+
+impl Environment {
+    /// Reads the process's environment, once.
+    #[expect(clippy::disallowed_methods, reason = "this is the doorway")]
+    pub fn read() -> Self {
+        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name: &str| var(name).and_then(|value| value.into_string().ok());
+        let path = |name: &str| var(name).map(PathBuf::from);
+        Self {
+            no_color: var("NO_COLOR").is_some(),
+            ci: var("CI").is_some(),
+            no_progress: var("HAH_IMAGE_NO_PROGRESS").is_some(),
+            term: text("TERM"),
+            home: path("HOME"),
+            xdg_cache: path("XDG_CACHE_HOME"),
+            xdg_config: path("XDG_CONFIG_HOME"),
+            cache_dir: path("HAH_IMAGE_CACHE_DIR"),
+            offline: text("HAH_IMAGE_OFFLINE").map(|value| matches!(value.as_str(), "1" | "true" | "yes")),
+            jobs: text("HAH_IMAGE_JOBS").and_then(|value| value.parse().ok()),
+            agent: path("HAH_IMAGE_AGENT"),
+            path: var("PATH"),
+        }
+    }
+}
+
+/// A settings file: `hah-image.toml` of a project, or the user's `config.toml`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct SettingsFile {
+    cache_dir: Option<PathBuf>,
+    offline: Option<bool>,
+    jobs: Option<usize>,
+    agent: Option<PathBuf>,
+    #[serde(default)]
+    mirrors: BTreeMap<String, OneOrMany>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The settings could not be resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file could not be read.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A file does not say what it should.
+    #[error("{}: {message}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// There is neither `--cache-dir` nor a home.
+    #[error("no place for the cache: neither HOME nor XDG_CACHE_HOME nor HAH_IMAGE_CACHE_DIR is set")]
+    NoCacheDir,
+}
+
+impl Settings {
+    /// Resolves flags, environment and files. `project` is the project's directory.
+    pub fn resolve(flags: Flags, environment: Environment, project: &Path) -> Result<Self, SettingsError> {
+        let user = environment
+            .xdg_config
+            .clone()
+            .or_else(|| environment.home.as_ref().map(|home| home.join(".config")))
+            .map(|config| config.join("hah-image/config.toml"));
+        let mut files = Vec::new();
+        for path in [Some(project.join("hah-image.toml")), user].into_iter().flatten() {
+            if let Some(file) = read_file(&path)? {
+                files.push((path, file));
+            }
+        }
+        let cache_dir = first(
+            flags.cache_dir.map(|value| (value, Origin::Flag("--cache-dir"))),
+            environment.cache_dir.clone().map(|value| (value, Origin::Environment("HAH_IMAGE_CACHE_DIR"))),
+            files.iter().find_map(|(path, file)| Some((file.cache_dir.clone()?, Origin::File(path.clone())))),
+        )
+        .or_else(|| {
+            let cache =
+                environment.xdg_cache.clone().or_else(|| environment.home.as_ref().map(|home| home.join(".cache")))?;
+            Some(Sourced { value: cache.join("hah-image"), origin: Origin::Default })
+        })
+        .ok_or(SettingsError::NoCacheDir)?;
+        let offline = first(
+            flags.offline.map(|value| (value, Origin::Flag("--offline"))),
+            environment.offline.map(|value| (value, Origin::Environment("HAH_IMAGE_OFFLINE"))),
+            files.iter().find_map(|(path, file)| Some((file.offline?, Origin::File(path.clone())))),
+        )
+        .unwrap_or(Sourced { value: false, origin: Origin::Default });
+        let jobs = first(
+            flags.jobs.map(|value| (value, Origin::Flag("--jobs"))),
+            environment.jobs.map(|value| (value, Origin::Environment("HAH_IMAGE_JOBS"))),
+            files.iter().find_map(|(path, file)| Some((file.jobs?, Origin::File(path.clone())))),
+        )
+        .unwrap_or_else(|| Sourced {
+            value: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            origin: Origin::Default,
+        });
+        let agent = first(
+            flags.agent.map(|value| (value, Origin::Flag("--agent"))),
+            environment.agent.clone().map(|value| (value, Origin::Environment("HAH_IMAGE_AGENT"))),
+            files.iter().find_map(|(path, file)| Some((file.agent.clone()?, Origin::File(path.clone())))),
+        );
+        let mut mirrors: BTreeMap<String, Vec<Sourced<String>>> = BTreeMap::new();
+        let from_flags = flags.mirrors.into_iter().map(|(name, url)| (name, url, Origin::Flag("--mirror")));
+        let from_files = files.iter().flat_map(|(path, file)| {
+            file.mirrors.iter().flat_map(move |(name, urls)| {
+                let urls = match urls {
+                    OneOrMany::One(url) => std::slice::from_ref(url),
+                    OneOrMany::Many(urls) => urls,
+                };
+                urls.iter().map(move |url| (name.clone(), url.clone(), Origin::File(path.clone())))
+            })
+        });
+        for (name, value, origin) in from_flags.chain(from_files) {
+            mirrors.entry(name).or_default().push(Sourced { value, origin });
+        }
+        let jobs = Sourced { value: jobs.value.clamp(1, 256), origin: jobs.origin };
+        Ok(Self { cache_dir, offline, jobs, mirrors, agent, environment })
+    }
+
+    /// `name = value  # origin` lines, for `config show`.
+    pub fn rows(&self) -> Vec<(String, String, String)> {
+        let mut rows = vec![
+            ("cache-dir".into(), self.cache_dir.value.display().to_string(), self.cache_dir.origin.to_string()),
+            ("offline".into(), self.offline.value.to_string(), self.offline.origin.to_string()),
+            ("jobs".into(), self.jobs.value.to_string(), self.jobs.origin.to_string()),
+        ];
+        if let Some(agent) = &self.agent {
+            rows.push(("agent".into(), agent.value.display().to_string(), agent.origin.to_string()));
+        }
+        for (name, mirrors) in &self.mirrors {
+            rows.extend(
+                mirrors
+                    .iter()
+                    .map(|mirror| (format!("mirrors.{name}"), mirror.value.clone(), mirror.origin.to_string())),
+            );
+        }
+        rows
+    }
+}
+
+fn first<T>(
+    flag: Option<(T, Origin)>,
+    environment: Option<(T, Origin)>,
+    file: Option<(T, Origin)>,
+) -> Option<Sourced<T>> {
+    flag.or(environment).or(file).map(|(value, origin)| Sourced { value, origin })
+}
+
+fn read_file(path: &Path) -> Result<Option<SettingsFile>, SettingsError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let parsed = toml::from_str(&text);
+    parsed.map(Some).map_err(|error| SettingsError::Parse { path: path.to_owned(), message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(home: &Path) -> Environment {
+        Environment { home: Some(home.to_owned()), ..Environment::default() }
+    }
+
+    #[test]
+    fn precedence() {
+        let home = tempfile::tempdir().unwrap();
+        let project = tempfile::tempdir().unwrap();
+        fs::create_dir_all(home.path().join(".config/hah-image")).unwrap();
+        fs::write(home.path().join(".config/hah-image/config.toml"), "jobs = 3\noffline = true\n").unwrap();
+        fs::write(project.path().join("hah-image.toml"), "jobs = 5\n[mirrors]\ndebian = \"http://m/debian\"\n").unwrap();
+        let settings = Settings::resolve(Flags::default(), environment(home.path()), project.path()).unwrap();
+        assert_eq!((settings.jobs.value, settings.offline.value), (5, true));
+        assert_eq!(settings.mirrors["debian"][0].value, "http://m/debian");
+        let flags = Flags { jobs: Some(7), mirrors: vec![("debian".into(), "file:///m".into())], ..Flags::default() };
+        let env = Environment { jobs: Some(6), ..environment(home.path()) };
+        let settings = Settings::resolve(flags, env, project.path()).unwrap();
+        assert_eq!((settings.jobs.value, settings.jobs.origin), (7, Origin::Flag("--jobs")));
+        assert_eq!(settings.mirrors["debian"].len(), 2);
+        assert_eq!(settings.mirrors["debian"][0].value, "file:///m");
+    }
+
+    #[test]
+    fn a_typo_in_the_file_is_an_error() {
+        let project = tempfile::tempdir().unwrap();
+        fs::write(project.path().join("hah-image.toml"), "jbos = 5\n").unwrap();
+        let error = Settings::resolve(Flags::default(), environment(project.path()), project.path()).unwrap_err();
+        assert!(error.to_string().contains("jbos"), "{error}");
+    }
+}
