@@ -486,3 +486,6 @@ enum Artifacts {
     Keep,
     Drop,
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,13 +29,13 @@ pub struct Chain {
 
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {} is in image {}", self.package, self.version, self.image)?;
+        write!(f, "{} {} (image {}): ", self.package, self.version, self.image)?;
         match self.asker.as_str() {
-            "essential" => write!(f, "  {} is essential", self.asked)?,
-            asker => write!(f, "  {asker} asks for {}", self.asked)?,
+            "essential" => write!(f, "{} is essential", self.asked)?,
+            asker => write!(f, "{asker} asks for {}", self.asked)?,
         }
         for (position, (dependant, need)) in self.links.iter().enumerate() {
-            write!(f, "\n{:indent$}{dependant} {need}", "", indent = 4 + 2 * position)?;
+            write!(f, "\n{:indent$}{dependant} {need}", "", indent = 2 + 2 * position)?;
         }
         Ok(())
     }
