@@ -131,7 +131,9 @@ fn find(target: &Target<'_>, manager: Manager, unit: &str) -> Result<Option<Foun
             };
             let real = UnitName::parse(file.name());
             let name = match (name.instance, real) {
-                (Some(instance), Some(real)) if real.is_template() && !instance.is_empty() => real.instantiate(instance),
+                (Some(instance), Some(real)) if real.is_template() && !instance.is_empty() => {
+                    real.instantiate(instance)
+                }
                 _ => file.name().to_owned(),
             };
             return Ok(Some(Found { name, file }));
@@ -259,7 +261,10 @@ impl Links {
 
     fn mask(&mut self, target: &Target<'_>, manager: Manager, unit: &str) -> Result<(), ConfigureError> {
         UnitName::parse(unit).ok_or_else(|| {
-            ConfigureError::invalid(format!("`{unit}` is not the name of a systemd unit"), "it ends in .service or the like")
+            ConfigureError::invalid(
+                format!("`{unit}` is not the name of a systemd unit"),
+                "it ends in .service or the like",
+            )
         })?;
         let at = path(&format!("{}/{unit}", search_path(manager)[0]))?;
         if target.root.get(&at).is_some_and(|node| !matches!(node.kind, Kind::Symlink(_))) {

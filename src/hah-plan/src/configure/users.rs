@@ -330,7 +330,8 @@ fn recipes(target: &Target<'_>, accounts: &mut Accounts) -> Result<(), Configure
         let group = Group { gid: spec.gid, members: BTreeSet::new(), password: "!" };
         let found = accounts.groups.entry(spec.name.clone()).or_insert(group);
         if found.gid != spec.gid {
-            let reason = format!("the group `{}` has the id {} on every Debian system, not {}", spec.name, found.gid, spec.gid);
+            let reason =
+                format!("the group `{}` has the id {} on every Debian system, not {}", spec.name, found.gid, spec.gid);
             return Err(of(&spec.recipe, reason));
         }
     }
@@ -343,7 +344,8 @@ fn recipes(target: &Target<'_>, accounts: &mut Accounts) -> Result<(), Configure
         if let Some(found) = accounts.users.get(&spec.name)
             && found.uid != spec.uid
         {
-            let reason = format!("the user `{}` has the id {} on every Debian system, not {}", spec.name, found.uid, spec.uid);
+            let reason =
+                format!("the user `{}` has the id {} on every Debian system, not {}", spec.name, found.uid, spec.uid);
             return Err(of(&spec.recipe, reason));
         }
         if spec.group == spec.name && !accounts.groups.contains_key(&spec.group) {
@@ -440,7 +442,8 @@ fn make_home(target: &mut Target<'_>, user: &UserSpec) -> Result<(), ConfigureEr
         })
         .collect();
     for (rest, node) in copies {
-        let at = user.home.join(&rest).map_err(|error| ConfigureError::invalid(error.to_string(), "shorten the path"))?;
+        let at =
+            user.home.join(&rest).map_err(|error| ConfigureError::invalid(error.to_string(), "shorten the path"))?;
         if !target.root.contains(&at) {
             target.put_node(&at, node)?;
         }
