@@ -8,13 +8,18 @@ use std::collections::BTreeMap;
 use hah_format::path::TreePath;
 
 use super::hardware::BoardFile;
-use super::model::*;
+use super::model::{
+    Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, SuiteEntry, Template, Unit, User,
+};
 use super::order::Order;
 use super::problem::{Place, Problem, Report};
 use super::template::Scope;
 use crate::board::Table;
 use crate::debian::PackageName;
-use crate::system::*;
+use crate::system::{
+    DirectorySpec, FileSpec, GroupSpec, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec, System,
+    UnitSpec, UnitState, UserSpec,
+};
 
 /// Units and drop-ins of recipes go here, where they take precedence over the packages' own in `/usr/lib`.
 const UNITS: &str = "etc/systemd/system";

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use hah_format::path::TreePath;
 
 use super::document::{Fields, Item, Value, parse};
-use super::model::*;
+use super::model::{
+    Access, Assignment, Body, Content, Directory, DropIn, Entry, File, Group, Image, Package, Recipe, Remove, Replace,
+    SuiteEntry, Symlink, Sysctl, Template, Unit, User,
+};
 use super::params;
 use super::problem::{Located, Place, Problem, Report, Text};
 use super::schema::{CONTENT_KEYS, IMAGE, Need, RECIPE};
