@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
             Some(format!("it has: {}", names.join(", "))),
         )
     })?;
-    let directory = path.with_extension(format!("run/{}-{}", machine.name, args.node));
+    let directory = path.with_extension("run").join(format!("{}-{}", machine.name, args.node));
     if args.fresh && directory.exists() {
         fs_err::remove_dir_all(&directory)?;
     }
