@@ -25,7 +25,7 @@ mod nsswitch;
 mod shells;
 mod ca;
 pub mod depmod;
-//mod hwdb;
+mod hwdb;
 mod fstab;
 mod identity;
 mod ldconfig;
@@ -106,7 +106,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "pam", replaces: "pam-auth-update", run: pam::run },
     Pass { name: "ca", replaces: "update-ca-certificates", run: ca::run },
     Pass { name: "depmod", replaces: "depmod -a", run: depmod::run },
-    //Pass { name: "hwdb", replaces: "systemd-hwdb --usr update", run: hwdb::run },
+    Pass { name: "hwdb", replaces: "systemd-hwdb --usr update", run: hwdb::run },
     Pass { name: "hostname", replaces: "the installer and the postinst of netbase", run: identity::hostname },
     Pass { name: "timezone", replaces: "the postinst of tzdata", run: identity::timezone },
     Pass { name: "locale", replaces: "update-locale", run: identity::locale },
@@ -282,3 +282,6 @@ impl Target<'_> {
 pub(crate) fn path(text: &str) -> Result<TreePath, ConfigureError> {
     TreePath::parse(text).map_err(|error| ConfigureError::invalid(error.to_string(), "this is a bug in hah-image"))
 }
+
+#[cfg(test)]
+mod tests;

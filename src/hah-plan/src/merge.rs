@@ -282,8 +282,25 @@ impl Merging<'_> {
                 kept.extend(path.ancestors());
             }
         }
-        for path in doomed.iter().filter(|path| !kept.contains(path)) {
+        // Doomed names of files that stay go first, so that none of them can become the file.
+        let is_link =
+            |root: &Root, path: &TreePath| matches!(root.get(path).map(|node| &node.kind), Some(Kind::HardLink(_)));
+        for path in doomed.iter().filter(|path| is_link(&self.root, path)).cloned().collect::<Vec<_>>() {
+            self.provenance.forget(&path);
+            self.root.remove(&path);
+        }
+        let linked: BTreeSet<TreePath> = self
+            .root
+            .iter()
+            .filter_map(|(_, node)| match &node.kind {
+                Kind::HardLink(first) => Some(first.clone()),
+                _ => None,
+            })
+            .collect();
+        for path in doomed.iter().filter(|path| linked.contains(path)) {
             self.release(path);
+        }
+        for path in doomed.iter().filter(|path| !kept.contains(path)) {
             self.provenance.forget(path);
             self.root.remove(path);
         }
@@ -349,3 +366,6 @@ pub(crate) fn release(root: &mut Root, path: &TreePath) {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

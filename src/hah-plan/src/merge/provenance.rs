@@ -71,14 +71,21 @@ impl Provenance {
 
     /// Books every path of `root` that nobody has claimed under `origin`, and forgets paths that are gone.
     pub fn claim_new(&mut self, root: &Root, origin: &Origin) {
-        self.origins.retain(|path, _| root.contains(path));
-        if self.origins.len() == root.len() {
-            return;
-        }
+        // Both are sorted, so one walk over both tells; after most passes little has changed.
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
+        let mut claimed = self.origins.keys().peekable();
         for (path, _) in root.iter() {
-            if !self.origins.contains_key(path) {
-                self.origins.insert(path.clone(), origin.clone());
+            while let Some(other) = claimed.next_if(|other| *other < path) {
+                gone.push(other.clone());
+            }
+            if claimed.next_if(|other| *other == path).is_none() {
+                new.push(path.clone());
             }
         }
+        gone.extend(claimed.cloned());
+        for path in gone {
+            self.origins.remove(&path);
+        }
+        self.origins.extend(new.into_iter().map(|path| (path, origin.clone())));
     }
 }
