@@ -1,10 +1,7 @@
 //! The squashfs writer against unsquashfs and backhand, and its reader against hostile images.
 
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "foreign oracles are programs that read files"
-)]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "foreign oracles are programs on files")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "all of this file is tests")]
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
@@ -179,9 +176,13 @@ fn check_extracted(sample: &Sample, image: &[u8]) {
         println!("partly skipped: owners, devices and privileged xattrs need root");
         return;
     }
-    if unsquashfs(&["-q", "-n", "-d", root.to_str().unwrap(), file.to_str().unwrap()]).is_none() {
-        return;
+    if unsquashfs(&["-q", "-n", "-d", root.to_str().unwrap(), file.to_str().unwrap()]).is_some() {
+        check_root(sample, &root);
     }
+}
+
+/// Compares what is at `root` with the sample.
+fn check_root(sample: &Sample, root: &Path) {
     let mut found = 0;
     let mut inodes: BTreeMap<TreePath, u64> = BTreeMap::new();
     for (at, node) in sample.tree.iter() {
@@ -196,7 +197,38 @@ fn check_extracted(sample: &Sample, image: &[u8]) {
         assert_eq!(stat.ino(), ino, "{at}");
         found += 1;
     }
-    assert_eq!(found, count(&root), "unsquashfs extracted something else too");
+    assert_eq!(found, count(root), "there is something else too");
+}
+
+/// A mount that goes when the test goes, however it ends.
+struct Mount<'a>(&'a Path);
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(self.0).status());
+    }
+}
+
+/// The reader that counts: the kernel's, which looks names up through the directory index.
+fn check_mounted(sample: &Sample, image: &[u8]) {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, root) = (directory.path().join("image"), directory.path().join("root"));
+    std::fs::write(&file, image).unwrap();
+    std::fs::create_dir(&root).unwrap();
+    if std::fs::metadata(&file).unwrap().uid() != 0 {
+        println!("skipped: only root can mount");
+        return;
+    }
+    let mounted =
+        Command::new("mount").args(["-t", "squashfs", "-o", "loop,ro"]).arg(&file).arg(&root).output().unwrap();
+    if mounted.status.success() {
+        let mount = Mount(&root);
+        check_root(sample, mount.0);
+    } else {
+        let talk = String::from_utf8_lossy(&mounted.stderr);
+        assert!(std::env::var_os("HAH_REQUIRE_ORACLES").is_none(), "mount: {talk}");
+        println!("skipped: {talk}");
+    }
 }
 
 fn count(directory: &Path) -> usize {
@@ -242,6 +274,14 @@ fn unsquashfs_extracts_what_went_in() {
 }
 
 #[test]
+fn the_kernel_mounts_it() {
+    let sample = Sample::rich();
+    for block_size in [4096, squashfs::BLOCK_SIZE, 1 << 20] {
+        check_mounted(&sample, &sample.image(block_size));
+    }
+}
+
+#[test]
 fn other_block_sizes() {
     let sample = Sample::rich();
     for block_size in [4096, 1 << 20] {
@@ -254,6 +294,7 @@ fn an_empty_image() {
     let sample = Sample { tree: Tree::new() };
     let image = sample.image(squashfs::BLOCK_SIZE);
     check_extracted(&sample, &image);
+    check_mounted(&sample, &image);
     assert_eq!(image.len(), 4096);
     let mut sample = Sample { tree: Tree::new() };
     sample.file("only", Vec::new());
@@ -373,10 +414,12 @@ fn the_bytes_are_pinned() {
     insta::assert_snapshot!(Sha256::of(&Sample::rich().image(squashfs::BLOCK_SIZE)), @"46abedd0840cd88251f888c16984a31db0349bbbfbca50fd88e2ccc1952af579");
 }
 
+type Change<'a> = &'a dyn Fn(&mut Node<Vec<u8>>);
+
 #[test]
 fn every_field_reaches_the_image() {
     let at = path("etc/hostname");
-    let changes: [&dyn Fn(&mut Node<Vec<u8>>); 7] = [
+    let changes: [Change<'_>; 7] = [
         &|node| node.meta.mode = 0o600,
         &|node| node.meta.mtime = 5,
         &|node| node.meta.user = Owner::Id(7),

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+
 use super::footer::Footer;
 use super::keep::{EntryKind, Keep};
 use super::packer::{FileId, Packer};
@@ -16,6 +18,11 @@ use crate::tree::{Kind, Node, Tree};
 
 /// Files larger than this, in bytes, are not held in memory to be inspected.
 const INSPECTED: u64 = 32 << 20;
+/// Bytes of files that wait to be inspected, in parallel.
+const WAITING: usize = 8 << 20;
+/// `ET_EXEC` and `ET_DYN`.
+const EXECUTABLE: u16 = 2;
+const SHARED_OBJECT: u16 = 3;
 
 /// Makes one pack, from a `.deb` or from any other source of entries.
 pub struct Builder<W> {
@@ -27,6 +34,34 @@ pub struct Builder<W> {
     control: BTreeMap<String, Vec<u8>>,
     elf: BTreeMap<FileId, ElfFacts>,
     modules: BTreeMap<FileId, ModuleFacts>,
+    waiting: Vec<Inspection>,
+}
+
+/// A file that waits to be inspected.
+struct Inspection {
+    id: FileId,
+    path: TreePath,
+    wish: Wish,
+    bytes: Vec<u8>,
+}
+
+/// What came of an inspection.
+enum Facts {
+    None,
+    Elf(ElfFacts),
+    Module(ModuleFacts),
+}
+
+impl Inspection {
+    fn facts(&self) -> Facts {
+        match self.wish {
+            Wish::Elf => elf::inspect(&self.bytes)
+                .filter(|facts| matches!(facts.elf_type, EXECUTABLE | SHARED_OBJECT))
+                .map_or(Facts::None, Facts::Elf),
+            Wish::Module => kmod::inspect(self.path.as_str(), &self.bytes).map_or(Facts::None, Facts::Module),
+            Wish::Unknown | Wish::No => Facts::None,
+        }
+    }
 }
 
 impl<W: Write> Builder<W> {
@@ -41,6 +76,7 @@ impl<W: Write> Builder<W> {
             control: BTreeMap::new(),
             elf: BTreeMap::new(),
             modules: BTreeMap::new(),
+            waiting: Vec::new(),
         })
     }
 
@@ -82,21 +118,31 @@ impl<W: Write> Builder<W> {
         let mut held = Holding { content, wish, bytes: Vec::new() };
         let id = self.packer.file(&mut held, size)?;
         let Holding { wish, bytes, .. } = held;
-        match wish {
-            Wish::Elf if !self.elf.contains_key(&id) => {
-                let facts = elf::inspect(&bytes).filter(|facts| matches!(facts.elf_type, 2 | 3));
-                self.elf.extend(facts.map(|facts| (id, facts)));
+        let known = self.elf.contains_key(&id) || self.modules.contains_key(&id);
+        if matches!(wish, Wish::Elf | Wish::Module) && !known {
+            self.waiting.push(Inspection { id, path: path.clone(), wish, bytes });
+            if self.waiting.iter().map(|file| file.bytes.len()).sum::<usize>() >= WAITING {
+                self.inspect();
             }
-            Wish::Module if !self.modules.contains_key(&id) => {
-                self.modules.extend(kmod::inspect(path.as_str(), &bytes).map(|facts| (id, facts)));
-            }
-            _ => {}
         }
         Ok(id)
     }
 
+    fn inspect(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let facts: Vec<Facts> = waiting.par_iter().with_max_len(1).map(Inspection::facts).collect();
+        for (file, facts) in waiting.into_iter().zip(facts) {
+            match facts {
+                Facts::Elf(facts) => drop(self.elf.insert(file.id, facts)),
+                Facts::Module(facts) => drop(self.modules.insert(file.id, facts)),
+                Facts::None => {}
+            }
+        }
+    }
+
     /// Writes the manifest and the footer.
-    pub fn finish(self) -> Result<(Manifest, W), PackError> {
+    pub fn finish(mut self) -> Result<(Manifest, W), PackError> {
+        self.inspect();
         let Self { packer, block_size, tree, control, elf, modules, .. } = self;
         let packed = packer.finish()?;
         let none = || PackedFile { sha256: Sha256::of(b""), data: Default::default() };

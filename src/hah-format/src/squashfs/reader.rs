@@ -84,6 +84,9 @@ impl ReadError {
     }
 }
 
+/// One inode's extended attributes, as in [`crate::tree::Meta`].
+type Xattrs = BTreeMap<Box<str>, Vec<u8>>;
+
 /// An open image.
 #[derive(Debug)]
 pub struct Reader<R> {
@@ -160,7 +163,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// The lists of extended attributes, as inodes number them.
-    fn read_xattrs(&mut self) -> Result<Vec<BTreeMap<Box<str>, Vec<u8>>>, ReadError> {
+    fn read_xattrs(&mut self) -> Result<Vec<Xattrs>, ReadError> {
         let start = self.superblock.xattr_table;
         if start == ABSENT {
             return Ok(Vec::new());
@@ -222,7 +225,7 @@ impl<R: Read + Seek> Reader<R> {
         for left in (0..blocks).rev() {
             let start = starts.u64()?;
             table.push(start, self.block(name, start)?.0);
-            if left > 0 && table.len() % METADATA != 0 {
+            if left > 0 && !table.len().is_multiple_of(METADATA) {
                 return Err(damaged("a block in the middle is not full"));
             }
         }
@@ -238,7 +241,7 @@ impl<R: Read + Seek> Reader<R> {
         let mut table = Table::new(name);
         let mut at = start;
         while at < end {
-            if table.len() % METADATA != 0 {
+            if !table.len().is_multiple_of(METADATA) {
                 return Err(damaged(at, "a block in the middle is not full"));
             }
             let (bytes, next) = self.block(name, at)?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Seek};
 
 use super::cursor::{Cursor, Table};
-use super::{DEPTH_MAX, PATHS_MAX, ReadError, Reader, TABLE_MAX};
+use super::{DEPTH_MAX, PATHS_MAX, ReadError, Reader, TABLE_MAX, Xattrs};
 use crate::path::{PATH_MAX, TreePath};
 use crate::squashfs::superblock::{ABSENT, Superblock};
 use crate::squashfs::xattr::NO_XATTRS;
@@ -19,7 +19,7 @@ struct Tables {
     inodes: Table,
     directories: Table,
     ids: Vec<u32>,
-    xattrs: Vec<BTreeMap<Box<str>, Vec<u8>>>,
+    xattrs: Vec<Xattrs>,
     block_size: u32,
 }
 
