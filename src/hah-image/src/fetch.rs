@@ -31,6 +31,8 @@ pub mod release;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod signer;
+#[cfg(test)]
 mod tests;
 
 pub use error::{FetchError, Problem, Tried, Unavailable};

@@ -114,7 +114,9 @@ impl SignatureError {
             Self::KeyExpired { .. } | Self::Kind(_) => "a newer hah-image may know the archive's newer keys",
             Self::Expired(_) => "the mirror is stale: use another mirror",
             Self::Time { .. } => "check this machine's clock",
-            Self::UnknownKey(_) => "hah-image believes only the keys of Debian's own archive: check the mirror's URL",
+            Self::UnknownKey(_) => {
+                "only the keys of Debian's own archive are believed: check the mirror's URL, or name a private archive's key with --keyring FILE"
+            }
         }
     }
 
@@ -154,6 +156,12 @@ impl Keyring {
         Self::load(&DEBIAN)
     }
 
+    /// Believes the keys of one more file.
+    pub fn add(&mut self, file: &[u8]) -> Result<(), KeyError> {
+        self.keys.extend(Self::load(&[file])?.keys);
+        Ok(())
+    }
+
     /// A ring of key files, each with one or more certificates, armoured or not.
     pub fn load(files: &[&[u8]]) -> Result<Self, KeyError> {
         let error = |error: pgp::errors::Error| KeyError(error.to_string());
@@ -165,6 +173,11 @@ impl Keyring {
             }
         }
         Ok(Self { keys })
+    }
+
+    /// The fingerprints of the keys that may sign, 40 hex digits each.
+    pub fn fingerprints(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().map(|key| key.fingerprint.clone())
     }
 
     /// The text within `message`, an OpenPGP cleartext-signed message, if a key of this ring vouches for it.

@@ -4,6 +4,9 @@
 //! It names the digest of `COMPONENT/binary-ARCH/Packages.xz`, which is then an item like any other.
 //! A mirror whose `InRelease` is refused is passed over; when none is left the error says what was wrong with each.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io::Read;
 
@@ -154,6 +157,19 @@ pub enum Refusal {
 }
 
 impl ReleaseError {
+    /// Whether somebody serves a release that is not what a key of the ring signed.
+    pub fn is_tampered(&self) -> bool {
+        let Self::NoRelease { refused, .. } = self else { return false };
+        refused.iter().any(|refused| matches!(refused.why, Refusal::Signature(SignatureError::Bad { .. })))
+    }
+
+    /// Whether nothing is wrong but that nobody may be asked.
+    pub fn wants_network(&self) -> bool {
+        let Self::NoRelease { refused, .. } = self else { return false };
+        let not_asked = |refused: &Refused| matches!(refused.why, Refusal::Fetch(Problem::Offline));
+        !refused.is_empty() && refused.iter().all(not_asked)
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         let Self::NoRelease { refused, suite, .. } = self else {

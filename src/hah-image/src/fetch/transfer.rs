@@ -175,9 +175,10 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn broken(error: reqwest::Error) -> Setback {
-    let text = chain(&error.without_url());
-    // A redirect loop or a bad URL stays as it is.
-    Setback::Again(Problem::Connect(text), None)
+    // A redirect loop stays as it is.
+    let hopeless = error.is_redirect() || error.is_builder();
+    let problem = Problem::Connect(chain(&error.without_url()));
+    if hopeless { Setback::Next(problem) } else { Setback::Again(problem, None) }
 }
 
 /// reqwest's own message ends where it gets interesting.
