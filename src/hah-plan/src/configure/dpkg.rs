@@ -42,6 +42,7 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     target.put(&file("status")?, status)?;
     target.put(&file("available")?, "")?;
     target.put(&file("info/format")?, "1\n")?;
+    target.put(&file("arch-native")?, format!("{}\n", target.system.architecture))?;
     target.put(&file("diversions")?, diversions(target))?;
     target.put(&file("statoverride")?, statoverrides(target))?;
     for directory in ["triggers", "updates", "parts"] {

@@ -1,7 +1,7 @@
 //! Which systemd units are enabled: the links below `/etc/systemd/system` and `/etc/systemd/user`.
 //!
-//! Packages enable their units through deb-systemd-helper, as their scripts say ([`crate::scripts`]); then come the recipes,
-//! and theirs is the last word: what they enable, then what they disable, then what they mask.
+//! Packages enable their units through deb-systemd-helper, as their scripts say ([`crate::scripts`]), where presets allow it;
+//! then come the recipes, and theirs is the last word: what they enable, then what they disable, then what they mask.
 //! Links are those of `systemctl enable` (systemd.unit(5), `[Install]`, drop-ins included):
 //!
 //! ```text
@@ -12,10 +12,11 @@
 //! DefaultInstance=tty1          getty@.service is enabled as getty@tty1.service
 //! ```
 //!
-//! Presets play no part, as on any Debian system: nothing on a node runs `systemctl preset-all`, because stage 1 gives
-//! systemd a machine id before it starts, so that no boot is the first one to systemd.
+//! Nothing on a node runs `systemctl preset-all`: stage 1 gives systemd a machine id before it starts, so that no boot is
+//! the first one to systemd.
 
 mod install;
+mod preset;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,7 @@ use super::{ConfigureError, Problem, Target, path};
 use crate::scripts::{Manager, UnitAction};
 use crate::system::UnitState;
 use install::{Install, UnitName};
+use preset::Presets;
 
 const SYSTEM_PATH: [&str; 3] = ["etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"];
 const USER_PATH: [&str; 5] = [
@@ -40,16 +42,28 @@ const USER_PATH: [&str; 5] = [
 pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     let mut links = Links::default();
     let effects = target.effects;
+    let (system, user) = (presets_of(target, "system-preset")?, presets_of(target, "user-preset")?);
     for effect in &effects.units {
         let unit = &effect.what;
-        // A package's own unit is missing only when a recipe leaves it out.
-        if unit.action == UnitAction::Enable && find(target, unit.manager, &unit.unit)?.is_some() {
-            links.enable(target, unit.manager, &unit.unit)?;
+        let names = match (unit.action, unit.manager) {
+            (UnitAction::Preset, manager) => {
+                let presets = if manager == Manager::System { &system } else { &user };
+                let template = UnitName::parse(&unit.unit).and_then(|name| name.template());
+                presets.enabled(&unit.unit, template.as_deref())
+            }
+            (UnitAction::Enable, _) => vec![unit.unit.to_string()],
+            _ => Vec::new(),
+        };
+        for name in names {
+            // A package's own unit is missing only when a recipe leaves it out.
+            if find(target, unit.manager, &name)?.is_some() {
+                links.enable(target, unit.manager, &name)?;
+            }
         }
     }
     for effect in &effects.units {
         match effect.what.action {
-            UnitAction::Enable => {}
+            UnitAction::Preset | UnitAction::Enable => {}
             UnitAction::Disable => links.disable(target, effect.what.manager, &effect.what.unit, &BTreeSet::new())?,
             UnitAction::Mask => links.mask(target, effect.what.manager, &effect.what.unit)?,
         }
@@ -95,6 +109,23 @@ fn recipes(target: &Target<'_>, links: &mut Links) -> Result<(), ConfigureError>
         links.mask(target, Manager::System, &unit.name)?;
     }
     Ok(())
+}
+
+/// The rules of all preset files, by file name; one in `/etc` takes the place of its namesake.
+fn presets_of(target: &Target<'_>, kind: &str) -> Result<Presets, ConfigureError> {
+    let mut files: BTreeMap<String, TreePath> = BTreeMap::new();
+    for dir in ["usr/lib/systemd", "usr/local/lib/systemd", "etc/systemd"] {
+        let dir = path(dir)?.join(kind).map_err(|error| ConfigureError::invalid(error.to_string(), ""))?;
+        for (at, _) in target.root.entries(&dir).filter(|(at, _)| at.name().ends_with(".preset")) {
+            files.insert(at.name().to_owned(), at.clone());
+        }
+    }
+    let mut presets = Presets::default();
+    for at in files.into_values() {
+        let text = target.read_text(&at)?.unwrap_or_default();
+        presets.read(&text).map_err(|(line, what)| ConfigureError::syntax(&at, line, what))?;
+    }
+    Ok(presets)
 }
 
 fn search_path(manager: Manager) -> &'static [&'static str] {

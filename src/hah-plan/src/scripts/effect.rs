@@ -139,7 +139,9 @@ pub enum Manager {
 /// What is done to a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnitAction {
-    /// Links of its `[Install]` section.
+    /// As [`UnitAction::Enable`], unless a preset says otherwise: `deb-systemd-helper enable` on a first installation.
+    Preset,
+    /// Links of its `[Install]` section: `systemctl enable`.
     Enable,
     /// No links.
     Disable,

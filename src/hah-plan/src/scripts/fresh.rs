@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use hah_format::path::TreePath;
 use hah_format::tree::Kind;
 
-use super::effect::{Alternative, Effect, Manager, PathAction, PathEffect, ScriptKind, Slave, UnitAction, UnitEffect};
+use super::effect::{Alternative, Effect, Manager, ScriptKind, Slave, UnitAction, UnitEffect};
 use super::shell::{AndOr, Command, Join, List, Part, Pipeline, ShellError, Simple, Word};
 use crate::debian::PackageName;
 use crate::rootfs::UnpackedPackage;
@@ -231,12 +230,12 @@ impl<'a> Fresh<'a> {
             });
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let status = self.tool(name, &arguments, &assigned).map_err(|what| ShellError { line, what })?;
+        let status = self.tool(name, &arguments).map_err(|what| ShellError { line, what })?;
         Ok(Flow::Status(status))
     }
 
     /// A command that is not a function: its status, or what is not understood.
-    fn tool(&mut self, name: &str, arguments: &[&str], assigned: &[(String, String)]) -> Result<bool, String> {
+    fn tool(&mut self, name: &str, arguments: &[&str]) -> Result<bool, String> {
         let unknown = || {
             let mut call: Vec<&str> = vec![name];
             call.extend(arguments);
@@ -282,7 +281,8 @@ impl<'a> Fresh<'a> {
                 }
                 None => unknown(),
             },
-            ("/usr/lib/runit-helper/runit-helper", ["postinst", ..]) => self.runit(assigned).map_or_else(unknown, Ok),
+            // Links services into runit's directory, which nothing reads unless runit is init, and nothing while starts are denied.
+            ("/usr/lib/runit-helper/runit-helper", ["postinst", ..]) => Ok(true),
             _ => unknown(),
         }
     }
@@ -311,25 +311,12 @@ impl<'a> Fresh<'a> {
             "debian-installed" => Some(false),
             "enable" => {
                 self.effects.extend(units.iter().map(|unit| {
-                    Effect::Unit(UnitEffect { manager, unit: (*unit).into(), action: UnitAction::Enable })
+                    Effect::Unit(UnitEffect { manager, unit: (*unit).into(), action: UnitAction::Preset })
                 }));
                 Some(true)
             }
             _ => None,
         }
-    }
-
-    /// runit-helper(8): links the service into runit's default directory, where nothing reads it unless runit is init.
-    fn runit(&mut self, assigned: &[(String, String)]) -> Option<bool> {
-        let value = |name: &str| assigned.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
-        if value("ENABLE") == Some("yes") {
-            let service = value("NAME")?;
-            self.effects.push(Effect::Path(PathEffect {
-                action: PathAction::Symlink { target: format!("/etc/sv/{service}").into() },
-                path: TreePath::parse(&format!("etc/runit/runsvdir/default/{service}")).ok()?,
-            }));
-        }
-        Some(true)
     }
 
     /// test(1).

@@ -49,7 +49,8 @@ fn links_agree_with_systemctl() {
     ];
     let before = bench.target();
     let scratch = Scratch::new("systemctl");
-    scratch.unpack(&before, |at| at.contains("systemd/system") || at.contains("systemd/user"));
+    scratch
+        .unpack(&before, |at| at.contains("systemd/system") || at.contains("-preset/") || at.contains("systemd/user"));
     let mut target = before;
     run_pass(&PASS, &mut target).unwrap();
 
@@ -57,7 +58,11 @@ fn links_agree_with_systemctl() {
     let call = |words: &[&str]| oracle("systemctl", &[&[root.as_str()], words].concat());
     for effect in &bench.effects.units {
         let scope = if effect.what.manager == Manager::User { "--global" } else { "--system" };
-        if !call(&[scope, "enable", &effect.what.unit]) {
+        let words: &[&str] = match effect.what.action {
+            UnitAction::Preset => &["--preset-mode=enable-only", "preset"],
+            _ => &["enable"],
+        };
+        if !call(&[&[scope], words, &[&*effect.what.unit]].concat()) {
             return;
         }
     }
@@ -77,6 +82,8 @@ fn links_agree_with_systemctl() {
     let ours = links(&target);
     assert_eq!(ours, theirs);
     assert!(ours.contains_key("etc/systemd/system/getty.target.wants/getty@tty1.service"));
+    // A preset of systemd's own disables what its package enables.
+    assert!(!ours.contains_key("etc/systemd/system/sysinit.target.wants/systemd-time-wait-sync.service"));
     assert!(ours.contains_key("etc/systemd/system/ssh.service.wants/sshd-keygen.service"));
 }
 
