@@ -109,6 +109,17 @@ pub struct FetchOptions {
     pub idle_timeout: Duration,
     /// Longest file of unknown size, in bytes.
     pub max_bytes: u64,
+    /// Whether proxies are used.
+    pub proxies: Proxies,
+}
+
+/// Which proxies are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxies {
+    /// Those that `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` name.
+    Environment,
+    /// None.
+    Direct,
 }
 
 impl FetchOptions {
@@ -124,6 +135,7 @@ impl FetchOptions {
             connect_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),
             max_bytes: 4 << 30,
+            proxies: Proxies::Environment,
         }
     }
 }

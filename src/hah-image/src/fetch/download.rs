@@ -103,7 +103,7 @@ pub(super) fn document(options: &FetchOptions, candidate: &Candidate, max: u64) 
         let client = transfer::client(options).map_err(fail)?;
         let (messages, _inbox) = mpsc::unbounded_channel();
         let job = Job { options: options.clone(), client, down: Mutex::default(), messages };
-        match job.from_place(0, candidate, Length::AtMost(max), &mut bytes).await {
+        match job.receive(0, candidate, Length::AtMost(max), &mut bytes).await {
             Ok(()) => Ok(()),
             Err(Setback::Fatal(error)) => Err(fail(error)),
             Err(Setback::Next(problem) | Setback::Again(problem, _)) => Err(problem),
@@ -160,7 +160,7 @@ impl Job {
         loop {
             let resumed = part.bytes() > 0;
             if !matches!(length, Length::Exact(size) if size == part.bytes()) {
-                self.from_place(index, candidate, length, part).await?;
+                self.receive(index, candidate, length, part).await?;
             }
             match part.publish(sha256)? {
                 Ok(()) => return Ok(()),
@@ -172,7 +172,7 @@ impl Job {
     }
 
     /// The bytes from one place, in as many attempts as are allowed.
-    async fn from_place<S: transfer::Sink>(
+    async fn receive<S: transfer::Sink>(
         &self,
         index: usize,
         candidate: &Candidate,

@@ -98,9 +98,9 @@ impl Part {
     /// Adds bytes at the end. A full disk takes the part with it.
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
         if let Err(source) = self.file.write_all(bytes) {
-            let error = self.disk(source);
-            self.restart()?;
-            return Err(error);
+            // The first error is the one to tell, whatever becomes of the part.
+            let _ = self.restart();
+            return Err(self.disk(source));
         }
         self.hashed.write_all(bytes).map_err(|source| self.disk(source))
     }

@@ -36,6 +36,7 @@ fn setup(mirrors: &[&str]) -> Setup {
     }
     let mut options = FetchOptions::new(dir.path().join("downloads"), known);
     options.first_delay = Duration::from_millis(1);
+    options.proxies = Proxies::Direct;
     options.idle_timeout = Duration::from_secs(20);
     Setup { fetcher: Fetcher::new(options), dir }
 }
@@ -329,6 +330,7 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     std::os::unix::fs::symlink("/dev/full", setup.part(&item)).unwrap();
     let error = setup.fetcher.fetch_all(std::slice::from_ref(&item), &Silent).unwrap_err();
     assert!(matches!(&error, FetchError::Disk { .. }), "{error}");
+    assert!(error.hint().unwrap().starts_with("the disk is full"), "{error}");
     assert!(!setup.cached().contains(&item.sha256.to_string()));
 }
 

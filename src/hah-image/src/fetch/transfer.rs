@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode, Url};
 use tokio::time::timeout;
 
 use super::partial::Part;
-use super::{FetchError, FetchOptions, Problem};
+use super::{FetchError, FetchOptions, Problem, Proxies};
 
 /// Longest wait that a server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -31,13 +31,16 @@ impl From<FetchError> for Setback {
     }
 }
 
-/// An HTTP client for one runtime. Proxies come from `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`.
+/// An HTTP client for one runtime.
 pub(super) fn client(options: &FetchOptions) -> Result<reqwest::Client, FetchError> {
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("hah-image/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(options.connect_timeout)
-        .build()
-        .map_err(|error| FetchError::Client(chain(&error)))
+        .connect_timeout(options.connect_timeout);
+    let builder = match options.proxies {
+        Proxies::Environment => builder,
+        Proxies::Direct => builder.no_proxy(),
+    };
+    builder.build().map_err(|error| FetchError::Client(chain(&error)))
 }
 
 /// How long a file should be.

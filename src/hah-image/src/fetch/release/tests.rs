@@ -107,7 +107,7 @@ fn releases_that_cannot_be_believed() {
         (signed.replace("Origin", "- Origin\nX"), "TAMPERED", "another mirror"),
         (format!("Date: x\n{signed}"), "it is not signed", "URL"),
         (format!("{signed}\nCodename: sid\n"), "cannot be read", "URL"),
-        (signed.replace("=\n", "\n"), "cannot be read", "URL"),
+        (signed[..signed.len() - 100].to_owned(), "cannot be read", "URL"),
         (stranger.sign(&good, NOW - DAY), "signed by unknown keys: ", "only the keys of Debian"),
         (signer.sign(&good, NOW + 2 * DAY), "which cannot be", "clock"),
         (signer.sign(&good, MADE - DAY), "which cannot be", "clock"),
