@@ -77,6 +77,66 @@ fn a_pack_round_trips() {
     }
 }
 
+/// A `.deb` of one control file and these entries of `data.tar`: name, type, what the name links to, content.
+fn deb(entries: &[(&str, tar::EntryType, &str, &[u8])]) -> Vec<u8> {
+    let archive = |entries: &[(&str, tar::EntryType, &str, &[u8])]| {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (name, kind, target, bytes) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(if kind.is_dir() { 0o755 } else { 0o644 });
+            header.set_mtime(1_700_000_000);
+            header.set_username("root").unwrap();
+            header.set_groupname("mail").unwrap();
+            header.set_size(bytes.len() as u64);
+            if target.is_empty() {
+                tar.append_data(&mut header, name, *bytes).unwrap();
+            } else {
+                tar.append_link(&mut header, name, target).unwrap();
+            }
+        }
+        tar.into_inner().unwrap()
+    };
+    let control = archive(&[("./control", tar::EntryType::Regular, "", b"Package: hah\n")]);
+    let mut out = b"!<arch>\n".to_vec();
+    let members = [("debian-binary", b"2.0\n".to_vec()), ("control.tar", control), ("data.tar", archive(entries))];
+    for (name, bytes) in members {
+        let head = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", bytes.len());
+        out.extend(head.as_bytes());
+        out.extend(&bytes);
+        out.extend(vec![b'\n'; bytes.len() % 2]);
+    }
+    out
+}
+
+#[test]
+fn a_deb_becomes_a_pack() {
+    use tar::EntryType;
+    let deb = deb(&[
+        ("./usr/", EntryType::Directory, "", b""),
+        ("./usr/bin/", EntryType::Directory, "", b""),
+        ("./usr/bin/hah", EntryType::Regular, "", b"\x7fELF, it says"),
+        ("./usr/bin/hah-too", EntryType::Link, "./usr/bin/hah", b""),
+        ("./usr/bin/sh", EntryType::Symlink, "hah", b""),
+        ("./usr/share/doc/hah/copyright", EntryType::Regular, "", b"mine"),
+        ("./usr/share/doc/hah/README", EntryType::Regular, "", b"read me"),
+    ]);
+    let mut bytes = Vec::new();
+    let manifest = pack::pack_deb(&deb[..], &mut bytes, &PackOptions::default()).unwrap();
+    let mut reader = PackReader::open(Cursor::new(&bytes)).unwrap();
+    assert_eq!(*reader.manifest(), manifest);
+    assert_eq!(manifest.control["control"], b"Package: hah\n");
+    assert_eq!(reader.read(data(&manifest, "usr/bin/hah"), 100).unwrap(), b"\x7fELF, it says");
+    assert_eq!(manifest.tree.get(&path("usr/bin/hah-too")).unwrap().kind, Kind::HardLink(path("usr/bin/hah")));
+    let meta = &manifest.tree.get(&path("usr/bin/hah")).unwrap().meta;
+    assert_eq!((meta.mode, meta.mtime, &meta.group), (0o644, 1_700_000_000, &Owner::parse("mail")));
+    assert!(!manifest.tree.contains(&path("usr/share/doc/hah/README")));
+    assert!(manifest.elf.is_empty(), "it only begins like ELF");
+    for len in 0..deb.len() {
+        assert!(pack::pack_deb(&deb[..len], io::sink(), &PackOptions::default()).is_err(), "{len}");
+    }
+}
+
 #[test]
 fn documentation_is_left_out_and_licences_are_not() {
     let (manifest, _) = sample(&small());
