@@ -136,8 +136,15 @@ struct Lexer<'a> {
     line: usize,
     /// Whether a double quotation is open.
     quoted: bool,
-    /// Delimiter and whether `<<-`.
-    heredocs: Vec<(String, bool)>,
+    heredocs: Vec<HereDocument>,
+}
+
+struct HereDocument {
+    delimiter: String,
+    /// `<<-`: tabs before lines are dropped.
+    strips_tabs: bool,
+    /// The delimiter is not quoted: the text is expanded.
+    is_expanded: bool,
 }
 
 const OPERATORS: [&str; 18] =
@@ -171,7 +178,8 @@ impl Lexer<'_> {
                     let (word, bare) = self.word()?;
                     if let Some((_, Token::Operator(operator @ ("<<" | "<<-")))) = tokens.last() {
                         let delimiter = word.literal().ok_or_else(|| self.error("a here-document's delimiter"))?;
-                        self.heredocs.push((delimiter, *operator == "<<-"));
+                        let strips_tabs = *operator == "<<-";
+                        self.heredocs.push(HereDocument { delimiter, strips_tabs, is_expanded: bare });
                     }
                     tokens.push((line, Token::Word(word, bare)));
                 }
@@ -189,20 +197,23 @@ impl Lexer<'_> {
     }
 
     fn skip_heredocs(&mut self) -> Result<(), ShellError> {
-        for (delimiter, strip) in std::mem::take(&mut self.heredocs) {
+        for HereDocument { delimiter, strips_tabs, is_expanded } in std::mem::take(&mut self.heredocs) {
             loop {
                 if self.at >= self.text.len() {
                     return Err(self.error(format!("a here-document without its end `{delimiter}`")));
                 }
                 let end = self.line_end();
                 let mut line = &self.text[self.at..end];
-                while strip && line.first() == Some(&b'\t') {
+                while strips_tabs && line.first() == Some(&b'\t') {
                     line = &line[1..];
                 }
                 self.at = (end + 1).min(self.text.len());
                 self.line += 1;
                 if line == delimiter.as_bytes() {
                     break;
+                }
+                if is_expanded && (line.contains(&b'`') || line.windows(2).any(|pair| pair == b"$(")) {
+                    return Err(self.error("a command inside a here-document"));
                 }
             }
         }
@@ -342,9 +353,8 @@ impl Lexer<'_> {
         while let Some(&byte) = self.text.get(at) {
             match byte {
                 b'\\' => at += 1,
-                b'\'' => {
-                    at += 1 + self.text[at + 1..].iter().position(|byte| *byte == b'\'').unwrap_or(0);
-                }
+                b'\'' => at += 1 + self.text[at + 1..].iter().position(|byte| *byte == b'\'').unwrap_or(0),
+                b'"' => at = self.quotation_end(at + 1)?,
                 _ if byte == open => depth += 1,
                 _ if byte == close => {
                     depth -= 1;
@@ -357,6 +367,24 @@ impl Lexer<'_> {
             at += 1;
         }
         Err(self.error("an expansion without its end"))
+    }
+
+    /// Where the double quotation that begins at `from` ends; one with a command inside could hold quotations of its own.
+    fn quotation_end(&self, from: usize) -> Result<usize, ShellError> {
+        let mut at = from;
+        while let Some(&byte) = self.text.get(at) {
+            match byte {
+                b'\\' => at += 1,
+                b'"' => return Ok(at),
+                b'`' => return Err(self.error("a command in a quotation in an expansion")),
+                b'$' if self.text.get(at + 1) == Some(&b'(') => {
+                    return Err(self.error("a command in a quotation in an expansion"));
+                }
+                _ => {}
+            }
+            at += 1;
+        }
+        Err(self.error("a quotation without its end"))
     }
 }
 
@@ -378,8 +406,8 @@ fn parameter(body: &str, quoted: bool) -> Option<Part> {
     if operator.is_empty() {
         return Some(Part::Parameter { name, default: None, quoted });
     }
-    if operator.starts_with(":+") {
-        return Some(Part::Alternate { name });
+    if let Some(text) = operator.strip_prefix(":+") {
+        return (!text.contains(['\'', '`', '\n'])).then_some(Part::Alternate { name });
     }
     let default = operator.strip_prefix(":-").or_else(|| operator.strip_prefix('-'))?;
     let plain = !default.contains(['$', '`', '"', '\'', '\\']);
@@ -712,6 +740,20 @@ mod tests {
     }
 
     #[test]
+    fn quotations_inside_expansions_hide_nothing() {
+        let list = parse("a \"$(b \")\" c)\" d\ne\n").unwrap();
+        assert_eq!(list.len(), 2);
+        assert_eq!(words(&list[0].first.commands[0]), ["a", "?", "d"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in "[ -~\n\t$`'\"(){}<;&|\\\\]{0,200}") {
+            let _ = parse(&text);
+        }
+    }
+
+    #[test]
     fn what_is_not_understood_has_a_line() {
         for (script, line) in [
             ("a\nif x; then", 2),
@@ -719,6 +761,8 @@ mod tests {
             ("fi )\n", 1),
             ("x=${a##b}\n", 1),
             ("cat <<E\nx\n", 3),
+            (": <<E\n$(x)\nE\n", 3),
+            ("x=\"$(a \"$(b)\")\"\n", 1),
             ("a\n\n}}\n;;", 4),
         ] {
             assert_eq!(parse(script).map_err(|error| error.line), Err(line), "{script}");
