@@ -1,0 +1,87 @@
+//! Which images the tests boot.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use hah_image::project::{Project, board_of};
+use hah_plan::board::Machine;
+
+use super::variable;
+
+/// An image and the key that opens it.
+#[derive(Clone, Debug)]
+pub(super) struct Image {
+    pub(super) path: PathBuf,
+    /// The private key of the user `hah`.
+    pub(super) key: PathBuf,
+}
+
+impl Image {
+    /// The QEMU machine of this name that the image's board file describes.
+    pub(super) fn machine(&self, name: &str) -> Machine {
+        let project = Project::open(&workspace()).unwrap();
+        let board = board_of(&project, &self.path).unwrap();
+        board.machines.into_iter().find(|machine| machine.name == name).expect("the board has this machine")
+    }
+}
+
+/// The image as it was built, without a key; nothing when there is none, which is then said.
+pub(super) fn as_built(test: &str) -> Option<Image> {
+    let path = warm(test)?;
+    Some(Image { path, key: PathBuf::new() })
+}
+
+/// The image `name` with the test's key in it, built from the cache.
+pub(super) fn with_key(test: &str, name: &str) -> Option<Image> {
+    warm(test)?;
+    let key = key();
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let path = directory().join(format!("{name}.img"));
+    let agent = workspace().join("target/agent/aarch64/hah-agent");
+    let mut build = Command::new(env!("CARGO_BIN_EXE_hah-image"));
+    build.arg("-C").arg(workspace()).args(["--quiet", "--offline", "build", name, "--locked"]);
+    build.arg("--set").arg(format!("ssh.authorized-keys={}", public.trim())).arg("-o").arg(&path);
+    if variable("HAH_IMAGE_AGENT").is_none() && agent.exists() {
+        // `cargo test` by hand embeds none.
+        build.env("HAH_IMAGE_AGENT", agent);
+    }
+    let output = build.output().unwrap();
+    assert!(output.status.success(), "cannot build {name}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(Image { path, key: key.to_owned() })
+}
+
+/// `HAH_LAB_IMAGE`, or the reason for skipping the test.
+fn warm(test: &str) -> Option<PathBuf> {
+    if let Some(path) = variable("HAH_LAB_IMAGE") {
+        return Some(PathBuf::from(path));
+    }
+    assert!(variable("HAH_REQUIRE_ORACLES").is_none_or(|value| value != "1"), "HAH_LAB_IMAGE is not set");
+    println!("{test}: skipped, HAH_LAB_IMAGE names no image to boot (`cargo xtask test` builds one)");
+    None
+}
+
+/// Where the tests keep key, images and machines; it stays, so that a second run is quick and a failure can be looked at.
+pub(super) fn directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm")
+}
+
+/// The top of the workspace.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// The test's own key, made once.
+fn key() -> &'static Path {
+    static KEY: OnceLock<PathBuf> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let key = directory().join("key");
+        if !key.with_extension("pub").exists() {
+            std::fs::create_dir_all(directory()).unwrap();
+            let _ = std::fs::remove_file(&key);
+            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "it", "-f"]).arg(&key);
+            assert!(made.status().unwrap().success());
+        }
+        key
+    })
+}
