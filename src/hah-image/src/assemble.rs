@@ -38,6 +38,8 @@ pub struct Recipe<'a> {
     pub reviews: &'a ReviewTable,
     /// Digest of the review table's sources.
     pub reviews_digest: hah_format::digest::Sha256,
+    /// How the packages are packed.
+    pub options: &'a hah_format::pack::PackOptions,
     /// The agent's binary.
     pub agent: &'a [u8],
     /// The lock's epoch, seconds since 1970.
@@ -50,10 +52,9 @@ impl Recipe<'_> {
         let mut encoder = Encoder::new("hah-image");
         encoder.number("format", u64::from(FORMAT_VERSION));
         hah_plan::derivation::system(&mut encoder, self.system);
-        let options = hah_format::pack::PackOptions::default();
         for input in self.inputs {
             encoder.list("input", [input.name.as_str(), input.version.as_str(), input.architecture.as_str()]);
-            encoder.digest("pack", &crate::packs::key(&input.sha256, &options).0);
+            encoder.digest("pack", &crate::packs::key(&input.sha256, self.options).0);
         }
         encoder.digest("reviews", &self.reviews_digest);
         encoder.digest("agent", &hah_format::digest::Sha256::of(self.agent));

@@ -18,6 +18,7 @@ use hah_plan::system::System;
 use crate::assemble::{self, Configured, Recipe, disk::WrittenImage};
 use crate::draft::{Draft, sweep};
 use crate::failure::{Exit, Failure};
+use crate::fetch::FetchError;
 use crate::packs::{self, Input, PackSet};
 use crate::printer::{Outcome, Printer, human_bytes};
 use crate::project::Project;
@@ -44,6 +45,8 @@ pub enum LockPolicy {
     Update,
     /// Fail.
     Locked,
+    /// Lock what is missing, and do not write it down.
+    Propose,
 }
 
 /// What is to be built.
@@ -104,6 +107,7 @@ struct Ready {
     epoch: u32,
     reviews: ReviewTable,
     reviews_digest: Sha256,
+    options: PackOptions,
     agent: Vec<u8>,
 }
 
@@ -114,6 +118,7 @@ impl Ready {
             inputs: &self.inputs,
             reviews: &self.reviews,
             reviews_digest: self.reviews_digest,
+            options: &self.options,
             agent: &self.agent,
             epoch: self.epoch,
         }
@@ -140,7 +145,7 @@ fn ready(tools: Tools<'_>, project: &Project, request: &Request, store: &Store) 
         old => {
             let lock = locking::lock(tools, &system, &old.unwrap_or_default(), &Update::Nothing)?;
             // A parameter from the command line is for this build only, and so is the lock that it leads to.
-            if request.overrides.is_empty() {
+            if request.overrides.is_empty() && request.lock != LockPolicy::Propose {
                 project.write_lock(&lock)?;
             }
             lock
@@ -151,7 +156,8 @@ fn ready(tools: Tools<'_>, project: &Project, request: &Request, store: &Store) 
     let agent = agent::binary(tools.settings, system.architecture)?;
     let (locked, epoch) = packages(&lock, &system)?;
     let inputs = locked.iter().map(input).collect();
-    Ok(Ready { system, inputs, locked, epoch, reviews, reviews_digest, agent })
+    let options = packs::options(&system);
+    Ok(Ready { system, inputs, locked, epoch, reviews, reviews_digest, options, agent })
 }
 
 /// The image's locked packages by name, and its epoch.
@@ -176,15 +182,14 @@ fn input(package: &LockedPackage) -> Input {
 
 /// Fetches and packs.
 fn realise(tools: Tools<'_>, store: &Store, ready: &Ready) -> Result<PackSet, Failure> {
-    let options = PackOptions::default();
     let unpacked: Vec<&LockedPackage> = ready
         .locked
         .iter()
-        .filter(|package| !store.contains(Bucket::Packs, &packs::key(&package.sha256, &options).0))
+        .filter(|package| !store.contains(Bucket::Packs, &packs::key(&package.sha256, &ready.options).0))
         .collect();
     fetching::packages(tools, store, &unpacked, ready.epoch)?;
     let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
-    Ok(PackSet::new(packs::realise(store, tools.printer, &ready.inputs, &deb)?))
+    Ok(PackSet::new(packs::realise(store, tools.printer, &ready.inputs, &ready.options, &deb)?))
 }
 
 /// The packs of an image, made if need be.
@@ -207,11 +212,10 @@ pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Res
 pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result<Vec<DryRunRow>, Failure> {
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
-    let options = PackOptions::default();
     let mut rows = Vec::new();
     for input in &ready.inputs {
         let name = format!("{} {} ({})", input.name, input.version, input.architecture);
-        let pack = packs::key(&input.sha256, &options).0;
+        let pack = packs::key(&input.sha256, &ready.options).0;
         let packed = store.contains(Bucket::Packs, &pack);
         rows.push(DryRunRow {
             what: format!("fetch {name}"),
@@ -250,9 +254,12 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let parts = assemble::parts(&store, &recipe, &packs, configured, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
     let step = tools.printer.step("Writing", output.display().to_string(), None);
-    let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root, &packs)?;
+    let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root, &packs)
+        .map_err(|failure| failure.within(&format!("cannot write {}", output.display())))?;
     let manifest = assemble::manifest::render(&recipe, &key, &written)
         .map_err(|error| Failure::build(error.to_string(), None))?;
+    // From here to the new record a death leaves an image and companions that may not belong together.
+    record::Record::forget(&store, output)?;
     beside(output, "bmap", &hah_format::bmap::write(written.size, &written.ranges))?;
     beside(output, "json", &manifest)?;
     let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -287,7 +294,7 @@ fn beside(output: &Path, extension: &str, text: &str) -> Result<(), Failure> {
     let path = output.with_extension(extension);
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut draft = output_draft(directory, &path)?;
-    draft.file().write_all(text.as_bytes())?;
+    draft.write(text.as_bytes())?;
     draft.publish(&path)?;
     Ok(())
 }
@@ -313,7 +320,7 @@ pub fn rebuild(
     let second = scratch.0.join("second.img");
     pool.install(|| -> Result<(), Failure> {
         let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
-        let packs = PackSet::new(packs::realise(&empty, tools.printer, &ready.inputs, &deb)?);
+        let packs = PackSet::new(packs::realise(&empty, tools.printer, &ready.inputs, &ready.options, &deb)?);
         let recipe = ready.recipe();
         let key = recipe.key();
         let configured = assemble::configure(&recipe, &packs, &key)?;
@@ -367,7 +374,11 @@ pub fn compress(tools: Tools<'_>, image: &Path) -> Result<(), Failure> {
 }
 
 /// Maps a mismatch of bytes to its exit code.
-pub(crate) fn fetch_failure(error: &crate::fetch::FetchError) -> Failure {
-    let exit = if error.is_mismatch() { Exit::HashMismatch } else { Exit::Build };
+pub(crate) fn fetch_failure(error: &FetchError) -> Failure {
+    let exit = match error {
+        FetchError::Disk { .. } => Exit::User,
+        _ if error.is_mismatch() => Exit::HashMismatch,
+        _ => Exit::Build,
+    };
     Failure::new(exit, error.to_string(), error.hint())
 }

@@ -9,10 +9,13 @@ use std::sync::Mutex;
 use hah_format::digest::Sha256;
 use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;
-use hah_format::pack::{self, Manifest, PackOptions, PackReader};
+use hah_format::pack::keep::Documents;
+use hah_format::pack::{self, Keep, Locales, Manifest, PackOptions, PackReader};
+use hah_format::path::TreePath;
 use hah_plan::debian::{Architecture, PackageName, Version};
 use hah_plan::derivation::{Encoder, Key};
 use hah_plan::rootfs::{Content, Contents, ContentsError, UnpackedPackage};
+use hah_plan::system::System;
 use rayon::prelude::*;
 
 use crate::printer::{Outcome, Printer, human_bytes};
@@ -36,6 +39,23 @@ pub struct Input {
     pub size: u64,
 }
 
+/// How the packages of `system` are packed: what a recipe removes of documentation is not stored at all.
+///
+/// Each kind is probed with a path that is typical of it, so that the recipes' removals stay the only place that decides.
+pub fn options(system: &System) -> PackOptions {
+    let stays = |probe: &str| match TreePath::parse(probe) {
+        Ok(path) => !system.removes.iter().any(|remove| remove.removes(&path)),
+        Err(_) => true,
+    };
+    let documents = |probe| if stays(probe) { Documents::Keep } else { Documents::Drop };
+    let keep = Keep {
+        docs: documents("usr/share/doc/probe/README"),
+        man: documents("usr/share/man/man1/probe.1.gz"),
+        locales: if stays("usr/share/locale/de/LC_MESSAGES/probe.mo") { Locales::All } else { Locales::None },
+    };
+    PackOptions { keep, ..PackOptions::default() }
+}
+
 /// The key of the pack of a .deb.
 pub fn key(deb: &Sha256, options: &PackOptions) -> Key {
     let mut encoder = Encoder::new("hah-pack");
@@ -45,9 +65,12 @@ pub fn key(deb: &Sha256, options: &PackOptions) -> Key {
 }
 
 /// The keys of everything that a build of `lock`'s images takes from the store.
+///
+/// The lock does not know whether its images keep documentation, so a pack lives with or without.
 pub fn live_keys(lock: &hah_plan::lock::Lock) -> Vec<Sha256> {
-    let options = PackOptions::default();
-    lock.packages().iter().flat_map(|package| [package.sha256, key(&package.sha256, &options).0]).collect()
+    let kinds = [PackOptions::default(), PackOptions { keep: Keep::everything(), ..PackOptions::default() }];
+    let keys = |sha256: &Sha256| [key(sha256, &kinds[0]).0, key(sha256, &kinds[1]).0, *sha256];
+    lock.packages().iter().flat_map(|package| keys(&package.sha256)).collect()
 }
 
 /// A pack that is in the store.
@@ -67,24 +90,24 @@ pub fn realise(
     store: &Store,
     printer: &Printer,
     inputs: &[Input],
+    options: &PackOptions,
     deb: &(dyn Fn(&Input) -> PathBuf + Sync),
 ) -> Result<Vec<Pack>, StoreError> {
-    let options = PackOptions::default();
     let missing: Vec<&Input> =
-        inputs.iter().filter(|input| !store.contains(Bucket::Packs, &key(&input.sha256, &options).0)).collect();
+        inputs.iter().filter(|input| !store.contains(Bucket::Packs, &key(&input.sha256, options).0)).collect();
     if !missing.is_empty() {
-        make(store, printer, missing, &|input| one(store, input, &deb(input), &options))?;
+        make(printer, missing, &|input| one(store, input, &deb(input), options))?;
     }
     inputs
         .par_iter()
         .map(|input| {
-            let path = store.path(Bucket::Packs, &key(&input.sha256, &options).0);
+            let path = store.path(Bucket::Packs, &key(&input.sha256, options).0);
             let manifest = match open(&path) {
                 Ok(manifest) => manifest,
                 Err(_) => {
                     // A power cut may have left a pack without its end. Making it again is cheaper than asking.
                     fs_err::remove_file(&path)?;
-                    one(store, input, &deb(input), &options)?;
+                    one(store, input, &deb(input), options)?;
                     open(&path).map_err(StoreError::make)?
                 }
             };
@@ -94,12 +117,10 @@ pub fn realise(
 }
 
 fn make(
-    store: &Store,
     printer: &Printer,
     mut missing: Vec<&Input>,
     one: &(dyn Fn(&Input) -> Result<(), StoreError> + Sync),
 ) -> Result<(), StoreError> {
-    let _ = store;
     // The largest first, so that no thread ends up alone with it.
     missing.sort_by_key(|input| (std::cmp::Reverse(input.size), input.name.clone()));
     let bytes: u64 = missing.iter().map(|input| input.size).sum();
@@ -121,7 +142,7 @@ fn one(store: &Store, input: &Input, deb: &Path, options: &PackOptions) -> Resul
         let deb = BufReader::with_capacity(1 << 16, fs_err::File::open(deb)?);
         let mut out = BufWriter::with_capacity(1 << 20, file);
         pack::pack_deb(deb, &mut out, options)
-            .map_err(|source| StoreError::make(PackFailed { package: input.name.clone(), hint: source.hint().to_string(), source }))?;
+            .map_err(|source| StoreError::make(PackFailed { package: input.name.clone(), source }))?;
         out.flush().map_err(StoreError::make)
     })?;
     Ok(())
@@ -129,11 +150,19 @@ fn one(store: &Store, input: &Input, deb: &Path, options: &PackOptions) -> Resul
 
 /// A package that could not be packed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot pack {package}: {source}\n hint: {hint}")]
+#[error("cannot pack {package}: {}", told(source))]
 pub struct PackFailed {
     package: PackageName,
-    hint: String,
     source: pack::PackError,
+}
+
+/// The error with what is behind it, and what to do next.
+fn told(error: &pack::PackError) -> String {
+    match crate::store::system_error(error) {
+        // The store has the hint for these.
+        Some(cause) => format!("{error}: {cause}"),
+        None => format!("{error}\n hint: {}", error.hint()),
+    }
 }
 
 fn open(path: &Path) -> Result<Manifest, pack::OpenError> {

@@ -23,7 +23,7 @@ use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
 use include_dir::{Dir, include_dir};
 
-use crate::draft::Draft;
+use crate::draft::{Draft, sweep};
 use crate::failure::{Exit, Failure};
 
 static RECIPES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes");
@@ -111,9 +111,10 @@ impl Project {
 
     /// Replaces the lock, whole or not at all.
     pub fn write_lock(&self, lock: &Lock) -> Result<(), Failure> {
-        use std::io::Write as _;
-        let mut draft = Draft::create(&self.root.join(format!(".{LOCK}.{}", std::process::id())))?;
-        draft.file().write_all(lock.to_string().as_bytes())?;
+        let prefix = format!(".{LOCK}.");
+        sweep(&self.root, |name| name.starts_with(&prefix))?;
+        let mut draft = Draft::create(&self.root.join(format!("{prefix}{}", std::process::id())))?;
+        draft.write(lock.to_string().as_bytes())?;
         draft.publish(&self.root.join(LOCK))?;
         Ok(())
     }
@@ -168,6 +169,9 @@ impl Project {
 
     fn add(&mut self, name: &str, shown: &str, bytes: Vec<u8>) {
         if let Some(file) = name.strip_prefix("recipes/debian/") {
+            if !file.ends_with(".toml") {
+                return;
+            }
             let text = String::from_utf8_lossy(&bytes).into_owned();
             self.reviews.retain(|(existing, _)| existing != file);
             self.reviews.push((file.to_owned(), text));

@@ -46,7 +46,11 @@ enum Compress {
 pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
     let mut request = Request::new(&args.image);
-    request.lock = if args.locked { LockPolicy::Locked } else { LockPolicy::Update };
+    request.lock = match (args.locked, args.dry_run) {
+        (true, _) => LockPolicy::Locked,
+        (false, true) => LockPolicy::Propose,
+        (false, false) => LockPolicy::Update,
+    };
     request.set(&args.set);
     if args.dry_run {
         for row in build::dry_run(context.tools(), &project, &request)? {
