@@ -247,6 +247,10 @@ impl Merging<'_> {
             // Made as a missing parent, or the root itself: nobody has decided its mode yet.
             Some(found) if found.is_dir() && self.provenance.origin(&path).is_some() => Ok(()),
             _ if self.aliases.is_alias(&path) => Ok(()),
+            Some(found) if !found.is_dir() => {
+                let first = self.provenance.package(&path).unwrap_or(&package.name).clone();
+                Err(MergeError::Conflict { path, first, second: package.name.clone() })
+            }
             _ => self.insert(path, node.clone(), Origin::Package(package.name.clone())),
         }
     }
@@ -316,6 +320,11 @@ impl Merging<'_> {
         let path = self.aliases.lead(&placed.path).unwrap_or_else(|_| placed.path.clone());
         if !placed.node.is_dir() {
             self.release(&path);
+        } else if let Some(found) = self.root.get(&path)
+            && !found.is_dir()
+        {
+            let (parent, noun) = (path.clone(), found.kind.noun());
+            return Err(MergeError::Tree { from: origin, source: TreeError::NotADirectory { path, parent, noun } });
         }
         self.insert(path, placed.node.clone(), origin)
     }

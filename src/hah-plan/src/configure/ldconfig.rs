@@ -47,7 +47,7 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
         return Ok(());
     }
     let generator = generator(target);
-    let bytes = cache::encode(entries, &generator).ok_or_else(|| too_large())?;
+    let bytes = cache::encode(entries, &generator).ok_or_else(too_large)?;
     target.put(&path("etc/ld.so.cache")?, bytes)
 }
 

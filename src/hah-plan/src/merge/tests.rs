@@ -122,7 +122,12 @@ fn directories_are_shared_and_the_first_package_decides_their_mode() {
 fn a_file_and_a_directory_do_not_merge() {
     let packages = [package("alpha", "", &["x"]), package("beta", "", &["x/y"])];
     let error = merged(&packages).unwrap_err();
-    assert_eq!(error.to_string(), "package beta: /x/y cannot be created: /x is a file, not a directory");
+    assert_eq!(error.to_string(), "/x is in both alpha and beta, and neither replaces nor diverts the other's");
+
+    let placed = [Placed { path: TreePath::parse("x").unwrap(), node: Node::dir(0o755), recipe: "mine".into() }];
+    let error =
+        merge(Ingredients { packages: &packages[..1], diversions: &[], removes: &[], placed: &placed }).unwrap_err();
+    assert_eq!(error.to_string(), "recipe mine: /x cannot be created: /x is a file, not a directory");
 }
 
 #[test]

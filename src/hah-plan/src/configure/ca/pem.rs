@@ -28,7 +28,7 @@ pub(super) fn only_certificate(file: &[u8]) -> Option<Vec<u8>> {
 fn decode(text: &str) -> Option<Vec<u8>> {
     let bytes = text.as_bytes();
     let letters = bytes.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
-    if bytes.len() % 4 != 0 || bytes.len() - letters > 2 {
+    if !bytes.len().is_multiple_of(4) || bytes.len() - letters > 2 {
         return None;
     }
     let mut out = Vec::with_capacity(bytes.len() / 4 * 3);

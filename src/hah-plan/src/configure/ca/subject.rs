@@ -92,7 +92,7 @@ fn canonical(name: &[u8]) -> Result<Vec<u8>, DerError> {
 /// The letters of a string type; `None` for other types, which are left as they are.
 fn text(tag: u8, value: &[u8]) -> Result<Option<String>, DerError> {
     let wide = |width: usize| -> Result<String, DerError> {
-        if value.len() % width != 0 {
+        if !value.len().is_multiple_of(width) {
             return Err(DerError::Text);
         }
         let letters =

@@ -1,4 +1,4 @@
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "systemd-hwdb itself is the oracle")]
+#![expect(clippy::disallowed_methods, reason = "systemd-hwdb itself is the oracle")]
 
 use super::*;
 use crate::scripts::closure::{Scratch, oracle};
