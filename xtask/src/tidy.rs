@@ -91,7 +91,7 @@ fn dependencies(metadata: &Value, findings: &mut Vec<String>) -> Result<()> {
 
 /// Checks one Rust source.
 fn source(name: &str, text: &str, findings: &mut Vec<String>) {
-    let is_test = name.ends_with("/tests.rs") || name.starts_with("tests/");
+    let is_test = name.ends_with("/tests.rs") || name.starts_with("tests/") || name.contains("/tests/");
     let before_tests = text.lines().take_while(|line| *line != "#[cfg(test)]").count();
     if !is_test && before_tests > LINES_MAX {
         findings.push(format!("{name}: {before_tests} lines before its tests; {LINES_MAX} at most"));
