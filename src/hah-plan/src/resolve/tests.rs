@@ -507,3 +507,24 @@ proptest! {
         }
     }
 }
+
+/// Real stanzas, with the fields that count. The list is what apt 2.6 installs without Recommends for the same request,
+/// with the stand-ins as installed packages and consul pinned to bullseye.
+#[test]
+fn a_real_system_is_resolved_as_apt_does() {
+    let world = World {
+        roots: "systemd-sysv libpam-systemd openssh-server curl consul/bullseye",
+        provided: "debconf debconf-2.0 ucf adduser pipexec",
+        ..World::default()
+    };
+    let indexes = [
+        ("trixie", include_str!("fixture/trixie.Packages")),
+        ("security", include_str!("fixture/trixie-security.Packages")),
+        ("bullseye", include_str!("fixture/bullseye.Packages")),
+    ];
+    let indexes = indexes.map(|(suite, text)| SuiteIndex { suite, packages: vec![text] });
+    let resolution = resolve(&world.request(), &indexes, &BTreeMap::new()).unwrap();
+    let line = |package: &Chosen| format!("{} {} {}", package.candidate.name, package.candidate.version, package.suite);
+    let lines: Vec<String> = resolution.packages.iter().map(line).collect();
+    assert_eq!(lines.join("\n"), include_str!("fixture/expected").trim_end());
+}
