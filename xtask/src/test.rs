@@ -1,6 +1,9 @@
 //! `cargo xtask test`: everything that continuous integration runs, in the order of what fails fastest.
 
-use anyhow::{Context, Result};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use xshell::{Shell, cmd};
 
 use crate::{agent, apt, generate, image, say, tidy, workspace};
@@ -60,14 +63,38 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     shell.set_var("HAH_AGENT_AARCH64", &agent);
     say::step("lints");
     cmd!(shell, "cargo clippy --quiet --workspace --all-targets -- -D warnings").quiet().run()?;
+    // Before the tests: it leaves the real packages in the cache, which some of them want.
+    image::build(shell, "lab")?;
+    let packages = packages(shell)?;
+    shell.set_var("HAH_TEST_DEBS", &packages);
     say::step("tests of the crates");
     cmd!(shell, "cargo test --quiet --workspace --exclude hah-image").quiet().run()?;
     cmd!(shell, "cargo test --quiet --package hah-image --lib --bins").quiet().run()?;
     say::step("generated files");
     generate::run(shell, generate::Mode::Check)?;
-    image::build(shell, "lab")?;
     say::step("tests of the whole");
     let image = workspace::root()?.join("out/lab.img");
     cmd!(shell, "cargo test --quiet --package hah-image --test it").env("HAH_LAB_IMAGE", image).quiet().run()?;
     Ok(())
+}
+
+/// A directory of links `NAME_VERSION_ARCHITECTURE.deb` to the packages of `out/lab.img` in the download cache.
+fn packages(shell: &Shell) -> Result<PathBuf> {
+    let program = workspace::target()?.join("release/hah-image");
+    let store = PathBuf::from(cmd!(shell, "{program} store path").quiet().read()?);
+    let manifest: Value = serde_json::from_str(&shell.read_file("out/lab.json")?).context("out/lab.json")?;
+    let directory = workspace::target()?.join("test-debs");
+    shell.remove_path(&directory)?;
+    shell.create_dir(&directory)?;
+    for package in manifest.get("packages").and_then(Value::as_array).context("out/lab.json lists no packages")? {
+        let field = |name: &str| package.get(name).and_then(Value::as_str).unwrap_or_default();
+        let deb = store.join("downloads/sha256").join(field("sha256"));
+        // A pack that outlived its download serves builds; the tests want the .deb itself.
+        if !deb.exists() {
+            bail!("{} is packed but no longer downloaded; remove {} and try again", field("name"), store.display());
+        }
+        let name = format!("{}_{}_{}.deb", field("name"), field("version").replace(':', "%3a"), field("architecture"));
+        std::os::unix::fs::symlink(&deb, directory.join(&name)).with_context(|| name.clone())?;
+    }
+    Ok(directory)
 }
