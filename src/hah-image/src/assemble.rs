@@ -140,9 +140,14 @@ pub fn parts(
     let directory = system.board.kernel.modules.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
     let modules = initramfs::modules(&root, packs, &directory, &system.board.stage1_modules)?;
     let config = stage1(recipe, &key, modules.names.clone());
-    let archive = initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?;
-    let boot = boot::files(store, system, &packages, packs, archive)?;
-    let root = root::layout(root, packs, recipe.epoch)?;
+    let (boot, root) = rayon::join(
+        || {
+            let archive = initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?;
+            boot::files(store, system, &packages, packs, archive)
+        },
+        || root::layout(root, packs, recipe.epoch),
+    );
+    let (boot, root) = (boot?, root?);
     let spec = disk::DiskSpec { table: system.table, boot_bytes: system.boot_bytes, key, epoch: recipe.epoch };
     Ok(Parts { root, boot, spec })
 }

@@ -85,9 +85,38 @@ pub fn write(
     }
     let used = write_boot(file, spec, &layout, boot)?;
     mapped.push((layout.boot.offset_bytes(), used));
-    write_root(file, layout.root.offset_bytes(), root, packs)?;
     mapped.push((layout.root.offset_bytes(), root.len()));
-    describe(file, layout, &mapped)
+    let size = layout.size_bytes();
+    let blocks = merge(&mapped, size);
+    // A second handle: the hash follows the writer, and the two must not share a position.
+    let written = file.try_clone()?;
+    let root_start = layout.root.offset_bytes();
+    let (whole, ranges) = std::thread::scope(|scope| {
+        let (root_is_there, wait) = std::sync::mpsc::channel();
+        let whole = scope.spawn({
+            let (written, blocks) = (&written, &blocks);
+            // Most of an image lies before its root: hashing that takes as long as writing the root.
+            move || hash_whole(written, size, blocks, &Pause { at: root_start, until: wait })
+        });
+        let ranges = write_root(file, root_start, root, packs).and_then(|()| {
+            let _ = root_is_there.send(());
+            Ok(hash_ranges(&written, size, &blocks)?)
+        });
+        drop(root_is_there);
+        let whole = whole.join().unwrap_or_else(|_| Err(io::Error::other("the hashing thread died")));
+        (whole, ranges)
+    });
+    // Whoever failed first is the reason; the hash fails when the root was never written.
+    let ranges = ranges?;
+    Ok(WrittenImage { layout, size, sha256: whole?, ranges })
+}
+
+/// A place in the image that may be read only when somebody says so.
+struct Pause {
+    /// Offset in bytes.
+    at: u64,
+    /// Says so; hangs up when that will never happen.
+    until: std::sync::mpsc::Receiver<()>,
 }
 
 fn identity(spec: &DiskSpec) -> Identity<'static> {
@@ -122,7 +151,7 @@ fn write_boot(file: &mut File, spec: &DiskSpec, layout: &Layout, files: &BootFil
     };
     let window = Window::new(&mut *file, layout.boot.offset_bytes(), layout.boot.length_bytes())?;
     let summary = fat::format_and_fill(window, &options, files)
-        .map_err(|error| Failure::build(error.to_string(), Some(error.hint().to_string())))?;
+        .map_err(|error| Failure::caused_by(&error, Some(error.hint().to_string())))?;
     Ok(summary.used_bytes)
 }
 
@@ -158,28 +187,16 @@ fn open_pack(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|error| crate::draft::annotate(error, "open", path).into())
 }
 
-/// Digests of the whole and of each mapped range, read back from the file.
-fn describe(file: &File, layout: Layout, mapped: &[(u64, u64)]) -> Result<WrittenImage, Failure> {
-    let size = layout.size_bytes();
-    let blocks = merge(mapped, size);
-    let (whole, ranges) = std::thread::scope(|scope| {
-        let ranges = scope.spawn(|| -> io::Result<Vec<MappedRange>> {
-            blocks
-                .iter()
-                .map(|&(first_block, last_block)| {
-                    let start = first_block * BLOCK;
-                    let end = size.min((last_block + 1) * BLOCK);
-                    let mut hash = Hashing::new(io::sink());
-                    hash_range(file, start, end, &mut hash)?;
-                    Ok(MappedRange { first_block, last_block, sha256: hash.finish().0 })
-                })
-                .collect()
-        });
-        let whole = hash_whole(file, size, &blocks);
-        let ranges = ranges.join().unwrap_or_else(|_| Err(io::Error::other("the hashing thread died")));
-        (whole, ranges)
-    });
-    Ok(WrittenImage { layout, size, sha256: whole?, ranges: ranges? })
+/// Digests of the mapped ranges.
+fn hash_ranges(file: &File, size: u64, blocks: &[(u64, u64)]) -> io::Result<Vec<MappedRange>> {
+    blocks
+        .iter()
+        .map(|&(first_block, last_block)| {
+            let mut hash = Hashing::new(io::sink());
+            hash_range(file, first_block * BLOCK, size.min((last_block + 1) * BLOCK), &mut hash)?;
+            Ok(MappedRange { first_block, last_block, sha256: hash.finish().0 })
+        })
+        .collect()
 }
 
 /// Mapped byte ranges as runs of blocks: sorted, joined.
@@ -201,14 +218,23 @@ fn merge(mapped: &[(u64, u64)], size: u64) -> Vec<(u64, u64)> {
 }
 
 /// Hashes the whole image; holes are hashed as zeros without being read.
-fn hash_whole(file: &File, size: u64, blocks: &[(u64, u64)]) -> io::Result<Sha256> {
+fn hash_whole(file: &File, size: u64, blocks: &[(u64, u64)], pause: &Pause) -> io::Result<Sha256> {
     let zeros = vec![0u8; 1 << 16];
     let mut hash = Hashing::new(io::sink());
     let mut at = 0;
     for &(first, last) in blocks {
         let (start, end) = (first * BLOCK, size.min((last + 1) * BLOCK));
         hash_zeros(&zeros, start - at, &mut hash)?;
-        hash_range(file, start, end, &mut hash)?;
+        let early = pause.at.clamp(start, end);
+        hash_range(file, start, early, &mut hash)?;
+        if early < end {
+            // After the first word there are no more: what is written stays written.
+            let hung_up = || io::Error::other("the root was not written");
+            if start <= pause.at {
+                pause.until.recv().map_err(|_| hung_up())?;
+            }
+            hash_range(file, early, end, &mut hash)?;
+        }
         at = end;
     }
     hash_zeros(&zeros, size - at, &mut hash)?;
@@ -255,6 +281,12 @@ mod tests {
         let mut all = Vec::new();
         file.seek(SeekFrom::Start(0)).unwrap();
         file.read_to_end(&mut all).unwrap();
-        assert_eq!(hash_whole(&file, 300_000, &[(2, 2)]).unwrap(), Sha256::of(&all));
+        let (say, until) = std::sync::mpsc::channel();
+        say.send(()).unwrap();
+        let pause = Pause { at: 4096, until };
+        assert_eq!(hash_whole(&file, 300_000, &[(0, 0), (2, 2)], &pause).unwrap(), Sha256::of(&all));
+        let (say, until) = std::sync::mpsc::channel();
+        drop(say);
+        assert!(hash_whole(&file, 300_000, &[(2, 2)], &Pause { at: 8192, until }).is_err());
     }
 }

@@ -18,9 +18,9 @@ use super::units::ByteSize;
 use crate::board::Table;
 use crate::system::{Archive, Expiry, Home, SuiteUse, UnitState};
 
-/// Size of the boot partition unless an image says otherwise: two generations of a kernel, an initramfs and device
-/// trees (about 60 MiB each) with room for larger ones, and what Raspberry Pi OS uses.
-const BOOT_BYTES: u64 = 512 << 20;
+/// Size of the boot partition unless an image says otherwise: firmware, the rescue copy and ten generations of a gzipped
+/// kernel, an initramfs and device trees (about 18 MiB each).
+const BOOT_BYTES: u64 = 256 << 20;
 /// FAT32 needs 65,525 clusters of at least 512 bytes.
 const BOOT_BYTES_MIN: u64 = 64 << 20;
 /// No kernel is that large; a typing error is.

@@ -350,7 +350,7 @@ pub(super) static RECIPE: Object = Object {
 
 static SIZES: Object = Object {
     name: "[sizes]",
-    keys: &[&[optional("boot", Shape::Text(&SIZE), "The boot partition; `512 MiB` without.")]],
+    keys: &[&[optional("boot", Shape::Text(&SIZE), "The boot partition; `256 MiB` without.")]],
 };
 
 /// `images/NAME.toml`.
