@@ -50,6 +50,9 @@ struct Global {
     /// Prefer a mirror: debian=URL, debian-security=URL; repeatable; file:// works
     #[arg(long = "mirror", value_name = "NAME=URL", global = true, value_parser = parse_mirror)]
     mirrors: Vec<(String, String)>,
+    /// Also believe archives that are signed by the OpenPGP keys in FILE; repeatable
+    #[arg(long = "keyring", value_name = "FILE", global = true)]
+    keyrings: Vec<PathBuf>,
     /// Threads, and downloads at a time
     #[arg(short, long, value_name = "N", global = true)]
     jobs: Option<usize>,
@@ -178,10 +181,10 @@ fn printer(global: &Global, environment: &Environment) -> Printer {
 }
 
 fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Printer, Failure)> {
-    let Global { directory, cache_dir, offline, mirrors, jobs, agent, .. } = cli.global;
-    let flags = Flags { cache_dir, offline: offline.then_some(true), jobs, mirrors, agent };
+    let Global { directory, cache_dir, offline, mirrors, keyrings, jobs, agent, .. } = cli.global;
+    let flags = Flags { cache_dir, offline: offline.then_some(true), jobs, mirrors, keyrings, agent };
     let directory = directory.unwrap_or_else(|| PathBuf::from("."));
-    let settings = match Settings::resolve(flags, environment, &directory) {
+    let settings = match Settings::resolve(flags, environment, &crate::project::settings_directory(&directory)) {
         Ok(settings) => settings,
         Err(error) => return Err((printer, Failure::user(error.to_string(), None))),
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fs_err as fs;
 use hah_plan::lock::{Lock, Update, VerifiedRelease};
 use hah_plan::resolve::{self, Request, SuiteIndex};
 use hah_plan::system::{Expiry, System};
@@ -9,7 +10,7 @@ use hah_plan::system::{Expiry, System};
 use crate::build::{Tools, fetch_failure};
 use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::fetch::{Keyring, Mode, ReleaseError, SuiteRequest, Trust, Validity, VerifiedIndex};
+use crate::fetch::{Keyring, ReleaseError, SuiteRequest, Trust, Validity, VerifiedIndex};
 use crate::fetching::{self, Progress};
 use crate::printer::Outcome;
 use crate::store::{Access, Store};
@@ -18,13 +19,7 @@ use crate::store::{Access, Store};
 pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> Result<Lock, Failure> {
     let store = Store::open(&tools.settings.cache_dir.value, Access::Shared)?;
     let fetcher = fetching::fetcher(tools, &store)?;
-    if fetcher.options().mode == Mode::Offline {
-        return Err(Failure::user(
-            format!("image {} must be locked, and locking asks the archives", system.image),
-            Some("run `hah-image lock` once without --offline".into()),
-        ));
-    }
-    let keyring = Keyring::debian().map_err(|error| Failure::build(error.to_string(), None))?;
+    let keyring = keyring(tools)?;
     let trust = Trust { keyring: &keyring, now: clock::unix_now() };
     let events = Progress::new(tools.printer);
     let mut indexes: BTreeMap<&str, Vec<VerifiedIndex>> = BTreeMap::new();
@@ -37,7 +32,7 @@ pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> R
             validity: if suite.expired == Expiry::Allow { Validity::AllowExpired } else { Validity::Enforced },
             snapshot: None,
         };
-        let verified = fetcher.suite(&request, trust, &events).map_err(|error| release_failure(&error))?;
+        let verified = fetcher.suite(&request, trust, &events).map_err(|error| release_failure(&error, system))?;
         indexes.insert(&suite.name, verified);
     }
     events.done();
@@ -81,9 +76,33 @@ fn texts<'a>(indexes: &'a BTreeMap<&str, Vec<VerifiedIndex>>) -> Result<Vec<(&'a
         .collect()
 }
 
-fn release_failure(error: &ReleaseError) -> Failure {
+/// Debian's keys, and those of the settings.
+fn keyring(tools: Tools<'_>) -> Result<Keyring, Failure> {
+    let mut keyring = Keyring::debian().map_err(|error| Failure::build(error.to_string(), None))?;
+    for more in &tools.settings.keyrings {
+        let bytes = fs::read(&more.value)?;
+        keyring.add(&bytes).map_err(|error| {
+            Failure::user(
+                format!("{}: {error}", more.value.display()),
+                Some("export the archive's public key with `gpg --export`, armoured or not".into()),
+            )
+        })?;
+    }
+    Ok(keyring)
+}
+
+fn release_failure(error: &ReleaseError, system: &System) -> Failure {
     match error {
+        // With --offline a directory will do as a mirror, but there is none.
+        ReleaseError::NoRelease { .. } if error.wants_network() => Failure::user(
+            format!("image {} must be locked, and locking asks the archives", system.image),
+            Some(
+                "run `hah-image lock` once without --offline, or name a local mirror with --mirror debian=file:///DIR"
+                    .into(),
+            ),
+        ),
         ReleaseError::Fetch(error) => fetch_failure(error),
+        _ if error.is_tampered() => Failure::new(Exit::HashMismatch, error.to_string(), error.hint()),
         _ => Failure::new(Exit::Build, error.to_string(), error.hint()),
     }
 }

@@ -181,6 +181,11 @@ impl Project {
     }
 }
 
+/// The directory whose settings count for `directory`: that of the project, if there is one.
+pub fn settings_directory(directory: &Path) -> PathBuf {
+    find(directory).unwrap_or_else(|_| directory.to_owned())
+}
+
 /// The project's directory: `directory` itself, or the nearest one above the current one that looks like a project.
 fn find(directory: &Path) -> Result<PathBuf, Failure> {
     let start = fs::canonicalize(directory).map_err(|error| {

@@ -54,6 +54,8 @@ pub struct Flags {
     pub jobs: Option<usize>,
     /// `--mirror NAME=URL`.
     pub mirrors: Vec<(String, String)>,
+    /// `--keyring FILE`.
+    pub keyrings: Vec<PathBuf>,
     /// `--agent`.
     pub agent: Option<PathBuf>,
 }
@@ -69,6 +71,8 @@ pub struct Settings {
     pub jobs: Sourced<usize>,
     /// Mirrors by archive name, in order of preference.
     pub mirrors: BTreeMap<String, Vec<Sourced<String>>>,
+    /// OpenPGP key files that are believed besides the embedded ones, for private archives.
+    pub keyrings: Vec<Sourced<PathBuf>>,
     /// The agent's binary, when not the embedded one.
     pub agent: Option<Sourced<PathBuf>>,
     /// Values of `HAH_IMAGE_*`, `NO_COLOR` and the like that other modules need.
@@ -138,6 +142,17 @@ struct SettingsFile {
     agent: Option<PathBuf>,
     #[serde(default)]
     mirrors: BTreeMap<String, OneOrMany>,
+    #[serde(default)]
+    archives: ArchivesTable,
+}
+
+/// `[archives]` of a settings file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ArchivesTable {
+    /// Key files, relative to the settings file.
+    #[serde(default)]
+    keyrings: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -183,7 +198,7 @@ impl Settings {
         let cache_dir = first(
             flags.cache_dir.map(|value| (value, Origin::Flag("--cache-dir"))),
             environment.cache_dir.clone().map(|value| (value, Origin::Environment("HAH_IMAGE_CACHE_DIR"))),
-            files.iter().find_map(|(path, file)| Some((file.cache_dir.clone()?, Origin::File(path.clone())))),
+            from_file(&files, |file| file.cache_dir.as_ref()),
         )
         .or_else(|| {
             let cache =
@@ -209,7 +224,7 @@ impl Settings {
         let agent = first(
             flags.agent.map(|value| (value, Origin::Flag("--agent"))),
             environment.agent.clone().map(|value| (value, Origin::Environment("HAH_IMAGE_AGENT"))),
-            files.iter().find_map(|(path, file)| Some((file.agent.clone()?, Origin::File(path.clone())))),
+            from_file(&files, |file| file.agent.as_ref()),
         );
         let mut mirrors: BTreeMap<String, Vec<Sourced<String>>> = BTreeMap::new();
         let from_flags = flags.mirrors.into_iter().map(|(name, url)| (name, url, Origin::Flag("--mirror")));
@@ -225,8 +240,14 @@ impl Settings {
         for (name, value, origin) in from_flags.chain(from_files) {
             mirrors.entry(name).or_default().push(Sourced { value, origin });
         }
+        let from_flags = flags.keyrings.into_iter().map(|value| Sourced { value, origin: Origin::Flag("--keyring") });
+        let from_files = files.iter().flat_map(|(path, file)| {
+            let origin = Origin::File(path.clone());
+            file.archives.keyrings.iter().map(move |file| Sourced { value: beside(path, file), origin: origin.clone() })
+        });
+        let keyrings = from_flags.chain(from_files).collect();
         let jobs = Sourced { value: jobs.value.clamp(1, 256), origin: jobs.origin };
-        Ok(Self { cache_dir, offline, jobs, mirrors, agent, environment })
+        Ok(Self { cache_dir, offline, jobs, mirrors, keyrings, agent, environment })
     }
 
     /// `name = value  # origin` lines, for `config show`.
@@ -246,6 +267,9 @@ impl Settings {
                     .map(|mirror| (format!("mirrors.{name}"), mirror.value.clone(), mirror.origin.to_string())),
             );
         }
+        rows.extend(self.keyrings.iter().map(|keyring| {
+            ("archives.keyrings".to_owned(), keyring.value.display().to_string(), keyring.origin.to_string())
+        }));
         rows
     }
 }
@@ -256,6 +280,19 @@ fn first<T>(
     file: Option<(T, Origin)>,
 ) -> Option<Sourced<T>> {
     flag.or(environment).or(file).map(|(value, origin)| Sourced { value, origin })
+}
+
+/// A path of the first file that has it.
+fn from_file(
+    files: &[(PathBuf, SettingsFile)],
+    get: impl Fn(&SettingsFile) -> Option<&PathBuf>,
+) -> Option<(PathBuf, Origin)> {
+    files.iter().find_map(|(path, file)| Some((beside(path, get(file)?), Origin::File(path.clone()))))
+}
+
+/// Paths in a settings file are relative to it, wherever the program is started.
+fn beside(file: &Path, path: &Path) -> PathBuf {
+    file.parent().unwrap_or(Path::new(".")).join(path)
 }
 
 fn read_file(path: &Path) -> Result<Option<SettingsFile>, SettingsError> {
@@ -282,7 +319,8 @@ mod tests {
         let project = tempfile::tempdir().unwrap();
         fs::create_dir_all(home.path().join(".config/hah-image")).unwrap();
         fs::write(home.path().join(".config/hah-image/config.toml"), "jobs = 3\noffline = true\n").unwrap();
-        fs::write(project.path().join("hah-image.toml"), "jobs = 5\n[mirrors]\ndebian = \"http://m/debian\"\n").unwrap();
+        fs::write(project.path().join("hah-image.toml"), "jobs = 5\n[mirrors]\ndebian = \"http://m/debian\"\n")
+            .unwrap();
         let settings = Settings::resolve(Flags::default(), environment(home.path()), project.path()).unwrap();
         assert_eq!((settings.jobs.value, settings.offline.value), (5, true));
         assert_eq!(settings.mirrors["debian"][0].value, "http://m/debian");
@@ -292,6 +330,17 @@ mod tests {
         assert_eq!((settings.jobs.value, settings.jobs.origin), (7, Origin::Flag("--jobs")));
         assert_eq!(settings.mirrors["debian"].len(), 2);
         assert_eq!(settings.mirrors["debian"][0].value, "file:///m");
+    }
+
+    #[test]
+    fn keyrings_add_up_and_lie_beside_their_file() {
+        let project = tempfile::tempdir().unwrap();
+        fs::write(project.path().join("hah-image.toml"), "[archives]\nkeyrings = [\"keys/mine.gpg\", \"/k\"]\n")
+            .unwrap();
+        let flags = Flags { keyrings: vec!["flag.gpg".into()], ..Flags::default() };
+        let settings = Settings::resolve(flags, environment(project.path()), project.path()).unwrap();
+        let paths: Vec<&Path> = settings.keyrings.iter().map(|keyring| keyring.value.as_path()).collect();
+        assert_eq!(paths, [Path::new("flag.gpg"), &project.path().join("keys/mine.gpg"), Path::new("/k")]);
     }
 
     #[test]
