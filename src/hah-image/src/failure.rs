@@ -42,6 +42,19 @@ impl Failure {
         Self::new(Exit::Build, message, hint)
     }
 
+    /// The same failure, told as a part of something larger.
+    pub fn within(self, larger: &str) -> Self {
+        Self { message: format!("{larger}: {}", self.message), ..self }
+    }
+
+    /// An image that could not be built, unless the disk or its permissions are behind it.
+    pub fn caused_by(error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Self {
+        match crate::store::system_error(error) {
+            Some(cause) => std::io::Error::new(cause.kind(), error.to_string()).into(),
+            None => Self::build(error.to_string(), hint),
+        }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         self.exit as u8
@@ -61,7 +74,10 @@ impl Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         let hint = match error.kind() {
-            std::io::ErrorKind::StorageFull => {
+            std::io::ErrorKind::FileTooLarge => {
+                Some("files here may not be that large: raise `ulimit -f`, or write elsewhere with -o")
+            }
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 Some("the disk is full: free some space or write elsewhere with -o; nothing half-written was kept")
             }
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
@@ -75,7 +91,10 @@ impl From<std::io::Error> for Failure {
 
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
-        let hint = error.hint();
-        Self::build(error.to_string(), hint)
+        // Of I/O errors, those have a hint that the person can do something about.
+        match error.hint() {
+            Some(hint) => Self::user(error.to_string(), Some(hint)),
+            None => Self::build(error.to_string(), None),
+        }
     }
 }

@@ -81,11 +81,14 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         let kind = match self {
             Self::Io(error) => error.kind(),
-            Self::Make(error) => error.downcast_ref::<io::Error>()?.kind(),
+            Self::Make(error) => system_error(&**error)?.kind(),
         };
         match kind {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Some("the disk is full: free some space, run `hah-image gc`, or choose another --cache-dir; nothing half-written was kept".into())
+            }
+            io::ErrorKind::FileTooLarge => {
+                Some("files of the cache may not be that large: raise `ulimit -f`, or choose another --cache-dir".into())
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Some("the cache directory is not writable: choose another with --cache-dir or HAH_IMAGE_CACHE_DIR".into())
@@ -93,6 +96,19 @@ impl StoreError {
             _ => None,
         }
     }
+}
+
+/// The operating system's error behind `error`, however deep.
+pub fn system_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An I/O error may also wrap what is none.
+        match error.downcast_ref::<io::Error>() {
+            Some(found) if found.get_ref().is_none() => return Some(found),
+            _ => next = error.source(),
+        }
+    }
+    None
 }
 
 /// Who else may use the store meanwhile.

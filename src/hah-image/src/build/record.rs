@@ -41,17 +41,26 @@ impl Record {
     pub fn read(store: &Store, path: &Path) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(file(store, path)?).ok()?).ok()?;
         let there = |extension: &str| path.with_extension(extension).exists();
-        let same = fs::metadata(path).ok()?.len() == record.size && stamp(path).ok()? == (record.inode, record.modified);
+        let same =
+            fs::metadata(path).ok()?.len() == record.size && stamp(path).ok()? == (record.inode, record.modified);
         (same && there("bmap") && there("sha256") && there("json")).then_some(record)
+    }
+
+    /// Forgets what stands at `path`, because it is about to change.
+    pub fn forget(store: &Store, path: &Path) -> Result<(), Failure> {
+        let Some(target) = file(store, path) else { return Ok(()) };
+        match fs::remove_file(target) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps the record.
     pub fn write(&self, store: &Store, path: &Path) -> Result<(), Failure> {
-        use std::io::Write as _;
         let Some(target) = file(store, path) else { return Ok(()) };
         let text = serde_json::to_vec(self).map_err(|error| Failure::build(error.to_string(), None))?;
-        let mut draft = Draft::create(&target.with_extension(format!("{}", std::process::id())))?;
-        draft.file().write_all(&text)?;
+        let mut draft = Draft::create(&store.root().join("tmp").join(format!("record.{}", std::process::id())))?;
+        draft.write(&text)?;
         draft.publish(&target)?;
         Ok(())
     }

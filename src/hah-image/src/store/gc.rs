@@ -11,6 +11,7 @@ use fs_err as fs;
 use hah_format::digest::Sha256;
 
 use super::{Bucket, Store, StoreError};
+use crate::draft::Draft;
 
 /// What a collection did, or would do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,7 +39,10 @@ impl Store {
         let text = project.to_string_lossy();
         let path = self.root().join("roots").join(Sha256::of(text.as_bytes()).to_string());
         if !path.exists() {
-            fs::write(path, text.as_bytes())?;
+            let name = format!("root.{}", std::process::id());
+            let mut draft = Draft::create(&self.root().join("tmp").join(name))?;
+            draft.write(text.as_bytes())?;
+            draft.publish(&path)?;
         }
         Ok(())
     }
