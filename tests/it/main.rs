@@ -1,1 +1,28 @@
-//! Integration tests.
+//! Integration tests: the real program on real files, judged by foreign programs.
+//!
+//! | module | asks |
+//! |---|---|
+//! | [`build`] | does a build do what it says, and the same twice? |
+//! | [`bad_days`] | does it fail as it should: message, exit code, nothing half-written? |
+//! | [`cli`] | do the other verbs? |
+//! | [`oracles`] | do foreign programs agree with the lab image? |
+//! | [`vm`] | does it boot, run, and survive? |
+//!
+//! [`archive`] makes a signed Debian archive and a project of toys, so that most of this needs neither network nor time.
+//! What needs the lab image runs when `HAH_LAB_IMAGE` names one (`cargo xtask test` does).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests stop at the first surprise, say what they skip, and are told by the environment what to do"
+)]
+
+mod archive;
+mod bad_days;
+mod build;
+mod cli;
+mod oracles;
+mod vm;

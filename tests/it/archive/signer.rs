@@ -1,0 +1,48 @@
+//! An OpenPGP key that signs archives, the same for the same seed.
+
+use pgp::composed::{CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedSecretKey};
+use pgp::packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData};
+use pgp::ser::Serialize as _;
+use pgp::types::{KeyDetails as _, Password, Timestamp};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::DATE;
+
+/// A key pair.
+#[derive(Clone)]
+pub(crate) struct Signer {
+    key: SignedSecretKey,
+}
+
+impl Signer {
+    /// The key of this seed, a year older than the archive.
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut params = SecretKeyParamsBuilder::default();
+        params
+            .key_type(KeyType::Ed25519Legacy)
+            .can_certify(true)
+            .can_sign(true)
+            .created_at(Timestamp::from_secs(DATE - 365 * 86_400))
+            .primary_user_id(format!("Toy archive {seed} <toys@example.org>"));
+        let key = params.build().unwrap().generate(StdRng::seed_from_u64(seed)).unwrap();
+        Self { key }
+    }
+
+    /// The public key, as `gpg --export` writes it.
+    pub(crate) fn public(&self) -> Vec<u8> {
+        self.key.to_public_key().to_bytes().unwrap()
+    }
+
+    /// `text` within a signature that was made when the archive was.
+    pub(crate) fn sign(&self, text: &str) -> String {
+        let key = &self.key.primary_key;
+        let mut config = SignatureConfig::from_key(StdRng::seed_from_u64(0), key, SignatureType::Text).unwrap();
+        config.hashed_subpackets = vec![
+            Subpacket::regular(SubpacketData::SignatureCreationTime(Timestamp::from_secs(DATE))).unwrap(),
+            Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint())).unwrap(),
+        ];
+        let message = CleartextSignedMessage::new(text, config, key, &Password::empty()).unwrap();
+        message.to_armored_string(Default::default()).unwrap()
+    }
+}
