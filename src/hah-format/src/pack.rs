@@ -186,8 +186,8 @@ impl PackError {
 
 /// Ingests a `.deb`: one pass over `deb`, one pass over `out`, nothing on disk in between.
 ///
-/// Blocks are compressed on rayon's current pool. Call this from threads outside the pool, one package each: a worker
-/// that waits for its own blocks would start further packages, and memory would not stay bounded.
+/// Blocks are compressed on rayon's current pool. Of several packages at once, pack each on a thread of its own outside
+/// the pool: a worker that waits for its blocks may start a further package, and hold the memory of both.
 pub fn pack_deb<R: Read, W: Write>(deb: R, out: W, options: &PackOptions) -> Result<Manifest, PackError> {
     let mut ingest = Ingest(Builder::new(out, options)?);
     deb::read(deb, &options.limits, &mut ingest)?;

@@ -527,3 +527,52 @@ fn damaged_images_are_errors() {
         }
     }
 }
+
+/// Damage inside compressed tables only reaches zstd; mksquashfs can leave them uncompressed.
+#[test]
+fn damaged_records_are_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, file) = (directory.path().join("root"), directory.path().join("image"));
+    std::fs::create_dir_all(root.join("usr/bin")).unwrap();
+    for index in 0..30 {
+        std::fs::write(root.join(format!("usr/file-{index}")), noise(400 * index, 1)).unwrap();
+    }
+    std::fs::hard_link(root.join("usr/file-3"), root.join("usr/bin/again")).unwrap();
+    std::os::unix::fs::symlink("usr/bin", root.join("bin")).unwrap();
+    for (at, name) in [("usr", "user.a"), ("usr/file-1", "user.a"), ("usr/file-2", "user.b")] {
+        let set = rustix::fs::lsetxattr(root.join(at), name, &[7; 50], rustix::fs::XattrFlags::empty());
+        set.unwrap_or_else(|error| println!("no xattrs here: {error}"));
+    }
+    let mut mksquashfs = Command::new("mksquashfs");
+    mksquashfs.args([&root, &file]).args(["-comp", "zstd", "-noI", "-noX", "-noF", "-nopad", "-quiet", "-no-progress"]);
+    mksquashfs.args(["-b", "4096"]);
+    match mksquashfs.status() {
+        Ok(status) => assert!(status.success()),
+        Err(error) => {
+            assert!(std::env::var_os("HAH_REQUIRE_ORACLES").is_none(), "mksquashfs: {error}");
+            println!("skipped: mksquashfs is not installed");
+            return;
+        }
+    }
+    let image = std::fs::read(&file).unwrap();
+    assert!(read_back(&image).len() > 30);
+    let tables = u64::from_le_bytes(image[64..72].try_into().unwrap()) as usize;
+    let places: Vec<usize> = (0..96).chain(tables..image.len()).collect();
+    for at in &places {
+        for flip in [0x01, 0x10, 0x80, 0xff] {
+            let mut image = image.clone();
+            image[*at] ^= flip;
+            devour(&image);
+        }
+    }
+    let mut random = noise(60_000, 9).into_iter();
+    let mut next =
+        |limit: usize| usize::from(u16::from_le_bytes([random.next().unwrap(), random.next().unwrap()])) % limit;
+    for _ in 0..3000 {
+        let mut image = image.clone();
+        for _ in 0..=next(4) {
+            image[places[next(places.len())]] = next(256) as u8;
+        }
+        devour(&image);
+    }
+}
