@@ -10,7 +10,8 @@ use hah_format::digest::Sha256;
 use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;
 use hah_format::pack::keep::Documents;
-use hah_format::pack::{self, Keep, Locales, Manifest, PackOptions, PackReader};
+use hah_format::pack::{self, Keep, Locales, Manifest, PackOptions};
+use hah_format::squashfs::{self, Area, FileData};
 use hah_format::path::TreePath;
 use hah_plan::debian::{Architecture, PackageName, Version};
 use hah_plan::derivation::{Encoder, Key};
@@ -102,13 +103,13 @@ pub fn realise(
         .par_iter()
         .map(|input| {
             let path = store.path(Bucket::Packs, &key(&input.sha256, options).0);
-            let manifest = match open(&path) {
+            let manifest = match read_manifest(&path) {
                 Ok(manifest) => manifest,
                 Err(_) => {
                     // A power cut may have left a pack without its end. Making it again is cheaper than asking.
                     fs_err::remove_file(&path)?;
                     one(store, input, &deb(input), options)?;
-                    open(&path).map_err(StoreError::make)?
+                    read_manifest(&path).map_err(StoreError::make)?
                 }
             };
             Ok(Pack { input: input.clone(), path, manifest })
@@ -165,7 +166,7 @@ fn told(error: &pack::PackError) -> String {
     }
 }
 
-fn open(path: &Path) -> Result<Manifest, pack::OpenError> {
+fn read_manifest(path: &Path) -> Result<Manifest, pack::OpenError> {
     let file = File::open(path).map_err(pack::OpenError::from)?;
     pack::read_manifest(BufReader::with_capacity(1 << 16, file))
 }
@@ -174,9 +175,9 @@ fn open(path: &Path) -> Result<Manifest, pack::OpenError> {
 pub struct PackSet {
     packs: Vec<Pack>,
     /// Where the bytes of a digest are: the first pack that has them, and its file.
-    by_digest: BTreeMap<Sha256, (usize, hah_format::squashfs::FileData)>,
-    /// Open packs, by index.
-    readers: Vec<Mutex<Option<PackReader<BufReader<File>>>>>,
+    by_digest: BTreeMap<Sha256, (usize, FileData)>,
+    /// Files of the packs that have been read from, by index.
+    open: Vec<Mutex<Option<File>>>,
 }
 
 impl PackSet {
@@ -190,8 +191,8 @@ impl PackSet {
                 }
             }
         }
-        let readers = packs.iter().map(|_| Mutex::new(None)).collect();
-        Self { packs, by_digest, readers }
+        let open = packs.iter().map(|_| Mutex::new(None)).collect();
+        Self { packs, by_digest, open }
     }
 
     /// The packs, in order.
@@ -222,17 +223,19 @@ impl Contents for PackSet {
     fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
         let error = |reason: String| ContentsError { sha256: *sha256, reason };
         let (index, data) = self.by_digest.get(sha256).ok_or_else(|| error("no pack has it".into()))?;
-        let mut slot = self.readers[*index].lock().map_err(|_| error("another reader died".into()))?;
-        if slot.is_none() {
-            let path = &self.packs[*index].path;
-            let file = File::open(path).map_err(|cause| error(format!("{}: {cause}", path.display())))?;
-            let reader = PackReader::open(BufReader::new(file)).map_err(|cause| error(cause.to_string()))?;
-            *slot = Some(reader);
-        }
-        match slot.as_mut() {
-            Some(reader) => reader.read(data, READ_LIMIT).map_err(|cause| error(cause.to_string())),
-            None => Err(error("the pack is not open".into())),
-        }
+        let Pack { path, manifest, .. } = &self.packs[*index];
+        let mut slot = self.open[*index].lock().map_err(|_| error("another reader died".into()))?;
+        let file = match slot.as_mut() {
+            Some(file) => file,
+            None => {
+                let file = File::open(path).map_err(|cause| error(format!("{}: {cause}", path.display())))?;
+                slot.insert(file)
+            }
+        };
+        let area =
+            Area { source: file, start: 0, block_size: manifest.block_size, fragments: &manifest.fragments };
+        squashfs::read_file(area, data, READ_LIMIT)
+            .map_err(|cause| error(format!("{}: {cause}; {}", path.display(), cause.hint())))
     }
 
     fn elf(&self, sha256: &Sha256) -> Option<&ElfFacts> {
