@@ -32,7 +32,7 @@ mod xattr;
 mod writer;
 mod reader;
 
-pub use data::{Area, DataError, read_file};
+pub use data::{Area, DataError, LastFragment, read_file, read_neighbour};
 pub(crate) use compress::{Compressed, compress};
 pub use reader::{ReadError, Reader};
 pub use writer::{Owners, metadata};
@@ -86,10 +86,10 @@ impl FileData {
     #[must_use]
     pub fn placed(mut self, placement: Placement) -> Self {
         if !self.blocks.is_empty() {
-            self.start += placement.start;
+            self.start = self.start.saturating_add(placement.start);
         }
         if let Some(tail) = &mut self.tail {
-            tail.fragment += placement.first_fragment;
+            tail.fragment = tail.fragment.saturating_add(placement.first_fragment);
         }
         self
     }
@@ -134,12 +134,14 @@ pub struct Placement {
 impl DataArea {
     /// Appends `len` bytes that contain `fragments` (relative to their own start), and says where they came to lie.
     ///
-    /// The caller lays the bytes down in the same order; [`FileData::placed`] moves the files.
+    /// The caller lays the bytes down in the same order; [`FileData::placed`] moves the files. What a damaged manifest
+    /// puts out of range stays out of range, and [`metadata`] refuses it.
     pub fn append(&mut self, len: u64, fragments: &[Fragment]) -> Placement {
         let placement =
             Placement { start: self.len, first_fragment: u32::try_from(self.fragments.len()).unwrap_or(u32::MAX) };
-        self.fragments.extend(fragments.iter().map(|f| Fragment { start: f.start + self.len, ..*f }));
-        self.len += len;
+        let moved = |f: &Fragment| Fragment { start: f.start.saturating_add(placement.start), ..*f };
+        self.fragments.extend(fragments.iter().map(moved));
+        self.len = self.len.saturating_add(len);
         placement
     }
 }

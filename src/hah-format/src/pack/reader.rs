@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use super::footer::{FOOTER, Footer};
 use super::{FORMAT_VERSION, Manifest};
 use crate::digest::{Hashing, Sha256};
-use crate::squashfs::{Area, DataError, FileData, read_file};
+use crate::squashfs::{Area, DataError, FileData, LastFragment, read_neighbour};
 
 /// Why a pack cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +64,7 @@ pub struct PackReader<R> {
     source: R,
     footer: Footer,
     manifest: Manifest,
+    last: LastFragment,
 }
 
 impl<R: Read + Seek> PackReader<R> {
@@ -95,7 +96,7 @@ impl<R: Read + Seek> PackReader<R> {
         if manifest.data_len != footer.data_len {
             return Err(OpenError::Disagree);
         }
-        Ok(Self { source, footer, manifest })
+        Ok(Self { source, footer, manifest, last: None })
     }
 
     /// What the pack holds.
@@ -110,8 +111,9 @@ impl<R: Read + Seek> PackReader<R> {
 
     /// A file's bytes, if they are at most `limit`.
     pub fn read(&mut self, file: &FileData, limit: u64) -> Result<Vec<u8>, DataError> {
-        let Manifest { block_size, fragments, .. } = &self.manifest;
-        read_file(Area { source: &mut self.source, start: 0, block_size: *block_size, fragments }, file, limit)
+        let Self { source, manifest, last, .. } = self;
+        let Manifest { block_size, fragments, .. } = &*manifest;
+        read_neighbour(Area { source, start: 0, block_size: *block_size, fragments }, last, file, limit)
     }
 
     /// Hashes the data area.

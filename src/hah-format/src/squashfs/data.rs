@@ -66,8 +66,23 @@ pub struct Area<'a, R> {
     pub fragments: &'a [Fragment],
 }
 
+/// The fragment that was read last, by its index, and its uncompressed bytes: neighbours in a package often share one.
+pub type LastFragment = Option<(u32, Vec<u8>)>;
+
 /// Reads a whole file of at most `limit` bytes.
 pub fn read_file<R: Read + Seek>(area: Area<'_, R>, file: &FileData, limit: u64) -> Result<Vec<u8>, DataError> {
+    read_neighbour(area, &mut None, file, limit)
+}
+
+/// [`read_file`], without reading a fragment again when the last file ended in it too.
+///
+/// `last` belongs to the data area.
+pub fn read_neighbour<R: Read + Seek>(
+    area: Area<'_, R>,
+    last: &mut LastFragment,
+    file: &FileData,
+    limit: u64,
+) -> Result<Vec<u8>, DataError> {
     let Area { source, start, block_size, fragments } = area;
     let shape = || DataError::Shape { size: file.size };
     if file.size > limit {
@@ -95,7 +110,13 @@ pub fn read_file<R: Read + Seek>(area: Area<'_, R>, file: &FileData, limit: u64)
     }
     if let Some(tail) = file.tail {
         let fragment = fragments.get(tail.fragment as usize).ok_or_else(shape)?;
-        let bytes = read_block(source, (start, fragment.start), fragment.size_word, block_size)?;
+        let bytes = match last {
+            Some((index, bytes)) if *index == tail.fragment => bytes,
+            _ => {
+                let bytes = read_block(source, (start, fragment.start), fragment.size_word, block_size)?;
+                &mut last.insert((tail.fragment, bytes)).1
+            }
+        };
         let from = tail.offset as usize;
         let len = (file.size - out.len() as u64) as usize;
         let tail = from.checked_add(len).and_then(|end| bytes.get(from..end));

@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use super::block::{METADATA, METADATA_STORED};
 use super::compress::decompress;
-use super::data::{Area, DataError, read_file};
+use super::data::{Area, DataError, LastFragment, read_neighbour};
 use super::superblock::{ABSENT, MAGIC, Superblock, ZSTD};
 use super::xattr::PREFIXES;
 use super::{DATA_START, FileData, Fragment};
@@ -93,6 +93,7 @@ pub struct Reader<R> {
     source: R,
     superblock: Superblock,
     fragments: Vec<Fragment>,
+    last: LastFragment,
 }
 
 impl<R: Read + Seek> Reader<R> {
@@ -111,7 +112,7 @@ impl<R: Read + Seek> Reader<R> {
         if inode_table < DATA_START || inode_table > directory_table || directory_table > superblock.bytes_used {
             return Err(damaged(64, "its tables are out of order"));
         }
-        let mut reader = Self { source, superblock, fragments: Vec::new() };
+        let mut reader = Self { source, superblock, fragments: Vec::new(), last: None };
         reader.fragments = reader.read_fragments()?;
         Ok(reader)
     }
@@ -134,8 +135,8 @@ impl<R: Read + Seek> Reader<R> {
     /// A file's bytes, if they are at most `limit`.
     pub fn read(&mut self, file: &FileData, limit: u64) -> Result<Vec<u8>, ReadError> {
         let block_size = self.superblock.block_size;
-        let area = Area { source: &mut self.source, start: DATA_START, block_size, fragments: &self.fragments };
-        Ok(read_file(area, file, limit)?)
+        let Self { source, fragments, last, .. } = self;
+        Ok(read_neighbour(Area { source, start: DATA_START, block_size, fragments }, last, file, limit)?)
     }
 
     fn read_fragments(&mut self) -> Result<Vec<Fragment>, ReadError> {

@@ -348,6 +348,9 @@ fn device(path: &TreePath, major: u32, minor: u32) -> Result<u32, SquashfsError>
 /// Refuses fragments that are not in the data area.
 fn check_fragments(data: &DataArea, block_size: u32) -> Result<(), SquashfsError> {
     let limit = u64::from(u32::MAX) - 1;
+    if data.len > i64::MAX as u64 {
+        return Err(SquashfsError::FileData { path: TreePath::root(), what: "any image" });
+    }
     if data.fragments.len() as u64 > limit {
         return Err(too_many(&TreePath::root(), "fragments", data.fragments.len(), limit));
     }
