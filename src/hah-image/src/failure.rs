@@ -1,5 +1,7 @@
 //! [`Failure`]: why a verb did not succeed, what to do next, and the exit code that says so to scripts.
 
+use hah_plan::diagnostic::Diagnostics;
+
 use crate::printer::Printer;
 
 /// Exit codes, as documented in `--help`.
@@ -24,12 +26,14 @@ pub struct Failure {
     exit: Exit,
     message: String,
     hint: Option<String>,
+    /// What is wrong with the recipes, each with its place; shown instead of the message.
+    diagnostics: Option<Diagnostics>,
 }
 
 impl Failure {
     /// A failure with this exit code.
     pub fn new(exit: Exit, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { exit, message: message.into(), hint }
+        Self { exit, message: message.into(), hint, diagnostics: None }
     }
 
     /// Something that the user can fix.
@@ -67,7 +71,17 @@ impl Failure {
 
     /// Shows the failure.
     pub fn print(&self, printer: &Printer) {
-        printer.error(&self.message, self.hint.as_deref());
+        match &self.diagnostics {
+            Some(diagnostics) => printer.diagnostics(diagnostics),
+            None => printer.error(&self.message, self.hint.as_deref()),
+        }
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(diagnostics: Diagnostics) -> Self {
+        let message = diagnostics.to_string();
+        Self { diagnostics: Some(diagnostics), ..Self::user(message, None) }
     }
 }
 

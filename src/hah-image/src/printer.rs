@@ -10,13 +10,14 @@
 //! | `started` | `step` (the verb), `subject`, `bytes` (expected total, or null) |
 //! | `finished` | `step`, `subject`, `outcome`, `millis` |
 //! | `note`, `warning` | `message` |
-//! | `error` | `message`, `hint` (or null) |
+//! | `error` | `message`, `hint` (or null), for recipes also `place` (`PATH:LINE:COLUMN` or null) |
 //! | `result` | what the verb made, by verb |
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use hah_plan::diagnostic::{Diagnostics, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// How much is said, and how.
@@ -84,9 +85,9 @@ impl Printer {
 
     fn bar(&self, verb: &str, subject: &str, bytes: Option<u64>) -> ProgressBar {
         let bar = match bytes {
-            Some(bytes) => ProgressBar::new(bytes).with_style(style(
-                "{prefix} {msg:!26} {bar:14} {bytes:>10}/{total_bytes:>10}",
-            )),
+            Some(bytes) => {
+                ProgressBar::new(bytes).with_style(style("{prefix} {msg:!26} {bar:14} {bytes:>10}/{total_bytes:>10}"))
+            }
             None => ProgressBar::new_spinner().with_style(style("{prefix} {msg} {spinner}")),
         };
         let bar = self.bars.add(bar);
@@ -117,6 +118,18 @@ impl Printer {
         if let Some(hint) = hint {
             self.talk(&format!("{} {hint}", self.paint(" hint:", "1;36")));
         }
+    }
+
+    /// Everything that is wrong with the recipes; one `error` event each with `--json`.
+    pub fn diagnostics(&self, diagnostics: &Diagnostics) {
+        for diagnostic in diagnostics.iter() {
+            self.json(|| {
+                serde_json::json!({"event": "error", "message": diagnostic.message, "hint": diagnostic.hint,
+                    "place": diagnostic.place.as_ref().map(|place| format!("{}:{}:{}", place.path, place.line, place.column))})
+            });
+        }
+        let style = if self.color { Style::Colour } else { Style::Plain };
+        self.talk(diagnostics.render(style).trim_end());
     }
 
     /// A multi-line text for people, such as rendered diagnostics, on stderr.
@@ -262,7 +275,9 @@ mod tests {
 
     #[test]
     fn bytes_read_well() {
-        for (bytes, want) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (12 << 20, "12.0 MiB"), (3 << 29, "1.5 GiB")] {
+        for (bytes, want) in
+            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (12 << 20, "12.0 MiB"), (3 << 29, "1.5 GiB")]
+        {
             assert_eq!(human_bytes(bytes), want);
         }
     }

@@ -78,13 +78,13 @@ impl Project {
 
     /// What the image `name` is to be.
     pub fn system(&self, name: &str, overrides: &[Override]) -> Result<System, Failure> {
-        recipe::load(&self.sources, name, overrides)
-            .map_err(|diagnostics| Failure::user(diagnostics.to_string(), None))
+        Ok(recipe::load(&self.sources, name, overrides)?)
     }
 
     /// The reviewed maintainer scripts, and the digest of what declares them.
     pub fn reviews(&self) -> Result<(ReviewTable, Sha256), Failure> {
-        let sources: Vec<(&str, &str)> = self.reviews.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let sources: Vec<(&str, &str)> =
+            self.reviews.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let mut encoder = Encoder::new("hah-reviews");
         for (name, text) in &sources {
             encoder.list("file", [*name, *text]);
@@ -104,9 +104,9 @@ impl Project {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Lock::parse(&text).map(Some).map_err(|error| {
-            Failure::user(format!("{}: {error}", path.display()), Some(error.hint().to_string()))
-        })
+        Lock::parse(&text)
+            .map(Some)
+            .map_err(|error| Failure::user(format!("{}: {error}", path.display()), Some(error.hint().to_string())))
     }
 
     /// Replaces the lock, whole or not at all.
@@ -150,7 +150,11 @@ impl Project {
                 self.add_directory(&path, &relative, depth + 1)?;
             } else if metadata.len() > FILE_MAX {
                 return Err(Failure::user(
-                    format!("{} has {} bytes; a file of a recipe has at most {FILE_MAX}", path.display(), metadata.len()),
+                    format!(
+                        "{} has {} bytes; a file of a recipe has at most {FILE_MAX}",
+                        path.display(),
+                        metadata.len()
+                    ),
                     Some("ship large files as a package or an artifact".into()),
                 ));
             } else {
@@ -191,8 +195,9 @@ fn find(directory: &Path) -> Result<PathBuf, Failure> {
     let start = fs::canonicalize(directory).map_err(|error| {
         Failure::new(Exit::Usage, error.to_string(), Some("-C names the project's directory".into()))
     })?;
-    let looks_right =
-        |path: &Path| path.join("hah-image.toml").is_file() || path.join(LOCK).is_file() || path.join("images").is_dir();
+    let looks_right = |path: &Path| {
+        path.join("hah-image.toml").is_file() || path.join(LOCK).is_file() || path.join("images").is_dir()
+    };
     let found = start.ancestors().find(|path| looks_right(path)).map(Path::to_owned);
     Ok(found.unwrap_or(start))
 }
@@ -210,5 +215,5 @@ pub fn board_of(project: &Project, path: &Path) -> Result<Board, Failure> {
             Some("keep the .json that `build` wrote beside the image".into()),
         )
     })?;
-    recipe::load_board(&project.sources, &name).map_err(|diagnostics| Failure::user(diagnostics.to_string(), None))
+    Ok(recipe::load_board(&project.sources, &name)?)
 }
