@@ -57,6 +57,7 @@ fn is_installed(shell: &Shell, package: &str) -> bool {
     status.is_ok_and(|status| status == "installed")
 }
 
-fn is_root(shell: &Shell) -> bool {
+/// Whether this is root.
+pub(crate) fn is_root(shell: &Shell) -> bool {
     cmd!(shell, "id -u").quiet().read().is_ok_and(|id| id == "0")
 }

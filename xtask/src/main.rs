@@ -5,8 +5,11 @@
 
 mod agent;
 mod apt;
+mod bench;
+mod boot;
 mod generate;
 mod image;
+mod repro;
 mod say;
 mod test;
 mod tidy;
@@ -24,6 +27,9 @@ cargo xtask VERB
                      build the node's agent: one static binary, target/agent/aarch64/hah-agent
   image [NAME]       install what is missing, build the agent and out/NAME.img (lab)
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
+  bench [--foreign]  hah-image beside its rivals; --foreign adds mmdebstrap by emulation, a quarter of an hour
+  boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
+  repro              build the image under other circumstances, and compare
   tidy               the house rules that rustc and clippy do not know
   generate [--check] the committed files that hah-image prints: schemas, manual page
 ";
@@ -38,6 +44,11 @@ fn main() -> ExitCode {
         ["image", name] => run(|shell| image::build(shell, name)),
         ["test"] => run(|shell| test::run(shell, test::Lanes::Usual)),
         ["test", "--full"] => run(|shell| test::run(shell, test::Lanes::Slow)),
+        ["bench"] => run(|shell| bench::run(shell, bench::Rivals::Native)),
+        ["bench", "--foreign"] => run(|shell| bench::run(shell, bench::Rivals::Foreign)),
+        ["boot"] => run(|shell| boot::run(shell, "lab")),
+        ["boot", image] => run(|shell| boot::run(shell, image)),
+        ["repro"] => run(repro::run),
         ["tidy"] => run(tidy::check),
         ["generate"] => run(|shell| generate::run(shell, generate::Mode::Write)),
         ["generate", "--check"] => run(|shell| generate::run(shell, generate::Mode::Check)),

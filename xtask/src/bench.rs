@@ -1,0 +1,134 @@
+//! `cargo xtask bench`: hah-image beside its rivals, in one run, on one package set, with every download at hand.
+//!
+//! Every number that the README prints comes from here. A missed target is printed as such and is no error: this is a
+//! report, and what it says depends on how idle the machine is. Reading order: [`ours`] what is ours, [`packages`] what
+//! a rival needs beforehand, [`rivals`], [`report`] the table.
+//!
+//! It works in `out/bench`, needs root because the rivals do, and leaves `out/bench.md` behind.
+
+mod measure;
+pub(crate) mod store;
+mod ours;
+mod packages;
+mod rivals;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use xshell::{Shell, cmd};
+
+use crate::{apt, image, say, workspace};
+
+/// The image that is measured.
+pub(crate) const IMAGE: &str = "lab";
+/// What the rivals and the measuring are made of, by Debian package.
+const TOOLS: [&str; 5] = ["dpkg", "dpkg-dev", "mmdebstrap", "squashfs-tools", "time"];
+/// What runs programs of another architecture.
+const FOREIGN_TOOLS: [&str; 3] = ["arch-test", "binfmt-support", "qemu-user-static"];
+
+/// Which rivals take part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rivals {
+    /// Those that take a minute.
+    Native,
+    /// Also mmdebstrap for the image's own architecture, by emulation: a quarter of an hour.
+    Foreign,
+}
+
+/// What every measurement needs.
+struct Bench<'a> {
+    shell: &'a Shell,
+    /// The release build of hah-image.
+    program: PathBuf,
+    /// The workspace, which is the project.
+    project: PathBuf,
+    /// `out/bench`.
+    scratch: PathBuf,
+    /// Processors of this machine.
+    cores: usize,
+}
+
+/// Measures everything and prints the table.
+pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
+    if !apt::is_root(shell) {
+        bail!("run it as root: hah-image needs no privilege, but its rivals here do");
+    }
+    apt::install(shell, &TOOLS)?;
+    if wanted == Rivals::Foreign {
+        apt::install(shell, &FOREIGN_TOOLS)?;
+    }
+    image::build(shell, IMAGE)?;
+    let project = workspace::root()?;
+    let bench = Bench {
+        shell,
+        program: store::program()?,
+        scratch: project.join("out/bench"),
+        project,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    bench.clean()?;
+    shell.create_dir(bench.scratch.join("logs"))?;
+    let machine = report::machine(shell, bench.cores)?;
+    let lock = store::locked(shell, &bench.project, IMAGE)?;
+
+    let ours = ours::measure(&bench, &lock)?;
+    let extracted = attempt("dpkg-deb -x + mksquashfs", || rivals::extracted(&bench, &lock));
+    let sizes = attempt("the same tree with mksquashfs", || rivals::same_tree(&bench, &ours.image));
+    let native = cmd!(shell, "dpkg --print-architecture").quiet().read()?;
+    let native = attempt("mmdebstrap", || rivals::bootstrapped(&bench, &lock, &native));
+    let foreign = (wanted == Rivals::Foreign).then(|| {
+        attempt("mmdebstrap by emulation", || rivals::bootstrapped(&bench, &lock, packages::IMAGE_ARCHITECTURE))
+    });
+
+    let results = report::Results { machine, packages: lock.len(), ours, extracted, sizes, native, foreign };
+    let failed = results.failures() > 0;
+    let table = report::table(&results);
+    shell.write_file(bench.project.join("out/bench.md"), &table)?;
+    say::data(&table);
+    if failed {
+        say::step(&format!("the logs of what failed are in {}", bench.scratch.join("logs").display()));
+        return bench.clean_but_logs();
+    }
+    bench.clean()
+}
+
+/// One rival's outcome; that it failed is a row of the table, not the end of the run.
+fn attempt<T>(name: &str, measure: impl FnOnce() -> Result<T>) -> Result<T> {
+    say::step(&format!("measuring {name}"));
+    measure().inspect_err(|error| say::problem(&format!("warning: {name}: {error:#}")))
+}
+
+impl Bench<'_> {
+    /// An empty directory below `out/bench`.
+    fn empty(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.scratch.join(name);
+        self.remove(&directory)?;
+        self.shell.create_dir(&directory)?;
+        Ok(directory)
+    }
+
+    fn clean(&self) -> Result<()> {
+        self.remove(&self.scratch)
+    }
+
+    fn clean_but_logs(&self) -> Result<()> {
+        for entry in self.shell.read_dir(&self.scratch)? {
+            if !entry.ends_with("logs") {
+                self.remove(&entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a directory of ours, unless a rival died and left something mounted in it.
+    fn remove(&self, directory: &std::path::Path) -> Result<()> {
+        let mounts = self.shell.read_file("/proc/self/mounts").context("cannot see what is mounted")?;
+        let inside =
+            |line: &&str| line.split(' ').nth(1).is_some_and(|at| std::path::Path::new(at).starts_with(directory));
+        if let Some(line) = mounts.lines().find(inside) {
+            bail!("mounted below {}, left by mmdebstrap: unmount it first: {line}", directory.display());
+        }
+        Ok(cmd!(self.shell, "rm -rf --one-file-system {directory}").quiet().run()?)
+    }
+}

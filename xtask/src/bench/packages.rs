@@ -1,0 +1,274 @@
+//! A rival's packages: the image's own names, for an architecture, as a repository on disk, so that its run fetches nothing.
+//!
+//! apt resolves and downloads them, with a root of its own below `out/bench` and the mirrors that this machine uses.
+//! What the image's native configuration makes superfluous (adduser, debconf, ucf, linux-base) comes along, because the
+//! maintainer scripts that mmdebstrap runs call it. An initramfs does not: a stand-in spares the rival that half minute,
+//! since hah-image does not use Debian's either.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use xshell::cmd;
+
+use super::store::{self, Package};
+use super::{Bench, ours};
+use crate::say;
+
+/// The architecture of the image's packages.
+pub(super) const IMAGE_ARCHITECTURE: &str = "arm64";
+/// The package that says an initramfs is there.
+const STAND_IN: &str = "hah-bench-initramfs";
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A repository and what to ask of it.
+#[derive(Debug)]
+pub(super) struct Repository {
+    /// Its directory, with `Packages`.
+    pub(super) directory: PathBuf,
+    /// The names to install.
+    pub(super) names: Vec<String>,
+}
+
+/// Makes the repository of one architecture.
+pub(super) fn repository(bench: &Bench<'_>, lock: &[Package], architecture: &str) -> Result<Repository> {
+    let shell = bench.shell;
+    let directory = bench.empty(&format!("repository-{architecture}"))?;
+    stand_in(bench, &directory)?;
+    let apt = Apt::new(bench, lock, architecture, &directory)?;
+    say::step(&format!("resolving and fetching the packages for {architecture}"));
+    apt.run("apt-get", &["update", "-qq"])?;
+    let wanted: Vec<String> = lock.iter().map(|package| name_for(package, architecture)).collect();
+    let mut names = apt.known(&wanted)?;
+    let dropped: Vec<&str> = wanted.iter().filter(|name| !names.contains(name)).map(String::as_str).collect();
+    if !dropped.is_empty() {
+        say::step(&format!("not for {architecture}: {}", dropped.join(" ")));
+    }
+    names.push(STAND_IN.to_owned());
+
+    let archives = apt.root.join("var/cache/apt/archives");
+    let mut install = vec!["install", "-qq", "--yes", "--download-only", "--no-install-recommends"];
+    install.extend(names.iter().map(String::as_str));
+    // What the lock has need not be fetched again. Should a mirror have moved on, its newer version wins in the repository.
+    let warm = ours::warm(bench);
+    for package in lock.iter().filter(|package| package.architecture == "all" || package.architecture == architecture) {
+        store::link(&store::download(&warm, package), &archives.join(archive_name(package)))?;
+    }
+    apt.run("apt-get", &install)?;
+    for deb in shell.read_dir(&archives)? {
+        if let Some(name) = deb.file_name().filter(|_| deb.extension().is_some_and(|extension| extension == "deb")) {
+            store::link(&deb, &directory.join(name))?;
+        }
+    }
+    index(bench, &directory)?;
+    Ok(Repository { directory, names })
+}
+
+/// The kernel's packages have the architecture in their name.
+fn name_for(package: &Package, architecture: &str) -> String {
+    match package.name.strip_prefix("linux-image-").and_then(|rest| rest.strip_suffix(IMAGE_ARCHITECTURE)) {
+        Some(version) => format!("linux-image-{version}{architecture}"),
+        None => package.name.clone(),
+    }
+}
+
+/// As apt names the file in its cache.
+fn archive_name(package: &Package) -> String {
+    let version = package.version.replace(':', "%3a");
+    format!("{}_{version}_{}.deb", package.name, package.architecture)
+}
+
+/// Writes the package that provides `linux-initramfs-tool`.
+fn stand_in(bench: &Bench<'_>, repository: &Path) -> Result<()> {
+    let shell = bench.shell;
+    let tree = bench.empty("stand-in")?;
+    let control = format!(
+        "Package: {STAND_IN}\nVersion: 1\nArchitecture: all\nProvides: linux-initramfs-tool\n\
+         Maintainer: hah-image <root@localhost>\nDescription: stands for an initramfs generator\n"
+    );
+    shell.write_file(tree.join("DEBIAN/control"), control)?;
+    let deb = repository.join(format!("{STAND_IN}_1_all.deb"));
+    cmd!(shell, "dpkg-deb --root-owner-group --build {tree} {deb}").quiet().ignore_stdout().run()?;
+    index(bench, repository)
+}
+
+/// Writes `Packages`.
+fn index(bench: &Bench<'_>, repository: &Path) -> Result<()> {
+    let _there = bench.shell.push_dir(repository);
+    let packages = cmd!(bench.shell, "dpkg-scanpackages --multiversion .").quiet().ignore_stderr().read()?;
+    Ok(bench.shell.write_file("Packages", format!("{packages}\n"))?)
+}
+
+/// apt with a root of its own: no package of this machine counts, and none is touched.
+struct Apt<'a> {
+    bench: &'a Bench<'a>,
+    root: PathBuf,
+    options: Vec<String>,
+}
+
+impl<'a> Apt<'a> {
+    fn new(bench: &'a Bench<'a>, lock: &[Package], architecture: &str, local: &Path) -> Result<Self> {
+        let shell = bench.shell;
+        let root = bench.empty(&format!("apt-{architecture}"))?;
+        for directory in [
+            "etc/apt/sources.list.d",
+            "etc/apt/preferences.d",
+            "var/lib/apt/lists/partial",
+            "var/cache/apt/archives/partial",
+        ] {
+            shell.create_dir(root.join(directory))?;
+        }
+        shell.write_file(root.join("status"), "")?;
+        let mirrors = host_mirrors(bench)?;
+        shell.write_file(root.join("etc/apt/sources.list.d/archives.sources"), sources(lock, &mirrors)?)?;
+        let list = format!("deb [trusted=yes] copy://{} ./\n", local.display());
+        shell.write_file(root.join("etc/apt/sources.list"), list)?;
+        shell.write_file(root.join("etc/apt/preferences"), preferences(lock))?;
+        let at = |name: &str| root.join(name).display().to_string();
+        let options = [
+            format!("Dir={}", root.display()),
+            format!("Dir::State::status={}", at("status")),
+            // Not relative to the root: the programs are this machine's.
+            "Dir::Bin::methods=/usr/lib/apt/methods".to_owned(),
+            format!("APT::Architecture={architecture}"),
+            format!("APT::Architectures={architecture}"),
+            "APT::Sandbox::User=root".to_owned(),
+            "APT::Install-Recommends=0".to_owned(),
+            "Acquire::Check-Valid-Until=false".to_owned(),
+            "Acquire::Languages=none".to_owned(),
+        ];
+        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
+        Ok(Self { bench, root, options })
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
+        let options = &self.options;
+        let command = cmd!(self.bench.shell, "{program} {options...} {arguments...}").quiet().ignore_status();
+        let done = command.env("DEBIAN_FRONTEND", "noninteractive").output()?;
+        if !done.status.success() {
+            bail!("{program} failed:\n{}", String::from_utf8_lossy(&done.stderr).trim_end());
+        }
+        Ok(())
+    }
+
+    /// Those of the names that can be installed.
+    fn known(&self, names: &[String]) -> Result<Vec<String>> {
+        let options = &self.options;
+        let command = cmd!(self.bench.shell, "apt-cache {options...} show --no-all-versions {names...}");
+        // It fails when one name of many is unknown, and shows the others.
+        let shown = command.quiet().ignore_status().ignore_stderr().read()?;
+        let known: BTreeSet<&str> = shown.lines().filter_map(|line| line.strip_prefix("Package: ")).collect();
+        Ok(names.iter().filter(|name| known.contains(name.as_str())).cloned().collect())
+    }
+}
+
+/// A stanza for every suite of the lock.
+fn sources(lock: &[Package], mirrors: &[String]) -> Result<String> {
+    let suites: BTreeSet<(&str, &str)> =
+        lock.iter().map(|package| (package.suite.as_str(), package.archive.as_str())).collect();
+    let components: BTreeSet<&str> = lock.iter().filter_map(component).collect();
+    let components = components.into_iter().collect::<Vec<_>>().join(" ");
+    let mut text = String::new();
+    for (suite, archive) in suites {
+        let mirror = mirrors
+            .iter()
+            .find(|uri| uri.rsplit('/').next() == Some(archive))
+            .with_context(|| format!("apt's sources on this machine name no mirror of {archive}"))?;
+        text.push_str(&format!(
+            "Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: {components}\nSigned-By: {KEYRING}\n\n"
+        ));
+    }
+    Ok(text)
+}
+
+/// `main` of `pool/main/…`; the security archive puts `updates/` before it.
+fn component(package: &Package) -> Option<&str> {
+    let pool = package.path.strip_prefix("pool/")?;
+    pool.strip_prefix("updates/").unwrap_or(pool).split('/').next()
+}
+
+/// From another release comes only what the lock takes from there.
+fn preferences(lock: &[Package]) -> String {
+    let main = lock.iter().map(|package| release(&package.suite)).find(|release| {
+        lock.iter().filter(|package| self::release(&package.suite) == *release).count() * 2 > lock.len()
+    });
+    let others: Vec<&Package> = lock.iter().filter(|package| Some(release(&package.suite)) != main).collect();
+    let suites: BTreeSet<&str> = others.iter().map(|package| package.suite.as_str()).collect();
+    let mut text = String::new();
+    for suite in suites {
+        text.push_str(&format!("Package: *\nPin: release n={suite}\nPin-Priority: -1\n\n"));
+    }
+    for package in others {
+        text.push_str(&format!("Package: {}\nPin: release n={}\nPin-Priority: 990\n\n", package.name, package.suite));
+    }
+    text
+}
+
+/// `trixie` of `trixie-security`.
+fn release(suite: &str) -> &str {
+    suite.split('-').next().unwrap_or(suite)
+}
+
+/// The URIs of Debian's archives in apt's sources on this machine (sources.list(5)), in either format.
+fn host_mirrors(bench: &Bench<'_>) -> Result<Vec<String>> {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    files.extend(bench.shell.read_dir("/etc/apt/sources.list.d").unwrap_or_default());
+    let mut found = Vec::new();
+    for file in files {
+        let known = file.extension().is_some_and(|extension| extension == "list" || extension == "sources");
+        if known && file.is_file() {
+            found.extend(uris(&bench.shell.read_file(&file)?));
+        }
+    }
+    Ok(found)
+}
+
+fn uris(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let words = lines.flat_map(str::split_whitespace).map(|word| word.trim_end_matches('/'));
+    words
+        .filter(|word| word.contains(":/") && matches!(word.rsplit('/').next(), Some("debian" | "debian-security")))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, suite: &str) -> Package {
+        Package { name: name.to_owned(), suite: suite.to_owned(), ..Package::default() }
+    }
+
+    #[test]
+    fn both_formats_of_sources_are_read() {
+        let text = "# http://no.example/debian\nURIs: http://a.example/debian/\ndeb [x=y] https://b.example/debian-security s main\n\
+                    URIs: https://c.example/node\n";
+        assert_eq!(uris(text), ["http://a.example/debian", "https://b.example/debian-security"]);
+    }
+
+    #[test]
+    fn kernels_change_their_name_with_the_architecture() {
+        let check = |name: &str, expected: &str| assert_eq!(name_for(&package(name, ""), "amd64"), expected);
+        check("linux-image-arm64", "linux-image-amd64");
+        check("linux-image-6.12.117+deb13-arm64", "linux-image-6.12.117+deb13-amd64");
+        check("libc6", "libc6");
+    }
+
+    #[test]
+    fn only_the_odd_release_is_pinned() {
+        let lock = [package("a", "trixie"), package("b", "trixie-security"), package("consul", "bullseye")];
+        let text = preferences(&lock);
+        assert!(text.starts_with("Package: *\nPin: release n=bullseye\nPin-Priority: -1\n"), "{text}");
+        assert!(text.contains("Package: consul\n") && !text.contains("trixie"), "{text}");
+    }
+
+    #[test]
+    fn the_component_is_in_the_path() {
+        let mut linux = package("linux", "");
+        linux.path = "pool/updates/main/l/linux/x.deb".to_owned();
+        assert_eq!(component(&linux), Some("main"));
+        linux.path = "pool/non-free-firmware/r/x.deb".to_owned();
+        assert_eq!(component(&linux), Some("non-free-firmware"));
+    }
+}

@@ -1,0 +1,167 @@
+//! The table.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::Result;
+use xshell::{Shell, cmd};
+
+use super::measure::Times;
+use super::ours::Ours;
+use super::rivals::Sizes;
+
+const MEGABYTE: f64 = 1e6;
+/// Targets: how many times faster a cold build is than mmdebstrap natively, by emulation, and than mere extraction.
+const FASTER_NATIVE: f64 = 4.0;
+const FASTER_FOREIGN: f64 = 50.0;
+const FASTER_EXTRACTED: f64 = 1.0;
+const REBUILD_SECONDS: f64 = 1.0;
+const NOOP_SECONDS: f64 = 0.1;
+const PEAK_MEGABYTES: f64 = 300.0;
+/// Of our root to mksquashfs's of the same tree.
+const SIZE_RATIO: f64 = 1.02;
+
+/// Everything that was measured.
+pub(super) struct Results {
+    pub(super) machine: String,
+    /// How many packages the image has.
+    pub(super) packages: usize,
+    pub(super) ours: Ours,
+    pub(super) extracted: Result<Times>,
+    pub(super) sizes: Result<Sizes>,
+    pub(super) native: Result<Duration>,
+    pub(super) foreign: Option<Result<Duration>>,
+}
+
+impl Results {
+    /// How many rivals could not be measured.
+    pub(super) fn failures(&self) -> usize {
+        let foreign = self.foreign.as_ref().is_some_and(Result::is_err);
+        [self.extracted.is_err(), self.sizes.is_err(), self.native.is_err(), foreign]
+            .iter()
+            .filter(|failed| **failed)
+            .count()
+    }
+}
+
+/// A row: ours, theirs, and what was wanted.
+struct Row {
+    what: &'static str,
+    measured: String,
+    rival: String,
+    ratio: String,
+    target: String,
+    verdict: &'static str,
+}
+
+/// The day and the machine's size.
+pub(super) fn machine(shell: &Shell, cores: usize) -> Result<String> {
+    let date = cmd!(shell, "date +%Y-%m-%d").quiet().read()?;
+    let cpus = shell.read_file("/proc/cpuinfo")?;
+    let model = field(&cpus, "model name").unwrap_or_else(|| "unnamed CPU".to_owned());
+    let memory = field(&shell.read_file("/proc/meminfo")?, "MemTotal").unwrap_or_default();
+    let kibibytes: f64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
+    let load = shell.read_file("/proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
+    let plural = if cores == 1 { "" } else { "s" };
+    let gibibytes = kibibytes / 1_048_576.0;
+    Ok(format!("{date}, {cores} core{plural} ({model}), {gibibytes:.1} GiB of memory, load {load} before the start"))
+}
+
+/// The value of the first `KEY : VALUE` line.
+fn field(text: &str, key: &str) -> Option<String> {
+    let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
+    pairs.find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_owned())
+}
+
+/// The table as Markdown.
+pub(super) fn table(results: &Results) -> String {
+    let Results { machine, packages, ours, extracted, sizes, native, foreign } = results;
+    let mut rows = vec![faster(
+        "cold build, beside mmdebstrap of the native architecture + mksquashfs",
+        ours,
+        native.as_ref().ok().copied(),
+        FASTER_NATIVE,
+    )];
+    if let Some(foreign) = foreign {
+        let took = foreign.as_ref().ok().copied();
+        rows.push(faster("cold build, beside mmdebstrap for arm64 + mksquashfs", ours, took, FASTER_FOREIGN));
+    }
+    let took = extracted.as_ref().ok().map(Times::median);
+    rows.push(faster("cold build, beside `dpkg-deb -x` of the same .debs + mksquashfs", ours, took, FASTER_EXTRACTED));
+    rows.push(within("build after one changed line of configuration", &ours.rebuild, REBUILD_SECONDS));
+    rows.push(within("build without a change", &ours.noop, NOOP_SECONDS));
+    rows.push(peak(ours.peak));
+    rows.push(size(sizes.as_ref().ok().copied()));
+
+    let mut text = format!("Image `{}`, {packages} packages, downloads at hand. {machine}.\n\n", super::IMAGE);
+    text.push_str("| what | hah-image | rival | ratio | target | |\n|---|---|---|---|---|---|\n");
+    for Row { what, measured, rival, ratio, target, verdict } in &rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| {what} | {measured} | {rival} | {ratio} | {target} | {verdict} |");
+    }
+    let counts = [("cold", &ours.cold), ("changed", &ours.rebuild), ("unchanged", &ours.noop)];
+    let counts = counts.map(|(name, times)| format!("{} {name}", times.count())).join(", ");
+    let _ = writeln!(
+        text,
+        "\nMedians of {counts} builds; mmdebstrap ran once. mksquashfs is given `-comp zstd -Xcompression-level 9`."
+    );
+    text
+}
+
+fn faster(what: &'static str, ours: &Ours, rival: Option<Duration>, target: f64) -> Row {
+    let own = ours.cold.median().as_secs_f64();
+    let ratio = rival.map(|rival| rival.as_secs_f64() / own);
+    Row {
+        what,
+        measured: seconds(own),
+        rival: rival.map_or_else(|| "failed".to_owned(), |rival| seconds(rival.as_secs_f64())),
+        ratio: ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.1}×")),
+        target: if target > 1.0 { format!("≥ {target:.0}×") } else { "no slower".to_owned() },
+        verdict: verdict(ratio.map(|ratio| ratio >= target)),
+    }
+}
+
+fn within(what: &'static str, times: &Times, target: f64) -> Row {
+    let own = times.median().as_secs_f64();
+    alone(what, seconds(own), format!("≤ {target} s"), own <= target)
+}
+
+fn peak(bytes: u64) -> Row {
+    let own = bytes as f64 / MEGABYTE;
+    alone(
+        "peak memory of a cold build",
+        format!("{own:.0} MB"),
+        format!("≤ {PEAK_MEGABYTES} MB"),
+        own <= PEAK_MEGABYTES,
+    )
+}
+
+fn alone(what: &'static str, measured: String, target: String, met: bool) -> Row {
+    Row { what, measured, rival: "–".to_owned(), ratio: "–".to_owned(), target, verdict: verdict(Some(met)) }
+}
+
+fn size(sizes: Option<Sizes>) -> Row {
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / MEGABYTE);
+    let ratio = sizes.map(|sizes| sizes.ours as f64 / sizes.theirs as f64);
+    Row {
+        what: "root file system, beside mksquashfs of the same tree",
+        measured: sizes.map_or_else(|| "failed".to_owned(), |sizes| megabytes(sizes.ours)),
+        rival: sizes.map_or_else(|| "failed".to_owned(), |sizes| megabytes(sizes.theirs)),
+        ratio: ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.3}")),
+        target: format!("≤ {SIZE_RATIO}"),
+        verdict: verdict(ratio.map(|ratio| ratio <= SIZE_RATIO)),
+    }
+}
+
+fn verdict(met: Option<bool>) -> &'static str {
+    match met {
+        Some(true) => "met",
+        Some(false) => "**missed**",
+        None => "**not measured**",
+    }
+}
+
+fn seconds(value: f64) -> String {
+    if value < 1.0 { format!("{value:.3} s") } else { format!("{value:.1} s") }
+}
