@@ -25,7 +25,9 @@ mod nsswitch;
 mod shells;
 mod ca;
 pub mod depmod;
+mod strings;
 mod hwdb;
+mod catalog;
 mod fstab;
 mod identity;
 mod ldconfig;
@@ -107,6 +109,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "ca", replaces: "update-ca-certificates", run: ca::run },
     Pass { name: "depmod", replaces: "depmod -a", run: depmod::run },
     Pass { name: "hwdb", replaces: "systemd-hwdb --usr update", run: hwdb::run },
+    Pass { name: "catalog", replaces: "journalctl --update-catalog", run: catalog::run },
     Pass { name: "hostname", replaces: "the installer and the postinst of netbase", run: identity::hostname },
     Pass { name: "timezone", replaces: "the postinst of tzdata", run: identity::timezone },
     Pass { name: "locale", replaces: "update-locale", run: identity::locale },
@@ -211,10 +214,13 @@ impl ConfigureError {
     /// What to do next.
     pub fn hint(&self) -> String {
         match &self.problem {
-            Problem::Contents(_) => "the store is damaged: `hah-image store verify` finds and drops the broken pack".into(),
+            Problem::Contents(_) => {
+                "the store is damaged: `hah-image store verify` finds and drops the broken pack".into()
+            }
             Problem::Tree(_) => "`hah-image why PATH` shows which package or recipe put it there".into(),
             Problem::Syntax { .. } => {
-                "a package ships a file that this pass cannot read: `hah-image why PATH` names it; please report it".into()
+                "a package ships a file that this pass cannot read: `hah-image why PATH` names it; please report it"
+                    .into()
             }
             Problem::Invalid { hint, .. } => hint.clone(),
         }

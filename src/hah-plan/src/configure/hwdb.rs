@@ -5,7 +5,6 @@
 //! [`database`] has the file format; the bytes are systemd's own.
 
 mod database;
-mod strings;
 
 use std::collections::BTreeMap;
 

@@ -88,6 +88,7 @@ impl Visitor for Unpack<'_> {
 /// All packages of `HAH_TEST_DEBS`, in order of name.
 fn closure() -> Option<(Vec<UnpackedPackage>, Files)> {
     let Ok(dir) = std::env::var("HAH_TEST_DEBS") else {
+        assert!(std::env::var_os("HAH_REQUIRE_ORACLES").is_none(), "HAH_TEST_DEBS names no directory of packages");
         println!("skipped: HAH_TEST_DEBS names no directory of packages");
         return None;
     };
@@ -225,6 +226,13 @@ fn the_closure_is_configured_as_debian_would() {
     let directory = path("usr/lib/udev/hwdb.d").unwrap();
     let files = plain.root.entries(&directory).map(|(at, _)| (at.name().to_owned(), plain.read(at).unwrap().unwrap()));
     hwdb::tests::check(&files.collect::<Vec<_>>(), "hwdb-closure");
+
+    let scratch = tree(&plain, "catalog-closure", &["usr/lib/systemd/catalog"]);
+    if oracle("journalctl", &["--root", scratch.path(), "--update-catalog"]) {
+        let database = "var/lib/systemd/catalog/database";
+        let theirs = std::fs::read(format!("{}/{database}", scratch.path())).unwrap();
+        assert!(bytes_of(&target, database) == theirs, "the catalog differs from journalctl's");
+    }
 
     let scratch = tree(&target, "dpkg", &["var/lib/dpkg"]);
     let admin = format!("--admindir={}/var/lib/dpkg", scratch.path());

@@ -13,7 +13,7 @@
 //!     strings
 //! ```
 
-use super::strings::Strings;
+use crate::configure::strings::Strings;
 
 const MAGIC: &[u8; 8] = b"KSLPHHRH";
 const HEADER: usize = 80;

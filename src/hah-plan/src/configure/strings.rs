@@ -1,4 +1,4 @@
-//! The string store of a hardware database: NUL-terminated strings, each once, where possible as the end of another.
+//! The string store of systemd's databases: NUL-terminated strings, each once, where possible as the end of another.
 //!
 //! Which ends are found depends on the order of additions and on the search tree, and so do the bytes of the file:
 //! this is systemd's `strbuf`, a tree by last letters that is only searched along the way to where a string would go.
