@@ -32,8 +32,8 @@ mod xattr;
 mod writer;
 mod reader;
 
-pub use data::{Area, DataError, LastFragment, read_file, read_neighbour};
 pub(crate) use compress::{Compressed, compress};
+pub use data::{Area, DataError, LastFragment, read_file, read_neighbour};
 pub use reader::{ReadError, Reader};
 pub use writer::{Owners, metadata};
 

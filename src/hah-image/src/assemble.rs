@@ -111,8 +111,8 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
         effects: &effects,
         epoch: recipe.epoch,
     };
-    let configured = configure::configure(target)
-        .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    let configured =
+        configure::configure(target).map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
     Ok(Configured { root: configured.root, provenance: configured.provenance, packages })
 }
 
@@ -137,7 +137,8 @@ pub fn parts(
     let system = recipe.system;
     let Configured { root, packages, .. } = configured;
     let version = boot::kernel_version(system, &packages)?;
-    let directory = system.board.kernel.modules.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
+    let directory =
+        system.board.kernel.modules.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
     let modules = initramfs::modules(&root, packs, &directory, &system.board.stage1_modules)?;
     let config = stage1(recipe, &key, modules.names.clone());
     let (boot, root) = rayon::join(

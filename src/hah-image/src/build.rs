@@ -225,7 +225,8 @@ pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result
         rows.push(DryRunRow { what: format!("pack {name}"), key: pack.to_string(), cached: packed });
     }
     let key = ready.recipe().key();
-    let cached = record::Record::read(&store, &project.output(&request.image)).is_some_and(|record| record.key == key.to_string());
+    let cached = record::Record::read(&store, &project.output(&request.image))
+        .is_some_and(|record| record.key == key.to_string());
     rows.push(DryRunRow { what: format!("image {}", request.image), key: key.to_string(), cached });
     Ok(rows)
 }
@@ -256,8 +257,8 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let step = tools.printer.step("Writing", output.display().to_string(), None);
     let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root, &packs)
         .map_err(|failure| failure.within(&format!("cannot write {}", output.display())))?;
-    let manifest = assemble::manifest::render(&recipe, &key, &written)
-        .map_err(|error| Failure::build(error.to_string(), None))?;
+    let manifest =
+        assemble::manifest::render(&recipe, &key, &written).map_err(|error| Failure::build(error.to_string(), None))?;
     // From here to the new record a death leaves an image and companions that may not belong together.
     record::Record::forget(&store, output)?;
     beside(output, "bmap", &hah_format::bmap::write(written.size, &written.ranges))?;
@@ -270,7 +271,13 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     record.write(&store, output)?;
     step.done(
         "Built",
-        &format!("{} ({} of {} used, {})", output.display(), human_bytes(mapped), human_bytes(written.size), key.short()),
+        &format!(
+            "{} ({} of {} used, {})",
+            output.display(),
+            human_bytes(mapped),
+            human_bytes(written.size),
+            key.short()
+        ),
         Outcome::Made,
     );
     Ok(Built { fresh: true, ..record.built(output) })
@@ -278,7 +285,14 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
 
 /// Bytes of the image that are mapped.
 fn mapped(written: &WrittenImage) -> u64 {
-    written.ranges.iter().map(|range| { let bytes = range.bytes(written.size); bytes.end - bytes.start }).sum()
+    written
+        .ranges
+        .iter()
+        .map(|range| {
+            let bytes = range.bytes(written.size);
+            bytes.end - bytes.start
+        })
+        .sum()
 }
 
 /// The image's draft, after sweeping those of killed builds.

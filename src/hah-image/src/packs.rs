@@ -11,8 +11,8 @@ use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;
 use hah_format::pack::keep::Documents;
 use hah_format::pack::{self, Keep, Locales, Manifest, PackOptions};
-use hah_format::squashfs::{self, Area, FileData};
 use hah_format::path::TreePath;
+use hah_format::squashfs::{self, Area, FileData};
 use hah_plan::debian::{Architecture, PackageName, Version};
 use hah_plan::derivation::{Encoder, Key};
 use hah_plan::rootfs::{Content, Contents, ContentsError, UnpackedPackage};
@@ -232,8 +232,7 @@ impl Contents for PackSet {
                 slot.insert(file)
             }
         };
-        let area =
-            Area { source: file, start: 0, block_size: manifest.block_size, fragments: &manifest.fragments };
+        let area = Area { source: file, start: 0, block_size: manifest.block_size, fragments: &manifest.fragments };
         squashfs::read_file(area, data, READ_LIMIT)
             .map_err(|cause| error(format!("{}: {cause}; {}", path.display(), cause.hint())))
     }

@@ -66,8 +66,11 @@ impl Index {
             let path = directory.join(name).map_err(|error| Failure::build(error.to_string(), None))?;
             Ok(String::from_utf8_lossy(&read(root, packs, &path)?).into_owned())
         };
-        let mut index =
-            Self { by_name: BTreeMap::new(), dependencies: BTreeMap::new(), builtin: std::collections::BTreeSet::new() };
+        let mut index = Self {
+            by_name: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
+            builtin: std::collections::BTreeSet::new(),
+        };
         for line in text("modules.dep")?.lines() {
             if let Some((path, dependencies)) = line.split_once(':') {
                 index.by_name.insert(module_name(path), path.to_owned());

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::disk::WrittenImage;
 use super::Recipe;
+use super::disk::WrittenImage;
 use hah_plan::derivation::Key;
 
 /// Version of the manifest's shape.

@@ -54,9 +54,9 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
     request.set(&args.set);
     if args.dry_run {
         for row in build::dry_run(context.tools(), &project, &request)? {
-            context.printer.result(|| {
-                serde_json::json!({"event": "result", "derivation": row.what, "key": row.key, "cached": row.cached})
-            });
+            context.printer.result(
+                || serde_json::json!({"event": "result", "derivation": row.what, "key": row.key, "cached": row.cached}),
+            );
             if context.printer.mode() != crate::printer::Mode::Json {
                 let state = if row.cached { "cached" } else { "to make" };
                 context.printer.data(&format!("{} {state:7} {}\n", &row.key[..12], row.what));

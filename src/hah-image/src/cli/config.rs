@@ -22,9 +22,9 @@ pub(super) fn run(context: &Context, verb: &ConfigVerb) -> Result<u8, Failure> {
         if context.printer.mode() != crate::printer::Mode::Json {
             context.printer.data(&format!("{setting:width$} # {origin}\n"));
         }
-        context.printer.result(
-            || serde_json::json!({"event": "result", "setting": name, "value": value, "origin": origin}),
-        );
+        context
+            .printer
+            .result(|| serde_json::json!({"event": "result", "setting": name, "value": value, "origin": origin}));
     }
     Ok(0)
 }

@@ -70,7 +70,8 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk << 30, node: args.node };
     let prepared = qemu::prepare(&guest)?;
     if args.dry_run {
-        let words: Vec<String> = prepared.args.iter().chain(&args.extra).map(|word| quote(&word.to_string_lossy())).collect();
+        let words: Vec<String> =
+            prepared.args.iter().chain(&args.extra).map(|word| quote(&word.to_string_lossy())).collect();
         context.printer.data(&format!("{} {}\n", prepared.program, words.join(" ")));
         return Ok(0);
     }
@@ -105,5 +106,9 @@ fn image_path(project: &Project, name: &str) -> PathBuf {
 
 fn quote(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.,:/+@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }

@@ -7,8 +7,8 @@ use fs_err as fs;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
-use crate::printer::human_bytes;
 use crate::packs;
+use crate::printer::human_bytes;
 use crate::store::gc::Sweep;
 use crate::store::{Access, Store};
 
