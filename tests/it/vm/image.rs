@@ -79,7 +79,8 @@ fn key() -> &'static Path {
         if !key.with_extension("pub").exists() {
             std::fs::create_dir_all(directory()).unwrap();
             let _ = std::fs::remove_file(&key);
-            let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "it", "-f"]).arg(&key);
+            let mut made = Command::new("ssh-keygen");
+            made.args(["-q", "-t", "ed25519", "-N", "", "-C", "it", "-f"]).arg(&key);
             assert!(made.status().unwrap().success());
         }
         key

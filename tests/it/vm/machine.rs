@@ -58,7 +58,7 @@ impl Node {
             disk_bytes: self.disk_bytes,
             node: 0,
         };
-        let prepared = qemu::prepare(&guest).unwrap_or_else(|failure| panic!("{failure}"));
+        let prepared = qemu::prepare(&guest).unwrap();
         let mut child = Command::new(&prepared.program)
             .args(&prepared.args)
             .stdin(Stdio::null())
