@@ -27,7 +27,7 @@ cargo xtask VERB
                      build the node's agent: one static binary, target/agent/aarch64/hah-agent
   image [NAME]       install what is missing, build the agent and out/NAME.img (lab)
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
-  bench [--foreign]  hah-image beside its rivals; --foreign adds mmdebstrap by emulation, a quarter of an hour
+  bench [--foreign]  hah-image beside its rivals; --foreign adds emulation, a quarter hour
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   repro              build the image under other circumstances, and compare
   tidy               the house rules that rustc and clippy do not know
