@@ -9,14 +9,9 @@ use std::io;
 use zstd::bulk::{Compressor, Decompressor};
 
 thread_local! {
-    static COMPRESSORS: RefCell<Vec<(i32, Compressor<'static>)>> = const { RefCell::new(Vec::new()) };
+    static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
-
-/// Level of a first look at blocks that are probably compressed already.
-const PROBE: i32 = 1;
-/// Blocks shorter than this, in bytes, are too short to judge.
-const JUDGED: usize = 4096;
 
 /// A block after an attempt to compress it.
 pub(crate) enum Compressed {
@@ -27,38 +22,15 @@ pub(crate) enum Compressed {
 }
 
 /// Compresses `block` at `level`, if that makes it smaller.
-///
-/// Most of a kernel package is xz already. Where the bytes look random a fast level is asked first, and what it cannot
-/// shorten by 1/64 is stored: that takes a tenth of the time, and costs next to no space.
 pub(crate) fn compress(block: &[u8], level: i32) -> io::Result<Compressed> {
-    if looks_random(block) && compress_at(block, PROBE)?.len() > block.len() - block.len() / 64 {
-        return Ok(Compressed::No);
-    }
-    let frame = compress_at(block, level)?;
-    Ok(if frame.len() < block.len() { Compressed::Smaller(frame) } else { Compressed::No })
-}
-
-fn compress_at(block: &[u8], level: i32) -> io::Result<Vec<u8>> {
-    COMPRESSORS.with_borrow_mut(|known| {
-        let index = match known.iter().position(|(at, _)| *at == level) {
-            Some(index) => index,
-            None => {
-                known.push((level, Compressor::new(level)?));
-                known.len() - 1
-            }
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some((at, compressor)) if *at == level => compressor,
+            _ => &mut slot.insert((level, Compressor::new(level)?)).1,
         };
-        known[index].1.compress(block)
+        let frame = compressor.compress(block)?;
+        Ok(if frame.len() < block.len() { Compressed::Smaller(frame) } else { Compressed::No })
     })
-}
-
-/// Whether all byte values are about equally frequent.
-fn looks_random(block: &[u8]) -> bool {
-    let mut counts = [0u64; 256];
-    block.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
-    let len = block.len() as u64;
-    // The sum is len²/256 for a flat histogram, len more for a random one, and len² for a single value.
-    let flat = len * len / 256;
-    block.len() >= JUDGED && counts.iter().map(|count| count * count).sum::<u64>() < flat + flat / 32 + 2 * len
 }
 
 /// Decompresses one frame into at most `limit` bytes.
