@@ -93,8 +93,9 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
         placed: &placed,
     })
     .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
-    let mut root = merged.root;
+    let (mut root, mut provenance) = (merged.root, merged.provenance);
     initramfs::install_agent(&mut root, recipe.agent)?;
+    provenance.claim_new(&root, &merge::Origin::Recipe("first-boot".into()));
     let image = ImageIdentity {
         name: system.image.clone(),
         version: key.short(),
@@ -103,7 +104,7 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
     };
     let target = Target {
         root,
-        provenance: merged.provenance,
+        provenance,
         packages: &packages,
         system,
         contents: packs,

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use hah_format::digest::Sha256;
@@ -125,8 +126,8 @@ impl Ready {
     }
 }
 
-fn open_store(tools: Tools<'_>) -> Result<Store, Failure> {
-    Ok(Store::open(&tools.settings.cache_dir.value, Access::Shared)?)
+fn open_store(tools: Tools<'_>) -> Result<Arc<Store>, Failure> {
+    Ok(Arc::new(Store::open(&tools.settings.cache_dir.value, Access::Shared)?))
 }
 
 /// Reads recipes and lock; locks when the policy says so.
@@ -181,7 +182,7 @@ fn input(package: &LockedPackage) -> Input {
 }
 
 /// Fetches and packs.
-fn realise(tools: Tools<'_>, store: &Store, ready: &Ready) -> Result<PackSet, Failure> {
+fn realise(tools: Tools<'_>, store: &Arc<Store>, ready: &Ready) -> Result<PackSet, Failure> {
     let unpacked: Vec<&LockedPackage> = ready
         .locked
         .iter()
@@ -189,7 +190,7 @@ fn realise(tools: Tools<'_>, store: &Store, ready: &Ready) -> Result<PackSet, Fa
         .collect();
     fetching::packages(tools, store, &unpacked, ready.epoch)?;
     let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
-    Ok(PackSet::new(packs::realise(store, tools.printer, &ready.inputs, &ready.options, &deb)?))
+    Ok(PackSet::new(store.clone(), packs::realise(store, tools.printer, &ready.inputs, &ready.options, &deb)?))
 }
 
 /// The packs of an image, made if need be.
@@ -255,7 +256,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let parts = assemble::parts(&store, &recipe, &packs, configured, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
     let step = tools.printer.step("Writing", output.display().to_string(), None);
-    let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root, &packs)
+    let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root)
         .map_err(|failure| failure.within(&format!("cannot write {}", output.display())))?;
     let manifest =
         assemble::manifest::render(&recipe, &key, &written).map_err(|error| Failure::build(error.to_string(), None))?;
@@ -326,7 +327,7 @@ pub fn rebuild(
     fetching::packages(tools, &store, &every, ready.epoch)?;
     let directory = store.root().join("tmp").join(format!("check.{}", std::process::id()));
     let scratch = Scratch(directory);
-    let empty = Store::open(&scratch.0, Access::Exclusive)?;
+    let empty = Arc::new(Store::open(&scratch.0, Access::Exclusive)?);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
@@ -334,13 +335,14 @@ pub fn rebuild(
     let second = scratch.0.join("second.img");
     pool.install(|| -> Result<(), Failure> {
         let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
-        let packs = PackSet::new(packs::realise(&empty, tools.printer, &ready.inputs, &ready.options, &deb)?);
+        let packs =
+            PackSet::new(empty.clone(), packs::realise(&empty, tools.printer, &ready.inputs, &ready.options, &deb)?);
         let recipe = ready.recipe();
         let key = recipe.key();
         let configured = assemble::configure(&recipe, &packs, &key)?;
         let parts = assemble::parts(&empty, &recipe, &packs, configured, key)?;
         let mut draft = Draft::create(&second.with_extension("part"))?;
-        assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root, &packs)?;
+        assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root)?;
         Ok(draft.publish(&second)?)
     })?;
     compare::images(first, &second)

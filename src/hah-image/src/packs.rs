@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use hah_format::deb::Entry;
 use hah_format::digest::Sha256;
 use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;
 use hah_format::pack::keep::Documents;
-use hah_format::pack::{self, Keep, Locales, Manifest, PackOptions};
+use hah_format::pack::{self, Builder, Keep, Locales, Manifest, PackOptions, PackedFile};
 use hah_format::path::TreePath;
 use hah_format::squashfs::{self, Area, FileData};
+use hah_format::tree::{Kind, Meta};
 use hah_plan::debian::{Architecture, PackageName, Version};
 use hah_plan::derivation::{Encoder, Key};
-use hah_plan::rootfs::{Content, Contents, ContentsError, UnpackedPackage};
+use hah_plan::rootfs::{Content, Contents, ContentsError, NamedFiles, UnpackedPackage};
 use hah_plan::system::System;
 use rayon::prelude::*;
 
+use crate::draft::annotate;
 use crate::printer::{Outcome, Printer, human_bytes};
 use crate::store::{Bucket, Store, StoreError};
 
@@ -75,13 +78,19 @@ pub fn live_keys(lock: &hah_plan::lock::Lock) -> Vec<Sha256> {
 }
 
 /// A pack that is in the store.
-pub struct Pack {
-    /// What was packed.
-    pub input: Input,
+pub struct Stored {
     /// Where the pack is.
     pub path: PathBuf,
     /// What it holds.
     pub manifest: Manifest,
+}
+
+/// The pack of a package.
+pub struct Pack {
+    /// What was packed.
+    pub input: Input,
+    /// The pack.
+    pub stored: Arc<Stored>,
 }
 
 /// Makes what is missing, in parallel, and opens all packs, in the order of `inputs`.
@@ -112,7 +121,7 @@ pub fn realise(
                     read_manifest(&path).map_err(StoreError::make)?
                 }
             };
-            Ok(Pack { input: input.clone(), path, manifest })
+            Ok(Pack { input: input.clone(), stored: Arc::new(Stored { path, manifest }) })
         })
         .collect()
 }
@@ -171,33 +180,63 @@ fn read_manifest(path: &Path) -> Result<Manifest, pack::OpenError> {
     pack::read_manifest(BufReader::with_capacity(1 << 16, file))
 }
 
-/// All packs of an image, as one place to read files from.
+/// All packs of an image, as one place to read files from: its packages', and those of derived files.
 pub struct PackSet {
+    store: Arc<Store>,
     packs: Vec<Pack>,
     /// Where the bytes of a digest are: the first pack that has them, and its file.
     by_digest: BTreeMap<Sha256, (usize, FileData)>,
     /// Files of the packs that have been read from, by index.
     open: Vec<Mutex<Option<File>>>,
+    /// Packs that configuration passes asked for.
+    derived: Mutex<Vec<Arc<Stored>>>,
 }
 
 impl PackSet {
-    /// Indexes `packs`.
-    pub fn new(packs: Vec<Pack>) -> Self {
+    /// Indexes `packs`. Derived files are kept in `store`.
+    pub fn new(store: Arc<Store>, packs: Vec<Pack>) -> Self {
         let mut by_digest = BTreeMap::new();
         for (index, pack) in packs.iter().enumerate() {
-            for (_, node) in pack.manifest.tree.iter() {
-                if let hah_format::tree::Kind::File(file) = &node.kind {
-                    by_digest.entry(file.sha256).or_insert_with(|| (index, file.data.clone()));
-                }
+            for (digest, data) in files(&pack.stored.manifest) {
+                by_digest.entry(digest).or_insert_with(|| (index, data.clone()));
             }
         }
         let open = packs.iter().map(|_| Mutex::new(None)).collect();
-        Self { packs, by_digest, open }
+        Self { store, packs, by_digest, open, derived: Mutex::new(Vec::new()) }
     }
 
-    /// The packs, in order.
-    pub fn packs(&self) -> &[Pack] {
-        &self.packs
+    /// Every pack: the packages' in order, then the derived ones in the order in which they were asked for.
+    pub fn stored(&self) -> Vec<Arc<Stored>> {
+        let derived = self.derived.lock().map(|derived| derived.clone()).unwrap_or_default();
+        self.packs.iter().map(|pack| pack.stored.clone()).chain(derived).collect()
+    }
+
+    /// The pack of derived files with this key, if it is there and whole.
+    fn find_derived(&self, key: &Sha256) -> Option<Stored> {
+        let path = self.store.path(Bucket::Packs, key);
+        let manifest = read_manifest(&path).ok()?;
+        Some(Stored { path, manifest })
+    }
+
+    /// Packs `files` under `key`.
+    fn keep_derived(&self, key: &Sha256, files: &NamedFiles) -> Result<Stored, StoreError> {
+        let path = self.store.path(Bucket::Packs, key);
+        if path.exists() {
+            // It was not whole, or it would have been found.
+            fs_err::remove_file(&path)?;
+        }
+        self.store.realise(Bucket::Packs, key, |file| {
+            let mut builder = Builder::new(BufWriter::new(file), &PackOptions::default()).map_err(StoreError::make)?;
+            for (name, bytes) in files {
+                let path = TreePath::parse(name).map_err(StoreError::make)?;
+                let entry = Entry { path, meta: Meta::root(0o644), kind: Kind::File(bytes.len() as u64) };
+                builder.entry(entry, &mut &bytes[..]).map_err(StoreError::make)?;
+            }
+            let (_, mut out) = builder.finish().map_err(StoreError::make)?;
+            out.flush().map_err(StoreError::make)
+        })?;
+        let manifest = read_manifest(&path).map_err(StoreError::make)?;
+        Ok(Stored { path, manifest })
     }
 
     /// The packages, as the plan wants them.
@@ -208,8 +247,9 @@ impl PackSet {
                 name: pack.input.name.clone(),
                 version: pack.input.version.clone(),
                 architecture: pack.input.architecture,
-                control: pack.manifest.control.clone(),
+                control: pack.stored.manifest.control.clone(),
                 tree: pack
+                    .stored
                     .manifest
                     .tree
                     .clone()
@@ -219,31 +259,88 @@ impl PackSet {
     }
 }
 
+impl PackSet {
+    fn read_derived(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
+        let error = |reason: String| ContentsError { sha256: *sha256, reason };
+        for stored in self.derived.lock().map_err(|_| error("another reader died".into()))?.iter() {
+            if let Some((_, data)) = files(&stored.manifest).find(|(digest, _)| digest == sha256) {
+                let mut file = open(&stored.path).map_err(|cause| error(cause.to_string()))?;
+                return stored.read(&mut file, data).map_err(error);
+            }
+        }
+        Err(error("no pack has it".into()))
+    }
+}
+
+impl Stored {
+    /// A file of the pack, whole.
+    fn read(&self, file: &mut File, data: &FileData) -> Result<Vec<u8>, String> {
+        let Manifest { block_size, fragments, .. } = &self.manifest;
+        let area = Area { source: file, start: 0, block_size: *block_size, fragments };
+        squashfs::read_file(area, data, READ_LIMIT)
+            .map_err(|cause| format!("{}: {cause}; {}", self.path.display(), cause.hint()))
+    }
+}
+
+/// The regular files of a pack: digest and place.
+fn files(manifest: &Manifest) -> impl Iterator<Item = (Sha256, &FileData)> {
+    manifest.tree.iter().filter_map(|(_, node)| match &node.kind {
+        Kind::File(file) => Some((file.sha256, &file.data)),
+        _ => None,
+    })
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    File::open(path).map_err(|cause| annotate(cause, "open", path))
+}
+
 impl Contents for PackSet {
     fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
         let error = |reason: String| ContentsError { sha256: *sha256, reason };
-        let (index, data) = self.by_digest.get(sha256).ok_or_else(|| error("no pack has it".into()))?;
-        let Pack { path, manifest, .. } = &self.packs[*index];
+        let Some((index, data)) = self.by_digest.get(sha256) else {
+            return self.read_derived(sha256);
+        };
+        let stored = &self.packs[*index].stored;
         let mut slot = self.open[*index].lock().map_err(|_| error("another reader died".into()))?;
         let file = match slot.as_mut() {
             Some(file) => file,
+            None => slot.insert(open(&stored.path).map_err(|cause| error(cause.to_string()))?),
+        };
+        stored.read(file, data).map_err(error)
+    }
+
+    fn derived(
+        &self,
+        key: &Sha256,
+        make: &mut dyn FnMut() -> Option<NamedFiles>,
+    ) -> Result<Option<BTreeMap<String, Content>>, ContentsError> {
+        let stored = match self.find_derived(key) {
+            Some(stored) => stored,
             None => {
-                let file = File::open(path).map_err(|cause| error(format!("{}: {cause}", path.display())))?;
-                slot.insert(file)
+                let Some(files) = make() else { return Ok(None) };
+                let error = |cause: StoreError| ContentsError { sha256: *key, reason: cause.to_string() };
+                self.keep_derived(key, &files).map_err(error)?
             }
         };
-        let area = Area { source: file, start: 0, block_size: manifest.block_size, fragments: &manifest.fragments };
-        squashfs::read_file(area, data, READ_LIMIT)
-            .map_err(|cause| error(format!("{}: {cause}; {}", path.display(), cause.hint())))
+        let content = |data: &PackedFile| Content::Stored { sha256: data.sha256, size: data.data.size };
+        let contents = stored.manifest.tree.iter().filter_map(|(path, node)| match &node.kind {
+            Kind::File(file) => Some((path.as_str().to_owned(), content(file))),
+            _ => None,
+        });
+        let contents = contents.collect();
+        if let Ok(mut derived) = self.derived.lock() {
+            derived.push(Arc::new(stored));
+        }
+        Ok(Some(contents))
     }
 
     fn elf(&self, sha256: &Sha256) -> Option<&ElfFacts> {
         let (index, _) = self.by_digest.get(sha256)?;
-        self.packs[*index].manifest.elf.get(sha256)
+        self.packs[*index].stored.manifest.elf.get(sha256)
     }
 
     fn module(&self, sha256: &Sha256) -> Option<&ModuleFacts> {
         let (index, _) = self.by_digest.get(sha256)?;
-        self.packs[*index].manifest.modules.get(sha256)
+        self.packs[*index].stored.manifest.modules.get(sha256)
     }
 }

@@ -60,6 +60,9 @@ pub struct ContentsError {
     pub reason: String,
 }
 
+/// Files by name, to be kept for later builds.
+pub type NamedFiles = BTreeMap<String, Vec<u8>>;
+
 /// The bytes behind [`Content::Stored`], and what was learnt of them when they were packed.
 pub trait Contents {
     /// The whole file.
@@ -68,6 +71,19 @@ pub trait Contents {
     fn elf(&self, sha256: &Sha256) -> Option<&ElfFacts>;
     /// What depmod wants to know; `None` when the file is not a kernel module.
     fn module(&self, sha256: &Sha256) -> Option<&ModuleFacts>;
+
+    /// Files that follow from `key` alone: those of an earlier build when there was one, what `make` gives otherwise.
+    ///
+    /// For passes whose result depends only on packages and takes long. `key` must name all of its inputs; see
+    /// [`crate::derivation`]. `None` when `make` gives nothing.
+    fn derived(
+        &self,
+        key: &Sha256,
+        make: &mut dyn FnMut() -> Option<NamedFiles>,
+    ) -> Result<Option<BTreeMap<String, Content>>, ContentsError> {
+        let _ = key;
+        Ok(make().map(|files| files.into_iter().map(|(name, bytes)| (name, Content::inline(bytes))).collect()))
+    }
 
     /// The bytes of `content`, wherever they are.
     fn bytes(&self, content: &Content) -> Result<Vec<u8>, ContentsError> {

@@ -19,7 +19,6 @@ use hah_plan::derivation::Key;
 use super::boot::BootFiles;
 use super::root::{RootImage, Segment};
 use crate::failure::Failure;
-use crate::packs::PackSet;
 
 /// What decides the disk besides its contents.
 pub struct DiskSpec {
@@ -55,13 +54,7 @@ pub struct WrittenImage {
 }
 
 /// Writes the image to `file`, which must be empty.
-pub fn write(
-    file: &mut File,
-    spec: &DiskSpec,
-    boot: &BootFiles,
-    root: &RootImage,
-    packs: &PackSet,
-) -> Result<WrittenImage, Failure> {
+pub fn write(file: &mut File, spec: &DiskSpec, boot: &BootFiles, root: &RootImage) -> Result<WrittenImage, Failure> {
     let table = match spec.table {
         Table::Mbr => disk::Table::Mbr,
         Table::Gpt => disk::Table::Gpt,
@@ -98,7 +91,7 @@ pub fn write(
             // Most of an image lies before its root: hashing that takes as long as writing the root.
             move || hash_whole(written, size, blocks, &Pause { at: root_start, until: wait })
         });
-        let ranges = write_root(file, root_start, root, packs).and_then(|()| {
+        let ranges = write_root(file, root_start, root).and_then(|()| {
             let _ = root_is_there.send(());
             Ok(hash_ranges(&written, size, &blocks)?)
         });
@@ -125,15 +118,19 @@ fn identity(spec: &DiskSpec) -> Identity<'static> {
             Identity::Mbr { signature, types: [contract::MBR_TYPE_FAT32_LBA, contract::MBR_TYPE_LINUX] }
         }
         contract::DiskId::Gpt(disk) => {
-            let partition = |index: usize, type_guid| GptPartition {
+            let partition = |number: u32, name, type_guid| GptPartition {
                 type_guid,
-                guid: spec.key.derive_uuid(contract::NAMES[index]),
-                name: contract::NAMES[index],
+                guid: contract::DiskId::partition_guid(disk, number),
+                name,
                 attributes: 0,
             };
+            let [boot, root, _] = contract::NAMES;
             Identity::Gpt {
                 disk,
-                partitions: [partition(0, contract::GPT_TYPE_BASIC_DATA), partition(1, contract::GPT_TYPE_LINUX)],
+                partitions: [
+                    partition(contract::BOOT, boot, contract::GPT_TYPE_BASIC_DATA),
+                    partition(contract::ROOT, root, contract::GPT_TYPE_LINUX),
+                ],
             }
         }
     }
@@ -155,7 +152,7 @@ fn write_boot(file: &mut File, spec: &DiskSpec, layout: &Layout, files: &BootFil
     Ok(summary.used_bytes)
 }
 
-fn write_root(file: &mut File, offset: u64, root: &RootImage, packs: &PackSet) -> Result<(), Failure> {
+fn write_root(file: &mut File, offset: u64, root: &RootImage) -> Result<(), Failure> {
     file.seek(SeekFrom::Start(offset))?;
     file.write_all(&root.metadata.superblock)?;
     let mut open: Option<(usize, File)> = None;
@@ -164,7 +161,7 @@ fn write_root(file: &mut File, offset: u64, root: &RootImage, packs: &PackSet) -
             Segment::Fresh(bytes) => file.write_all(bytes)?,
             Segment::Pack(index, start, len) => {
                 if open.as_ref().is_none_or(|(opened, _)| opened != index) {
-                    open = Some((*index, open_pack(&packs.packs()[*index].path)?));
+                    open = Some((*index, open_pack(&root.sources[*index].path)?));
                 }
                 let Some((_, pack)) = &mut open else { continue };
                 pack.seek(SeekFrom::Start(*start))?;
@@ -172,7 +169,7 @@ fn write_root(file: &mut File, offset: u64, root: &RootImage, packs: &PackSet) -
                 let copied = io::copy(&mut pack.take(*len), file)?;
                 if copied != *len {
                     return Err(Failure::build(
-                        format!("{} is cut short", packs.packs()[*index].path.display()),
+                        format!("{} is cut short", root.sources[*index].path.display()),
                         Some("run `hah-image store verify`, then build again".into()),
                     ));
                 }

@@ -4,20 +4,21 @@
 //! then the recipes' and passes' own files, compressed now. The tables follow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hah_format::digest::Sha256;
-use hah_format::pack::{PackOptions, Packer};
+use hah_format::pack::{Manifest, PackOptions, Packer};
 use hah_format::squashfs::{self, DataArea, FileData, Fragment, Metadata, OwnerKind, STORED};
 use hah_format::tree::{Kind, Owner, Tree};
 use hah_plan::rootfs::{Content, Root};
 
 use crate::failure::Failure;
-use crate::packs::PackSet;
+use crate::packs::{PackSet, Stored};
 
 /// Bytes of the squashfs that are copied from somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment {
-    /// From the data area of a pack: its index, offset and length in bytes.
+    /// From the data area of a pack: its index in [`RootImage::sources`], offset and length in bytes.
     Pack(usize, u64, u64),
     /// Freshly compressed.
     Fresh(Vec<u8>),
@@ -34,6 +35,8 @@ impl Segment {
 
 /// A squashfs ready to be written: superblock, segments, tables.
 pub struct RootImage {
+    /// The packs that segments are from.
+    pub sources: Vec<Arc<Stored>>,
     /// What the data area is made of, in order.
     pub segments: Vec<Segment>,
     /// Everything around it.
@@ -58,8 +61,9 @@ pub fn layout(root: Root, packs: &PackSet, epoch: u32) -> Result<RootImage, Fail
     let owners = Owners::read(&root);
     let mut area = Area::default();
     let needed = needed(&root);
-    for (index, pack) in packs.packs().iter().enumerate() {
-        area.take(index, pack, &needed);
+    let sources = packs.stored();
+    for (index, pack) in sources.iter().enumerate() {
+        area.take(index, &pack.manifest, &needed);
     }
     area.add_fresh(&root)?;
     let Area { data, placed, segments } = area;
@@ -80,7 +84,7 @@ pub fn layout(root: Root, packs: &PackSet, epoch: u32) -> Result<RootImage, Fail
     let lookup = |owner: &Owner, kind: OwnerKind| owners.id(owner, kind);
     let metadata = squashfs::metadata(&tree, &data, &lookup, &squashfs::Options::new(epoch))
         .map_err(|error| Failure::build(format!("root file system: {error}"), Some(error.hint().to_string())))?;
-    Ok(RootImage { segments, metadata })
+    Ok(RootImage { sources, segments, metadata })
 }
 
 /// Digests of all stored files of the tree.
@@ -103,8 +107,7 @@ struct Area {
 
 impl Area {
     /// Appends what the tree needs of a pack and does not have yet.
-    fn take(&mut self, index: usize, pack: &crate::packs::Pack, needed: &BTreeSet<Sha256>) {
-        let manifest = &pack.manifest;
+    fn take(&mut self, index: usize, manifest: &Manifest, needed: &BTreeSet<Sha256>) {
         let mut files: BTreeMap<Sha256, &FileData> = BTreeMap::new();
         for (_, node) in manifest.tree.iter() {
             if let Kind::File(file) = &node.kind

@@ -127,7 +127,7 @@ mod tests {
         fs::create_dir(&project).unwrap();
         fs::write(project.join("hah.lock"), b"").unwrap();
         store.add_root(&project).unwrap();
-        assert_eq!(store.roots().unwrap(), [project.clone()]);
+        assert_eq!(store.roots().unwrap(), std::slice::from_ref(&project));
         fs::remove_file(project.join("hah.lock")).unwrap();
         assert!(store.roots().unwrap().is_empty());
     }

@@ -23,12 +23,15 @@ pub mod trie;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use hah_format::digest::Sha256;
 use hah_format::kmod::ModuleFacts;
 use hah_format::path::TreePath;
-use hah_format::tree::Kind;
+use hah_format::tree::{Kind, Node};
 
 use super::{ConfigureError, Problem, Target, path};
 use crate::debian::Version;
+use crate::derivation::{Encoder, FORMAT_VERSION};
+use crate::rootfs::NamedFiles;
 use graph::Graph;
 use trie::{NodeOrder, Trie, TrieError};
 
@@ -42,19 +45,46 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     let kernels: Vec<TreePath> =
         target.root.entries(&all).filter(|(_, node)| node.is_dir()).map(|(path, _)| path.clone()).collect();
     for kernel in kernels {
-        let files = {
-            let set = ModuleSet::of(target, &kernel)?;
-            if set.modules.is_empty() {
-                continue;
-            }
-            set.indexes(order).map_err(|error| ConfigureError::at(&kernel, error.problem()))?
-        };
-        for (name, bytes) in files {
-            let at = kernel.join(name).map_err(|error| ConfigureError::syntax(&kernel, 0, error.to_string()))?;
-            target.put(&at, bytes)?;
+        let mut failed = None;
+        let files = target.contents.derived(&key(target, &kernel, order), &mut || {
+            indexes(target, &kernel, order).unwrap_or_else(|error| {
+                failed = Some(error);
+                None
+            })
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for (name, content) in files.map_err(|error| ConfigureError::at(&kernel, error))?.unwrap_or_default() {
+            let at = kernel.join(&name).map_err(|error| ConfigureError::syntax(&kernel, 0, error.to_string()))?;
+            target.put_node(&at, Node::file(0o644, content))?;
         }
     }
     Ok(())
+}
+
+/// Names all that decides the indexes: the files below `kernel`, and the order of nodes.
+fn key(target: &Target<'_>, kernel: &TreePath, order: NodeOrder) -> Sha256 {
+    let mut encoder = Encoder::new("hah-depmod");
+    encoder.number("format", u64::from(FORMAT_VERSION));
+    encoder.text("order", if order == NodeOrder::ParentFirst { "parent first" } else { "children first" });
+    for (path, node) in target.root.below(kernel) {
+        match &node.kind {
+            Kind::File(content) => encoder.list("file", [path.as_str(), &content.sha256().to_string()]),
+            kind => encoder.list("other", [path.as_str(), kind.noun()]),
+        }
+    }
+    encoder.finish().0
+}
+
+/// The indexes of one kernel; `None` when it has no modules.
+fn indexes(target: &Target<'_>, kernel: &TreePath, order: NodeOrder) -> Result<Option<NamedFiles>, ConfigureError> {
+    let set = ModuleSet::of(target, kernel)?;
+    if set.modules.is_empty() {
+        return Ok(None);
+    }
+    let files = set.indexes(order).map_err(|error| ConfigureError::at(kernel, error.problem()))?;
+    Ok(Some(files.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()))
 }
 
 /// As the image's own depmod would write it.

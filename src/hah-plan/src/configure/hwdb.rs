@@ -8,11 +8,13 @@ mod database;
 
 use std::collections::BTreeMap;
 
+use hah_format::digest::Sha256;
 use hah_format::path::TreePath;
 use hah_format::tree::Node;
 
 use super::{ConfigureError, Target, path};
-use crate::rootfs::Content;
+use crate::derivation::{Encoder, FORMAT_VERSION};
+use crate::rootfs::NamedFiles;
 use database::{Database, Source};
 
 /// The pass.
@@ -27,6 +29,41 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     if files.is_empty() {
         return Ok(());
     }
+    let mut failed = None;
+    let derived = target.contents.derived(&key(target, &files), &mut || match compile(target, &files) {
+        Ok(bytes) => Some(NamedFiles::from([(NAME.to_owned(), bytes)])),
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let at = path("usr/lib/udev/hwdb.bin")?;
+    let derived = derived.map_err(|error| ConfigureError::at(&at, error))?;
+    match derived.and_then(|mut files| files.remove(NAME)) {
+        Some(content) => target.put_node(&at, Node::file(0o444, content)),
+        None => Ok(()),
+    }
+}
+
+/// The compiled database's name.
+const NAME: &str = "hwdb.bin";
+
+/// Names all that decides the database: its sources, and the systemd that it says it was made by.
+fn key(target: &Target<'_>, files: &BTreeMap<String, TreePath>) -> Sha256 {
+    let mut encoder = Encoder::new("hah-hwdb");
+    encoder.number("format", u64::from(FORMAT_VERSION));
+    encoder.number("version", tool_version(target));
+    for (name, at) in files {
+        let digest = target.content(at).map(|content| content.sha256().to_string());
+        encoder.list("file", [name.as_str(), digest.as_deref().unwrap_or_default()]);
+    }
+    encoder.finish().0
+}
+
+fn compile(target: &Target<'_>, files: &BTreeMap<String, TreePath>) -> Result<Vec<u8>, ConfigureError> {
     let mut database = Database::default();
     let mut priority = 0u16;
     for at in files.values() {
@@ -40,8 +77,7 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
             ConfigureError::syntax(at, line, "a NUL byte, or a line too long for the hardware database")
         })?;
     }
-    let file = Node::file(0o444, Content::inline(database.encode(tool_version(target))));
-    target.put_node(&path("usr/lib/udev/hwdb.bin")?, file)
+    Ok(database.encode(tool_version(target)))
 }
 
 /// The release of the image's own systemd.
