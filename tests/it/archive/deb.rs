@@ -99,6 +99,7 @@ impl Deb {
         self
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a tar header has that many fields, and only this file fills them")]
     fn entry(mut self, path: &str, mode: u32, kind: tar::EntryType, link: &str, bytes: Vec<u8>) -> Self {
         let owner = ("root".to_owned(), "root".to_owned());
         let entry = Entry { path: path.to_owned(), mode, owner, kind, link: link.to_owned(), bytes, claimed: None };

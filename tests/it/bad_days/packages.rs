@@ -10,7 +10,8 @@ fn downloads(toy: &Toy) -> Vec<String> {
 /// What a mirror serves instead of the package that the index names is thrown away.
 #[test]
 fn not_what_the_lock_names() {
-    let cases: [(&str, fn(&mut Vec<u8>), &str); 3] = [
+    type Damage = fn(&mut Vec<u8>);
+    let cases: [(&str, Damage, &str); 3] = [
         ("truncated", |bytes| bytes.truncate(bytes.len() / 2), "WRONG FILE"),
         ("longer", |bytes| bytes.extend(b"more"), "WRONG FILE"),
         ("swapped", |bytes| bytes[200] ^= 1, "WRONG BYTES"),

@@ -83,5 +83,5 @@ fn name(console: &str) -> Option<String> {
 /// The last thing that stage 1 said before its farewell.
 fn stage1_words(console: &str) -> String {
     let words = console.lines().filter_map(|line| line.split_once("hah: ")).map(|(_, words)| words.trim());
-    words.filter(|words| !words.starts_with("this is ")).last().unwrap_or("nothing").to_owned()
+    words.rev().find(|words| !words.starts_with("this is ")).unwrap_or("nothing").to_owned()
 }
