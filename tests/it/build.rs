@@ -27,7 +27,12 @@ pub(crate) fn partition(image: &Path, name: &str, to: &Path) {
 pub(crate) fn judge(command: &mut Command) -> String {
     let output = command.env("LC_ALL", "C").env("PATH", oracles::path()).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{}{stderr}", output.status, String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{stderr}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -77,14 +82,24 @@ fn the_root_is_what_packages_and_recipes_say() {
     }
     let cat = |path: &str| judge(Command::new("unsquashfs").arg("-cat").arg(&root).arg(path));
     assert_eq!(cat("etc/greeting"), "hello 3\n");
-    assert!(cat("etc/passwd").contains("toyd:x:450:450:Toy daemon:/var/lib/toyd:/usr/sbin/nologin"), "{}", cat("etc/passwd"));
+    assert!(
+        cat("etc/passwd").contains("toyd:x:450:450:Toy daemon:/var/lib/toyd:/usr/sbin/nologin"),
+        "{}",
+        cat("etc/passwd")
+    );
     assert!(cat("etc/group").contains("anna:x:1000:"));
     assert!(cat("usr/lib/modules/6.0-toy/modules.dep").contains("kernel/toy_disk.ko: kernel/toy_bus.ko"));
     assert!(cat("var/lib/dpkg/status").contains("Package: toy-data\nStatus: install ok installed\n"));
     assert!(cat("usr/lib/os-release").contains("IMAGE_ID=toy\n"));
     // Contents, by way of a copy of the package's own bytes.
     let extracted = toy.path("extracted");
-    judge(Command::new("unsquashfs").args(["-no-progress", "-d"]).arg(&extracted).arg(&root).args(["usr/bin", "usr/share/toy"]));
+    judge(
+        Command::new("unsquashfs")
+            .args(["-no-progress", "-d"])
+            .arg(&extracted)
+            .arg(&root)
+            .args(["usr/bin", "usr/share/toy"]),
+    );
     let deb = toy.path("deb");
     judge(Command::new("dpkg-deb").arg("-x").arg(toy.pool("toy-data")).arg(&deb));
     assert_eq!(digest(&extracted.join("usr/share/toy/data")), digest(&deb.join("usr/share/toy/data")));
@@ -109,7 +124,9 @@ fn the_disk_is_what_partitioners_and_fat_tools_read() {
         partition(&toy.image(), "boot", &boot);
         judge(Command::new("fsck.fat").arg("-n").arg(&boot));
         let names = judge(Command::new("mdir").args(["-/", "-b", "-i"]).arg(&boot));
-        for name in ["::/cmdline.txt", "::/kernel", "::/initramfs", "::/g0/kernel", "::/g0/initramfs", "::/g0/cmdline.txt"] {
+        for name in
+            ["::/cmdline.txt", "::/kernel", "::/initramfs", "::/g0/kernel", "::/g0/initramfs", "::/g0/cmdline.txt"]
+        {
             assert!(names.lines().any(|line| line == name), "{name}: {names}");
         }
         judge(Command::new("mcopy").args(["-i"]).arg(&boot).arg("::/g0/initramfs").arg(toy.path("initramfs.zst")));
@@ -132,9 +149,20 @@ fn what_stands_beside_the_image_describes_it() {
     assert_eq!(toy.names("project/out"), ["toy.bmap", "toy.img", "toy.img.zst", "toy.json", "toy.sha256"]);
     judge(Command::new("sha256sum").args(["-c", "toy.sha256"]).current_dir(toy.path("project/out")));
     let copy = toy.path("copy.img");
-    judge(Command::new("bmaptool").args(["-q", "copy", "--bmap"]).arg(toy.path("project/out/toy.bmap")).arg(toy.image()).arg(&copy));
+    judge(
+        Command::new("bmaptool")
+            .args(["-q", "copy", "--bmap"])
+            .arg(toy.path("project/out/toy.bmap"))
+            .arg(toy.image())
+            .arg(&copy),
+    );
     assert_eq!(digest(&copy), digest(&toy.image()));
-    judge(Command::new("zstd").args(["-q", "-d", "-o"]).arg(toy.path("plain.img")).arg(toy.path("project/out/toy.img.zst")));
+    judge(
+        Command::new("zstd")
+            .args(["-q", "-d", "-o"])
+            .arg(toy.path("plain.img"))
+            .arg(toy.path("project/out/toy.img.zst")),
+    );
     assert_eq!(digest(&toy.path("plain.img")), digest(&toy.image()));
     let manifest: serde_json::Value = serde_json::from_slice(&toy.read("project/out/toy.json")).unwrap();
     assert_eq!(manifest["disk"]["sha256"], digest(&toy.image()));
@@ -249,4 +277,39 @@ fn check_builds_twice() {
     std::fs::File::options().write(true).open(&image).unwrap().set_modified(modified).unwrap();
     assert_eq!(std::fs::metadata(&image).unwrap().len(), length as u64);
     toy.run(&["build", "toy", "--check"]).failed(104, &["two builds of image toy differ", "cmdline.txt"]);
+}
+
+/// What a review declares ends up as extended attributes and links that foreign programs read.
+#[test]
+fn the_effects_of_a_reviewed_script() {
+    if ["unsquashfs", "getcap", "update-alternatives"].into_iter().any(oracles::is_missing) {
+        return;
+    }
+    let script = "#!/bin/sh\nset -e\nsetcap cap_net_raw,cap_net_admin+ep /usr/bin/pinger\n";
+    let deb =
+        crate::archive::deb::Deb::new("pinger", "1").file("/usr/bin/pinger", 0o755, "ping").member("postinst", script);
+    let toy = Toy::and(&[deb]);
+    let entry = toy.run(&["review", "pinger", "--image", "toy"]).succeeded().stdout;
+    let digest = entry.lines().find_map(|line| line.strip_prefix("sha256 = ")).unwrap();
+    let review = format!(
+        "[[script]]\npackage = \"pinger\"\nkind = \"postinst\"\nsha256 = {digest}\nsummary = \"lets it ping\"\n\
+         capability = [{{ path = \"/usr/bin/pinger\", capability = \"cap_net_admin,cap_net_raw=ep\" }}]\n\
+         owner = [{{ path = \"/usr/bin/pinger\", mode = \"2711\", group = \"adm\" }}]\n\
+         file = [{{ path = \"/etc/pinger\", content = \"on\\n\" }}]\n\
+         alternative = [{{ name = \"ping\", link = \"/usr/bin/ping\", path = \"/usr/bin/pinger\", priority = 10 }}]\n"
+    );
+    toy.write("project/recipes/debian/toy.toml", review);
+    toy.build();
+    let (squashfs, root) = (toy.path("root.squashfs"), toy.path("root"));
+    partition(&toy.image(), "root", &squashfs);
+    let found = listing(&squashfs).into_iter().find(|(.., path)| path == "/usr/bin/pinger").unwrap();
+    assert_eq!((found.0.as_str(), found.1.as_str()), ("-rwx--s--x", "0/4"));
+    judge(Command::new("unsquashfs").args(["-quiet", "-no-progress", "-d"]).arg(&root).arg(&squashfs));
+    assert_eq!(std::fs::read(root.join("etc/pinger")).unwrap(), b"on\n");
+    let said = judge(Command::new("update-alternatives").arg("--root").arg(&root).args(["--query", "ping"]));
+    assert!(said.contains("Best: /usr/bin/pinger") && said.contains("Priority: 10"), "{said}");
+    if rustix::process::getuid().is_root() {
+        let said = judge(Command::new("getcap").arg("-r").arg(&root));
+        assert!(said.trim().ends_with("usr/bin/pinger cap_net_admin,cap_net_raw=ep"), "{said}");
+    }
 }

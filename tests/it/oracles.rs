@@ -1,9 +1,23 @@
 //! Foreign programs judge the lab image, which `HAH_LAB_IMAGE` names.
+//!
+//! | module | judged | judges |
+//! |---|---|---|
+//! | [`boot`] | disk, boot partition, block map | sfdisk, fsck.fat, mtools, cpio, gzip, bmaptool |
+//! | [`root`] | squashfs against every .deb | unsquashfs, dpkg-deb, the kernel |
+//! | [`derived`] | what the configuration passes wrote | depmod, modprobe, update-ca-certificates, systemd-sysusers, … |
+
+mod boot;
+mod derived;
+mod root;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+
+use hah_plan::system::System;
 
 use crate::archive::project::PROGRAM;
+use crate::build::{judge, partition};
 
 /// Where foreign programs are.
 pub(crate) fn path() -> String {
@@ -56,6 +70,34 @@ impl Lab {
         packages.iter().map(|package| (text(package, "sha256"), text(package, "path"))).collect()
     }
 
+    /// What the recipes want.
+    pub(crate) fn system(&self) -> System {
+        let project = hah_image::project::Project::open(&self.project);
+        let system = project.and_then(|project| project.system("lab", &[]));
+        system.unwrap_or_else(|failure| panic!("{}", failure.message()))
+    }
+
+    /// The root partition, as a file.
+    pub(crate) fn squashfs(&self) -> &'static Path {
+        static FILE: OnceLock<PathBuf> = OnceLock::new();
+        FILE.get_or_init(|| {
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab.squashfs");
+            partition(&self.image, "root", &file);
+            file
+        })
+    }
+
+    /// The root, extracted by unsquashfs: as root with owners and xattrs, else without.
+    pub(crate) fn root(&self) -> &'static Path {
+        static ROOT: OnceLock<PathBuf> = OnceLock::new();
+        ROOT.get_or_init(|| {
+            let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-root");
+            let _ = std::fs::remove_dir_all(&root);
+            judge(Command::new("unsquashfs").args(["-quiet", "-no-progress", "-d"]).arg(&root).arg(self.squashfs()));
+            root
+        })
+    }
+
     /// The .deb of this digest.
     pub(crate) fn deb(&self, sha256: &str) -> PathBuf {
         self.cache.join("downloads/sha256").join(sha256)
@@ -71,11 +113,8 @@ pub(crate) fn copy_downloads(lab: &Lab, there: &Path) {
     std::fs::copy(lab.project.join("hah.lock"), there.join("project/hah.lock")).unwrap();
     std::fs::copy(&lab.program, there.join("hah-image")).unwrap();
     let agent = there.join("agent");
-    let root = there.join("root.squashfs");
-    crate::build::partition(&lab.image, "root", &root);
-    let cat = Command::new("unsquashfs").arg("-cat").arg(&root).arg("usr/lib/hah/hah-agent").output().unwrap();
-    std::fs::write(&agent, cat.stdout).unwrap();
-    std::fs::remove_file(root).unwrap();
+    let cat = Command::new("unsquashfs").arg("-cat").arg(lab.squashfs()).arg("usr/lib/hah/hah-agent").output().unwrap();
+    std::fs::write(agent, cat.stdout).unwrap();
     crate::bad_days::store::give_to_nobody(there);
     for (sha256, _) in lab.packages() {
         let (from, to) = (lab.deb(&sha256), downloads.join(&sha256));
@@ -92,4 +131,22 @@ pub(crate) fn rebuild(there: &Path, output: &Path) -> Command {
     command.args(["build", "lab", "--offline", "--locked", "-o"]).arg(output);
     command.env_clear().env("HOME", there.join("home")).env("PATH", "/nonexistent");
     command
+}
+
+/// [`lab`], when all these programs are here too.
+fn lab_for(programs: &[&str]) -> Option<Lab> {
+    let lab = lab()?;
+    if programs.iter().any(|program| is_missing(program)) {
+        return None;
+    }
+    Some(lab)
+}
+
+/// Whether the test runs as root; says so when it does not.
+fn is_root() -> bool {
+    let is_root = rustix::process::getuid().is_root();
+    if !is_root {
+        println!("skipped: not root");
+    }
+    is_root
 }
