@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use hah_image::project::{Project, board_of};
 use hah_plan::board::Machine;
@@ -13,8 +13,8 @@ use super::variable;
 #[derive(Clone, Debug)]
 pub(super) struct Image {
     pub(super) path: PathBuf,
-    /// The private key of the user `hah`.
-    pub(super) key: PathBuf,
+    /// The private key of the user `hah`, when the image lets it in.
+    pub(super) key: Option<PathBuf>,
 }
 
 impl Image {
@@ -29,12 +29,15 @@ impl Image {
 /// The image as it was built, without a key; nothing when there is none, which is then said.
 pub(super) fn as_built(test: &str) -> Option<Image> {
     let path = warm(test)?;
-    Some(Image { path, key: PathBuf::new() })
+    Some(Image { path, key: None })
 }
 
 /// The image `name` with the test's key in it, built from the cache.
 pub(super) fn with_key(test: &str, name: &str) -> Option<Image> {
+    static BUILD: Mutex<()> = Mutex::new(());
     warm(test)?;
+    // Two tests that build the same image at once would replace it below each other's machines.
+    let _turn = BUILD.lock().unwrap_or_else(PoisonError::into_inner);
     let key = key();
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     let path = directory().join(format!("{name}.img"));
@@ -48,7 +51,7 @@ pub(super) fn with_key(test: &str, name: &str) -> Option<Image> {
     }
     let output = build.output().unwrap();
     assert!(output.status.success(), "cannot build {name}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(Image { path, key: key.to_owned() })
+    Some(Image { path, key: Some(key) })
 }
 
 /// `HAH_LAB_IMAGE`, or the reason for skipping the test.
@@ -71,18 +74,15 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// The test's own key, made once.
-fn key() -> &'static Path {
-    static KEY: OnceLock<PathBuf> = OnceLock::new();
-    KEY.get_or_init(|| {
-        let key = directory().join("key");
-        if !key.with_extension("pub").exists() {
-            std::fs::create_dir_all(directory()).unwrap();
-            let _ = std::fs::remove_file(&key);
-            let mut made = Command::new("ssh-keygen");
-            made.args(["-q", "-t", "ed25519", "-N", "", "-C", "it", "-f"]).arg(&key);
-            assert!(made.status().unwrap().success());
-        }
-        key
-    })
+/// The tests' own key, made once.
+fn key() -> PathBuf {
+    let key = directory().join("key");
+    if !key.with_extension("pub").exists() {
+        std::fs::create_dir_all(directory()).unwrap();
+        let _ = std::fs::remove_file(&key);
+        let mut made = Command::new("ssh-keygen");
+        made.args(["-q", "-t", "ed25519", "-N", "", "-C", "it", "-f"]).arg(&key);
+        assert!(made.status().unwrap().success());
+    }
+    key
 }

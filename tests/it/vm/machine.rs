@@ -14,7 +14,7 @@ use hah_image::qemu::{self, Guest};
 use super::image::{self, Image};
 
 /// What a boot may take on a busy machine without KVM.
-pub(super) const BOOT: Duration = Duration::from_secs(600);
+pub(super) const BOOT: Duration = Duration::from_secs(900);
 /// What the end of a shutdown may take.
 const SHUTDOWN: Duration = Duration::from_secs(240);
 /// Stage 1's first words.
@@ -192,7 +192,8 @@ impl Vm<'_> {
 
     fn ssh_command(&self) -> Command {
         let mut ssh = Command::new("ssh");
-        ssh.arg("-i").arg(&self.node.image.key).args(["-p", &self.port("ssh").to_string(), "-l", "hah"]);
+        let key = self.node.image.key.as_ref().expect("the image has the test's key");
+        ssh.arg("-i").arg(key).args(["-p", &self.port("ssh").to_string(), "-l", "hah"]);
         // The first boot's keys are learnt, and another key in a later boot is refused.
         let known = self.node.directory.join("known_hosts");
         ssh.arg("-o").arg(format!("UserKnownHostsFile={}", known.display()));
