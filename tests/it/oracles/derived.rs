@@ -263,20 +263,43 @@ fn ldconfig_reads_the_cache() {
     }
 }
 
-/// systemd-hwdb compiles the same database from the same files, and answers the same from ours.
+/// systemd-hwdb compiles the same database from the same files, but for the place where it found them, and answers the same
+/// from ours.
 #[test]
 fn systemd_hwdb_compiles_the_same_database() {
     let Some(lab) = lab_for(&["unsquashfs", "systemd-hwdb"]) else { return };
-    let there = tempfile::tempdir().unwrap();
-    copy(&lab, "usr/lib/udev/hwdb.d", there.path());
-    let root = format!("--root={}", there.path().display());
-    judge(Command::new("systemd-hwdb").args([&root, "--usr", "update"]));
-    let path = "usr/lib/udev/hwdb.bin";
-    let (ours, theirs) =
-        (std::fs::read(lab.root().join(path)).unwrap(), std::fs::read(there.path().join(path)).unwrap());
-    // The header names the version of the program that compiled it: bytes 8 to 16.
-    assert_eq!(ours.len(), theirs.len());
-    assert!(ours[..8] == theirs[..8] && ours[16..] == theirs[16..], "hwdb.bin differs");
+    let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(&lab, "usr/lib/udev/hwdb.d", theirs.path());
+    copy(&lab, "usr/lib/udev/hwdb.bin", ours.path());
+    for there in [&theirs, &ours] {
+        // Where systemd of a Debian before the merged /usr looks.
+        std::os::unix::fs::symlink("usr/lib", there.path().join("lib")).unwrap();
+    }
+    let root = |there: &tempfile::TempDir| format!("--root={}", there.path().display());
+    judge(Command::new("systemd-hwdb").args([&root(&theirs), "--usr", "update"]));
+    let files: Vec<PathBuf> = std::fs::read_dir(theirs.path().join("usr/lib/udev/hwdb.d"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let length =
+        |there: &tempfile::TempDir| std::fs::metadata(there.path().join("usr/lib/udev/hwdb.bin")).unwrap().len();
+    let prefixes = files.len() * theirs.path().as_os_str().len();
+    assert_eq!(length(&ours) + prefixes as u64, length(&theirs), "each file's path is in the database once");
+    let mut asked = 0;
+    for file in files {
+        let bytes = std::fs::read(file).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let patterns = text.lines().filter(|line| line.starts_with(|letter: char| letter.is_ascii_alphabetic()));
+        let patterns: Vec<&str> = patterns.collect();
+        for pattern in patterns.iter().step_by(patterns.len() / 4 + 1) {
+            let name = pattern.replace('*', "x").replace('?', "0");
+            let answer = |there| judge(Command::new("systemd-hwdb").args([&root(there), "query", &name]));
+            let (ours, theirs) = (answer(&ours), answer(&theirs));
+            assert_eq!(ours, theirs, "{name}");
+            asked += usize::from(!ours.is_empty());
+        }
+    }
+    assert!(asked > 40, "only {asked} answers");
 }
 
 /// update-alternatives reads the state that we wrote, and every link is where it says.
@@ -317,5 +340,5 @@ fn dpkg_finds_its_database_in_order() {
         audit.split("\n\n").filter(|text| !text.trim().is_empty() && !text.contains("foreign architecture")).collect();
     assert!(complaints.is_empty(), "{complaints:#?}");
     let owner = judge(Command::new("dpkg-query").args([&admin, "-S", "/usr/bin/bash"]));
-    assert_eq!(owner, "bash: /usr/bin/bash\n");
+    assert_eq!(owner.replace(":arm64", ""), "bash: /usr/bin/bash\n");
 }
