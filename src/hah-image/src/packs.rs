@@ -213,19 +213,19 @@ impl PackSet {
 
     /// The pack of derived files with this key, if it is there and whole.
     fn find_derived(&self, key: &Sha256) -> Option<Stored> {
-        let path = self.store.path(Bucket::Packs, key);
+        let path = self.store.path(Bucket::Derived, key);
         let manifest = read_manifest(&path).ok()?;
         Some(Stored { path, manifest })
     }
 
     /// Packs `files` under `key`.
     fn keep_derived(&self, key: &Sha256, files: &NamedFiles) -> Result<Stored, StoreError> {
-        let path = self.store.path(Bucket::Packs, key);
+        let path = self.store.path(Bucket::Derived, key);
         if path.exists() {
             // It was not whole, or it would have been found.
             fs_err::remove_file(&path)?;
         }
-        self.store.realise(Bucket::Packs, key, |file| {
+        self.store.realise(Bucket::Derived, key, |file| {
             let mut builder = Builder::new(BufWriter::new(file), &PackOptions::default()).map_err(StoreError::make)?;
             for (name, bytes) in files {
                 let path = TreePath::parse(name).map_err(StoreError::make)?;

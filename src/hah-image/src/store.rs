@@ -4,7 +4,7 @@
 //! CACHE/                                 $XDG_CACHE_HOME/hah-image, or --cache-dir
 //! ├── downloads/sha256/HEX               inputs as fetched, verified
 //! ├── packs/v1/HEX.pack                  one .deb or artifact each, by derivation key
-//! ├── derived/v1/HEX                     gzipped kernels and other costly bytes, by derivation key
+//! ├── derived/v1/HEX                     gzipped kernels, packs of costly passes, by derivation key
 //! ├── built/HEX.json                     which image stands at which output path, for the no-op build
 //! ├── roots/HEX                          path of a project whose lock keeps its inputs alive
 //! ├── locks/HEX                          one per key being made; held by flock, so kill -9 frees it

@@ -21,6 +21,8 @@ pub struct Verified {
 
 impl Store {
     /// Re-hashes all downloads and packs. What is corrupt is removed, so that the next build makes it anew.
+    ///
+    /// Derived files are removed unseen: nothing says what they should be, and making them again is the surest check.
     pub fn verify(&self) -> Result<Verified, StoreError> {
         let mut result = Verified::default();
         for bucket in [Bucket::Downloads, Bucket::Packs] {
@@ -40,6 +42,9 @@ impl Store {
                     }
                 }
             }
+        }
+        for entry in fs::read_dir(self.root().join(Bucket::Derived.directory()))? {
+            fs::remove_file(entry?.path())?;
         }
         result.removed.sort();
         Ok(result)
