@@ -174,7 +174,7 @@ impl Vm<'_> {
         // Drop does it.
     }
 
-    /// Shuts down as a person would, and waits until the machine is off.
+    /// Shuts down as a person would, waits until the machine is off, and checks that nothing went wrong on the way.
     pub(super) fn power_off(mut self) {
         // The connection may break before the answer.
         let _ = self.ssh_once("sudo systemctl poweroff");
@@ -183,6 +183,9 @@ impl Vm<'_> {
             assert!(Instant::now() < deadline, "it does not switch off\n{}", tail(&self.console()));
             std::thread::sleep(Duration::from_millis(200));
         }
+        let _ = self.reader.take().map(JoinHandle::join);
+        let console = self.console();
+        assert!(!console.contains("FAILED"), "the boot or the shutdown\n{}", tail(&console));
     }
 
     /// The host's port for a service.
