@@ -72,6 +72,8 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     cmd!(shell, "cargo clippy --quiet --workspace --all-targets -- -D warnings").quiet().run()?;
     // Before the tests: it leaves the real packages in the cache, which some of them want.
     image::build(shell, "lab")?;
+    // The tests build variants of both images, offline: this locks the second one and fetches what only it needs.
+    image::build(shell, "lab-virt")?;
     let packages = packages(shell)?;
     shell.set_var("HAH_TEST_DEBS", &packages);
     say::step("tests of the crates");
