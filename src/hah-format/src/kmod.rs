@@ -90,8 +90,14 @@ fn facts<E: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Option<ModuleFacts
     let mut imports = Vec::new();
     let (versions, first) = versions(section(&sections, endian, bytes, "__versions")?, header.is_type_64());
     let mut visited = vec![false; versions.len()];
+    let mut named = 0;
     for (index, symbol) in symbols.enumerate() {
         let name = symbols.symbol_name(endian, symbol).ok()?;
+        // Names may share their ends, and so a small file hold gigabytes of them; a linker's never add up to the file.
+        named += name.len();
+        if named > bytes.len() {
+            return None;
+        }
         if let Some(name) = name.strip_prefix(b"__crc_") {
             exports.push(text(name));
         }
@@ -258,6 +264,23 @@ mod tests {
             (vec!["one".into(), "two".into(), "three".into()], vec!["printk".into()])
         );
         assert_eq!(facts.modinfo, []);
+    }
+
+    #[test]
+    fn names_that_share_one_long_string_are_refused() {
+        // The last name is 4000 bytes long, and all others are put at its start.
+        let long = "x".repeat(4000);
+        let mut symbols = vec![("", 0); 200];
+        symbols.push((long.as_str(), 0));
+        let mut module = object(&[], &symbols);
+        assert_eq!(inspect("m.ko", &module).unwrap().imports, std::slice::from_ref(&long));
+        let string = module.windows(4).position(|window| window == b"xxxx").unwrap();
+        let last = (1u32 + 200).to_le_bytes();
+        let table = module[..string].windows(4).position(|window| window == last).unwrap();
+        for symbol in 1..200 {
+            module[table - 24 * symbol..][..4].copy_from_slice(&last);
+        }
+        assert_eq!(inspect("m.ko", &module), None);
     }
 
     #[test]

@@ -354,6 +354,22 @@ fn a_bomb_stops_at_the_limit() {
     assert!(got.contains("the unpacked size in bytes passes the limit of 1048576"), "{got}");
 }
 
+/// A few kilobytes of deep paths would imply gigabytes of directories above them.
+#[test]
+fn paths_of_many_levels_stop_at_the_limit() {
+    let deep = |count: usize| {
+        let mut tar = Tar::default();
+        for number in 0..count {
+            let name = format!("./{number}/{}\0", "a/".repeat(2000));
+            tar = tar.entry("././@LongLink", EntryType::GNULongName, name.as_bytes()).dir("./x");
+        }
+        deb_with(&tar.end())
+    };
+    assert!(collect(&deep(15)).is_ok());
+    let got = complaint(&deep(19));
+    assert!(got.contains("the length of all its paths"), "{got}");
+}
+
 #[test]
 fn a_window_over_the_memory_limit_is_refused() {
     let data = good_data();

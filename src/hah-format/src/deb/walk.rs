@@ -60,6 +60,10 @@ pub(super) fn data<R: BufRead>(
     })
 }
 
+/// Most bytes that the paths, link targets and xattrs of a package may have together, directories above them that the
+/// archive does not list included. The largest packages of Debian have 10 MB; a path of 2000 levels implies 4 MB.
+const NAMES_MAX: u64 = 64 << 20;
+
 /// Limits of one tar archive.
 struct Bounds {
     bytes: u64,
@@ -211,7 +215,11 @@ impl<R: Read> Read for Content<'_, R> {
 
 /// The paths seen so far.
 #[derive(Default)]
-struct Paths(BTreeMap<TreePath, Seen>);
+struct Paths {
+    seen: BTreeMap<TreePath, Seen>,
+    /// What counts towards [`NAMES_MAX`].
+    held: u64,
+}
 
 enum Seen {
     Dir,
@@ -226,26 +234,34 @@ enum Seen {
 impl Paths {
     /// Admits `entry`, or says why not. A hard link to a hard link becomes one to the file itself.
     fn admit(&mut self, entry: &mut Entry) -> Result<(), Problem> {
-        match (self.0.get(&entry.path), &entry.kind) {
+        match (self.seen.get(&entry.path), &entry.kind) {
             (None, _) | (Some(Seen::ImpliedDir), Kind::Dir) => {}
             (Some(Seen::ImpliedDir), _) => return Err(Problem::ParentNotDirectory(entry.path.as_str().to_owned())),
             (Some(_), _) => return Err(Problem::Duplicate),
         }
         for parent in entry.path.ancestors() {
-            match self.0.get(&parent) {
+            match self.seen.get(&parent) {
                 Some(Seen::Dir | Seen::ImpliedDir) => break,
                 Some(_) => return Err(Problem::ParentNotDirectory(parent.as_str().to_owned())),
                 None => {
-                    self.0.insert(parent, Seen::ImpliedDir);
+                    self.hold(parent.as_str().len())?;
+                    self.seen.insert(parent, Seen::ImpliedDir);
                 }
             }
         }
+        let target = match &entry.kind {
+            Kind::Symlink(target) => target.len(),
+            Kind::HardLink(target) => target.as_str().len(),
+            _ => 0,
+        };
+        let xattrs: usize = entry.meta.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.hold(entry.path.as_str().len() + target + xattrs)?;
         let seen = match &mut entry.kind {
             Kind::Dir => Seen::Dir,
             _ if entry.path.is_root() => return Err(Problem::ParentNotDirectory(String::new())),
             Kind::File(_) => Seen::File,
             Kind::HardLink(target) => {
-                match self.0.get(target) {
+                match self.seen.get(target) {
                     Some(Seen::File) => {}
                     Some(Seen::Link(file)) => *target = file.clone(),
                     _ => return Err(Problem::HardLink(target.as_str().to_owned())),
@@ -254,7 +270,18 @@ impl Paths {
             }
             _ => Seen::Other,
         };
-        self.0.insert(entry.path.clone(), seen);
+        self.seen.insert(entry.path.clone(), seen);
         Ok(())
+    }
+
+    /// Counts bytes that stay in memory until the whole package is read.
+    fn hold(&mut self, bytes: usize) -> Result<(), Problem> {
+        self.held += bytes as u64;
+        match self.held > NAMES_MAX {
+            true => {
+                Err(Problem::Limit { what: "the length of all its paths, links and xattrs in bytes", limit: NAMES_MAX })
+            }
+            false => Ok(()),
+        }
     }
 }

@@ -5,7 +5,9 @@
 //! of the tools named in [`Fresh::tool`]); the first other one that would be *reached* ends the evaluation with its line.
 //! Branches that are not taken on a fresh install need not be understood.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use hah_format::tree::Kind;
 
@@ -14,8 +16,12 @@ use super::shell::{AndOr, Command, Join, List, Part, Pipeline, ShellError, Simpl
 use crate::debian::PackageName;
 use crate::rootfs::UnpackedPackage;
 
-/// Most commands that are evaluated; functions could call each other for ever.
-const STEPS_MAX: usize = 10_000;
+/// Most commands, words and patterns that are evaluated; functions could call each other for ever.
+const STEPS_MAX: usize = 20_000;
+/// Deepest nesting of lists while they are evaluated: a function that calls itself would use up the stack.
+const NESTING_MAX: usize = 100;
+/// Most bytes that words may expand to, all together: a variable could double itself line after line.
+const EXPANDED_MAX: usize = 1 << 20;
 
 /// What a path that a package ships is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +77,14 @@ pub(super) struct Fresh<'a> {
     kind: ScriptKind,
     installed: &'a Installed,
     variables: BTreeMap<String, String>,
-    functions: BTreeMap<String, List>,
+    functions: BTreeMap<String, Rc<List>>,
     /// Arguments of the function that runs, if one does.
     arguments: Option<Vec<String>>,
     effects: Vec<Effect>,
     steps: usize,
+    nesting: usize,
+    /// Bytes that words have expanded to.
+    expanded: Cell<usize>,
 }
 
 /// How a list ended.
@@ -106,6 +115,8 @@ impl<'a> Fresh<'a> {
             arguments: None,
             effects: Vec::new(),
             steps: 0,
+            nesting: 0,
+            expanded: Cell::new(0),
         }
     }
 
@@ -116,6 +127,16 @@ impl<'a> Fresh<'a> {
     }
 
     fn list(&mut self, list: &List) -> Understood<Flow> {
+        self.nesting += 1;
+        if self.nesting > NESTING_MAX {
+            return Err(ShellError { line: 1, what: format!("more than {NESTING_MAX} levels of calls and blocks") });
+        }
+        let flow = self.items(list);
+        self.nesting -= 1;
+        flow
+    }
+
+    fn items(&mut self, list: &List) -> Understood<Flow> {
         let mut status = true;
         for item in list {
             match self.and_or(item)? {
@@ -152,11 +173,17 @@ impl<'a> Fresh<'a> {
         })
     }
 
-    fn command(&mut self, command: &Command) -> Understood<Flow> {
-        self.steps += 1;
+    /// Counts what is about to be evaluated.
+    fn step(&mut self, count: usize) -> Understood<()> {
+        self.steps += count;
         if self.steps > STEPS_MAX {
-            return Err(ShellError { line: 1, what: format!("more than {STEPS_MAX} commands") });
+            return Err(ShellError { line: 1, what: format!("more than {STEPS_MAX} commands and words") });
         }
+        Ok(())
+    }
+
+    fn command(&mut self, command: &Command) -> Understood<Flow> {
+        self.step(1)?;
         match command {
             Command::Simple(simple) => self.simple(simple),
             Command::If { arms, otherwise } => {
@@ -172,6 +199,7 @@ impl<'a> Fresh<'a> {
             Command::Case { line, word, arms } => {
                 let value = self.text(word, *line)?;
                 for (patterns, body) in arms {
+                    self.step(patterns.len())?;
                     for pattern in patterns {
                         let pattern = self.text(pattern, *line)?;
                         if pattern.contains(['[', '\\']) || pattern.matches('*').count() > 2 {
@@ -185,7 +213,7 @@ impl<'a> Fresh<'a> {
                 Ok(Flow::Status(true))
             }
             Command::Function { name, body } => {
-                self.functions.insert(name.clone(), body.clone());
+                self.functions.insert(name.clone(), Rc::clone(body));
                 Ok(Flow::Status(true))
             }
             Command::Group(body) => self.list(body),
@@ -195,6 +223,7 @@ impl<'a> Fresh<'a> {
 
     fn simple(&mut self, simple: &Simple) -> Understood<Flow> {
         let line = simple.line;
+        self.step(simple.assignments.len() + simple.words.len())?;
         let mut assigned = Vec::new();
         for (name, value) in &simple.assignments {
             assigned.push((name.clone(), self.text(value, line)?));
@@ -321,14 +350,26 @@ impl<'a> Fresh<'a> {
 
     /// test(1).
     fn test(&self, words: &[&str]) -> Result<bool, String> {
-        if let Some(at) = words.iter().position(|word| *word == "-o") {
-            return Ok(self.test(&words[..at])? || self.test(&words[at + 1..])?);
+        'or: for either in words.split(|word| *word == "-o") {
+            for both in either.split(|word| *word == "-a") {
+                if !self.primary(both)? {
+                    continue 'or;
+                }
+            }
+            return Ok(true);
         }
-        if let Some(at) = words.iter().position(|word| *word == "-a") {
-            return Ok(self.test(&words[..at])? && self.test(&words[at + 1..])?);
-        }
+        Ok(false)
+    }
+
+    /// A test without `-o` and `-a`. Not recursive: a script decides how many `!` there are.
+    fn primary(&self, words: &[&str]) -> Result<bool, String> {
+        let negations = words.iter().take_while(|word| **word == "!").count().min(words.len().saturating_sub(1));
+        let status = self.plain_test(&words[negations..])?;
+        Ok(status != (negations % 2 == 1))
+    }
+
+    fn plain_test(&self, words: &[&str]) -> Result<bool, String> {
         match words {
-            ["!", rest @ ..] if !rest.is_empty() => self.test(rest).map(|status| !status),
             [] => Ok(false),
             [word] => Ok(!word.is_empty()),
             ["-n", word] => Ok(!word.is_empty()),
@@ -387,8 +428,15 @@ impl<'a> Fresh<'a> {
                 },
                 Part::Substitution(body) => out.push_str(&self.substitution(body, line)?),
             }
+            if out.len() > EXPANDED_MAX {
+                break;
+            }
         }
-        Ok(out)
+        self.expanded.set(self.expanded.get() + out.len());
+        match self.expanded.get() > EXPANDED_MAX {
+            true => Err(ShellError { line, what: format!("words of more than {EXPANDED_MAX} bytes") }),
+            false => Ok(out),
+        }
     }
 
     /// A word of a command: nothing, when only empty expansions make it up and none is quoted.
@@ -481,13 +529,26 @@ fn install_alternative(arguments: &[&str]) -> Option<Alternative> {
     })
 }
 
-/// `*` and `?` as in `case`.
+/// `*` and `?` as in `case`. The last star takes more when what is behind it does not fit; never recursive, since the
+/// text is the script's.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern.first(), text.first()) {
-        (None, None) => true,
-        (Some(b'*'), _) => glob(&pattern[1..], text) || (!text.is_empty() && glob(pattern, &text[1..])),
-        (Some(b'?'), Some(_)) => glob(&pattern[1..], &text[1..]),
-        (Some(wanted), Some(found)) if wanted == found => glob(&pattern[1..], &text[1..]),
-        _ => false,
+    let (mut at, mut taken, mut star) = (0, 0, None);
+    while taken < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at + 1, taken));
+                at += 1;
+            }
+            Some(wanted) if *wanted == b'?' || *wanted == text[taken] => {
+                at += 1;
+                taken += 1;
+            }
+            _ => {
+                let Some((behind, from)) = star else { return false };
+                star = Some((behind, from + 1));
+                (at, taken) = (behind, from + 1);
+            }
+        }
     }
+    pattern[at..].iter().all(|byte| *byte == b'*')
 }

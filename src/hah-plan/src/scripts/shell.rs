@@ -7,6 +7,8 @@
 
 mod lexer;
 
+use std::rc::Rc;
+
 use lexer::{Lexer, Token};
 
 /// Longest script that is read, in bytes. The longest of Debian trixie is 90 kB.
@@ -62,7 +64,7 @@ pub(super) enum Command {
     },
     Function {
         name: String,
-        body: List,
+        body: Rc<List>,
     },
     Group(List),
     /// A loop or a subshell: found, but not understood.
@@ -380,7 +382,7 @@ impl Parser {
         self.expect("{")?;
         let body = self.list(&["}"])?;
         self.expect("}")?;
-        Ok(Command::Function { name: name.literal().unwrap_or_default(), body })
+        Ok(Command::Function { name: name.literal().unwrap_or_default(), body: Rc::new(body) })
     }
 
     fn redirection(&mut self, simple: &mut Simple) -> Result<bool, ShellError> {

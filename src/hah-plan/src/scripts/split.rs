@@ -41,7 +41,12 @@ impl Script {
         let mut at = 0;
         while at < lines.len() {
             let section = lines[at].strip_prefix(BEGIN).and_then(|tool| {
-                let length = lines[at..].iter().position(|line| *line == END)?;
+                // A mark without its end is no section; looking further would be quadratic in the marks.
+                let is_mark = |line: &&str| *line == END || line.starts_with(BEGIN);
+                let length = 1 + lines[at + 1..].iter().position(is_mark)?;
+                if lines[at + length] != END {
+                    return None;
+                }
                 let body = lines.get(at + 1..at + length)?;
                 Some((tool, body, length + 1))
             });

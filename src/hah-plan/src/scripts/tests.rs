@@ -197,3 +197,65 @@ fn the_lab_takes_effects_users_alternatives_and_units() {
         }
     }
 }
+
+/// What a script of a hostile package is refused for.
+#[track_caller]
+fn check_refused(script: &str, what: &str) {
+    let errors = of(script, &[]).unwrap_err();
+    assert!(errors[0].what.contains(what), "{}", errors[0].what);
+}
+
+#[test]
+fn a_function_that_calls_itself_does_not_use_up_the_stack() {
+    check_refused("#!/bin/sh\nf() { f; }\nf\n", "levels of calls");
+    check_refused("#!/bin/sh\nf() { g; }\ng() { if true; then f; fi; }\nf\n", "levels of calls");
+}
+
+#[test]
+fn a_test_of_very_many_words_does_not_use_up_the_stack() {
+    // The words are too many in the end, whatever they say.
+    check_refused(&format!("#!/bin/sh\n[ {} x ]\n", "! ".repeat(60_000)), "commands and words");
+    let most = 19_000;
+    assert!(of(&format!("#!/bin/sh\n[ {}x ] || unknown\n", "! ".repeat(most)), &[]).is_ok());
+    assert!(of(&format!("#!/bin/sh\n[ {}x ] || unknown\n", "-o ".repeat(most)), &[]).is_ok());
+    assert!(of(&format!("#!/bin/sh\n[ {}x ] && unknown\n", "-a ".repeat(most)), &[]).is_ok());
+}
+
+#[test]
+fn a_variable_that_doubles_itself_does_not_use_up_memory() {
+    check_refused(&format!("#!/bin/sh\nA=xxxx\n{}\n", "A=$A$A\n".repeat(60)), "bytes");
+    let call = "f $A$A$A$A\n".repeat(900);
+    check_refused(&format!("#!/bin/sh\nA={}\nf() {{ :; }}\n{call}", "x".repeat(1000)), "bytes");
+}
+
+#[test]
+fn a_long_word_in_a_case_does_not_use_up_the_stack() {
+    let word = "a".repeat(200_000);
+    assert!(of(&format!("#!/bin/sh\ncase {word} in *b*) unknown ;; *a) ;; esac\n"), &[]).is_ok());
+}
+
+#[test]
+fn marks_of_sections_without_their_ends_are_read_once() {
+    let script = "# Automatically added by x/1\n: a\n".repeat(4_000);
+    check_refused(&format!("#!/bin/sh\n{script}false || unknown\n"), "unknown");
+    // The last mark before an end begins the section.
+    let found = of(&format!("#!/bin/sh\n# Automatically added by x/1\n{ENABLE}"), &[]).unwrap();
+    assert_eq!(found.units.len(), 1);
+}
+
+#[test]
+fn patterns_of_a_case_match_as_the_shell_does() {
+    for (pattern, word, matches) in [
+        ("*", "", true),
+        ("a*c", "abbc", true),
+        ("a*c", "abcd", false),
+        ("?b", "ab", true),
+        ("?", "", false),
+        ("a*b*c", "aXbYbZc", true),
+        ("*ab", "aab", true),
+        ("ab", "a", false),
+    ] {
+        let found = of(&format!("#!/bin/sh\ncase '{word}' in {pattern}) unknown ;; esac\n"), &[]);
+        assert_eq!(found.is_err(), matches, "{pattern} {word}");
+    }
+}
