@@ -7,6 +7,7 @@ mod agent;
 mod apt;
 mod bench;
 mod boot;
+mod fuzz;
 mod generate;
 mod image;
 mod repro;
@@ -30,6 +31,8 @@ cargo xtask VERB
   bench [--foreign]  hah-image beside its rivals; --foreign adds emulation, a quarter hour
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   repro              build the image under other circumstances, and compare
+  fuzz [TARGET] [--seconds N]
+                     the parsers of outside input, one target or all, 600 s each
   tidy               the house rules that rustc and clippy do not know
   generate [--check] the committed files that hah-image prints: schemas, manual page
 ";
@@ -49,6 +52,10 @@ fn main() -> ExitCode {
         ["boot"] => run(|shell| boot::run(shell, "lab")),
         ["boot", image] => run(|shell| boot::run(shell, image)),
         ["repro"] => run(repro::run),
+        ["fuzz", rest @ ..] => match fuzz::parse(rest) {
+            Some((target, seconds)) => run(|shell| fuzz::run(shell, target, seconds)),
+            None => return usage(),
+        },
         ["tidy"] => run(tidy::check),
         ["generate"] => run(|shell| generate::run(shell, generate::Mode::Write)),
         ["generate", "--check"] => run(|shell| generate::run(shell, generate::Mode::Check)),
@@ -56,10 +63,7 @@ fn main() -> ExitCode {
             say::data(USAGE);
             return ExitCode::SUCCESS;
         }
-        _ => {
-            say::problem(USAGE);
-            return ExitCode::from(2);
-        }
+        _ => return usage(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,6 +72,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    say::problem(USAGE);
+    ExitCode::from(2)
 }
 
 /// Runs a chore at the top of the workspace.
