@@ -32,7 +32,7 @@ pub(super) fn as_built(test: &str) -> Option<Image> {
     Some(Image { path, key: None })
 }
 
-/// The image `name` with the test's key in it, built from the cache.
+/// The image `name` with the test's key in it, built from the cache: a key is no reason to lock again.
 pub(super) fn with_key(test: &str, name: &str) -> Option<Image> {
     static BUILD: Mutex<()> = Mutex::new(());
     warm(test)?;
