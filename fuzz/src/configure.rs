@@ -33,7 +33,7 @@ pub static TABLE: LazyLock<ReviewTable> = LazyLock::new(|| {
 static SYSTEM: LazyLock<System> = LazyLock::new(|| {
     let mut sources = Sources::new();
     sources.insert("recipes/boards/virt.toml", "virt", include_str!("../../recipes/boards/virt.toml"));
-    sources.insert("recipes/none.toml", "none", "summary = \"Nothing.\"\n");
+    sources.insert("recipes/none.toml", "none", "summary = \"Nothing.\"\n[[suite]]\nname = \"trixie\"\n");
     sources.insert("images/bare.toml", "bare", "summary = \"Bare.\"\nboard = \"virt\"\nrecipes = [\"none\"]\n");
     recipe::load(&sources, "bare", &[]).unwrap_or_else(|problems| panic!("{problems}"))
 });
