@@ -335,7 +335,8 @@ impl<C: Serialize> Serialize for Tree<C> {
     }
 }
 
-/// Every node passes [`Tree::insert`], so that what was written elsewhere keeps the invariants too.
+/// Every node passes [`Tree::insert`], so that what was written elsewhere keeps the invariants too. A directory above a
+/// node is never implied: a few kilobytes of deep paths would make gigabytes of them.
 impl<'de, C: Deserialize<'de>> Deserialize<'de> for Tree<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Nodes<C>(std::marker::PhantomData<C>);
@@ -356,6 +357,9 @@ impl<'de, C: Deserialize<'de>> Deserialize<'de> for Tree<C> {
                     }
                     if path.is_root() && !node.is_dir() {
                         return Err(A::Error::custom("the root is not a directory"));
+                    }
+                    if path.parent().is_some_and(|parent| !tree.contains(&parent)) {
+                        return Err(A::Error::custom(format_args!("{path} comes without its directory")));
                     }
                     last = Some(path.clone());
                     tree.insert(path, node).map_err(A::Error::custom)?;
