@@ -107,6 +107,9 @@ impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
         // Of I/O errors, those have a hint that the person can do something about.
         match error.hint() {
+            hint @ Some(_) if matches!(error, crate::store::StoreError::Damaged { .. }) => {
+                Self::new(Exit::HashMismatch, error.to_string(), hint)
+            }
             Some(hint) => Self::user(error.to_string(), Some(hint)),
             None => Self::build(error.to_string(), None),
         }
