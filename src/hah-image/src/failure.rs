@@ -74,6 +74,11 @@ impl Failure {
         &self.message
     }
 
+    /// What to do next.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Shows the failure.
     pub fn print(&self, printer: &Printer) {
         match &self.diagnostics {
