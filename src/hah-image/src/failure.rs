@@ -59,6 +59,11 @@ impl Failure {
         }
     }
 
+    /// The same failure with other advice.
+    pub fn advising(self, hint: String) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         self.exit as u8
@@ -67,6 +72,11 @@ impl Failure {
     /// What went wrong.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Shows the failure.

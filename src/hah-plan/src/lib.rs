@@ -9,6 +9,7 @@ pub mod debian;
 pub mod diagnostic;
 pub mod recipe;
 pub mod board;
+pub mod artifact;
 pub mod system;
 pub mod resolve;
 pub mod lock;
