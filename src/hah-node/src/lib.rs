@@ -5,3 +5,4 @@
 pub mod disk;
 pub mod paths;
 pub mod stage1;
+pub mod closing;
