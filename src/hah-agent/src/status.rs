@@ -192,6 +192,7 @@ mod tests {
             seeded: 12,
             hostname: "hah-abcdef01".to_owned(),
             new_machine_id: true,
+            identity: hah_node::stage1::IdentityOrigin::None,
             steps: vec![Step { name: "identity".to_owned(), at_ms: 4021 }],
             warnings: vec!["cannot load the module x.ko.xz: Exec format error".to_owned()],
         }
