@@ -27,6 +27,7 @@ mod walk;
 mod tests;
 
 pub use error::{DebError, Place, Problem};
+pub(crate) use walk::{Bounds, Paths, tar};
 
 /// Bounds on what a package may claim or unpack to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

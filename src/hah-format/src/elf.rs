@@ -1,13 +1,22 @@
 //! What `ldconfig` and the architecture check want to know of an ELF file.
 //!
 //! Only what a loader would read is read: the file header, the program headers, and through `PT_DYNAMIC` the string table.
-//! Section headers do not count; they may be stripped. Format: the System V ABI, chapters 4 and 5.
+//! Section headers do not count, since they may be stripped; but [`program`] looks for Go's build information by section
+//! first ([`go`]). Format: the System V ABI, chapters 4 and 5.
+
+use std::cell::Cell;
+use std::io::{Read, Seek};
+use std::ops::Range;
 
 use object::Endianness;
 use object::elf;
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
-use object::read::{FileKind, StringTable};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader};
+use object::read::{FileKind, ReadCache, ReadRef, StringTable};
 use serde::{Deserialize, Serialize};
+
+pub mod go;
+
+pub use go::GoBuild;
 
 /// Facts read from an ELF header and its dynamic section.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,86 +37,183 @@ pub struct ElfFacts {
     pub interpreter: Option<String>,
 }
 
+/// A program: its header's facts, and how it was built if Go says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// What a loader wants to know.
+    pub facts: ElfFacts,
+    /// What `go version -m` prints; none when another compiler made it.
+    pub go: Option<GoBuild>,
+}
+
 /// Most `DT_NEEDED` entries that are believed; real programs have a few hundred.
 const NEEDED_MAX: usize = 4096;
 /// Longest string, in bytes.
 const STRING_MAX: usize = 4096;
+/// Most bytes of a file that [`program`] holds; a program's headers, names and build information have less than one.
+const HELD_MAX: u64 = 32 << 20;
+/// Longest section of build information, in bytes.
+const BUILD_INFO_MAX: u64 = 4 << 20;
+/// How far into the data segment build information is looked for when there are no sections, in bytes.
+const SEARCHED: u64 = 64 << 10;
 
 /// The facts of an ELF file; `None` when `bytes` is something else or is damaged where a loader would look.
 pub fn inspect(bytes: &[u8]) -> Option<ElfFacts> {
     match FileKind::parse(bytes).ok()? {
-        FileKind::Elf32 => facts::<elf::FileHeader32<Endianness>>(bytes),
-        FileKind::Elf64 => facts::<elf::FileHeader64<Endianness>>(bytes),
+        FileKind::Elf32 => Image::<elf::FileHeader32<Endianness>, _>::open(bytes)?.facts(),
+        FileKind::Elf64 => Image::<elf::FileHeader64<Endianness>, _>::open(bytes)?.facts(),
         _ => None,
     }
 }
 
-fn facts<E: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Option<ElfFacts> {
-    let header = E::parse(bytes).ok()?;
-    let endian = header.endian().ok()?;
-    let segments = header.program_headers(endian, bytes).ok()?;
-    let mut facts = ElfFacts {
-        is_64: header.is_type_64(),
-        elf_type: header.e_type(endian),
-        machine: header.e_machine(endian),
-        flags: header.e_flags(endian),
-        soname: None,
-        needed: Vec::new(),
-        interpreter: None,
-    };
-    for segment in segments {
-        if let Some(path) = segment.interpreter(endian, bytes).ok()? {
-            facts.interpreter = Some(text(path)?);
-        }
-        if let Some(dynamic) = segment.dynamic(endian, bytes).ok()? {
-            read_dynamic::<E>(&mut facts, dynamic, &Image { segments, endian, bytes })?;
-        }
+/// A program that may be too large for memory, of which a few places are read; `None` as in [`inspect`], or when it wants
+/// more than 32 MiB to be held.
+pub fn program<R: Read + Seek>(source: R) -> Option<Program> {
+    let cache = ReadCache::new(source);
+    let left = Cell::new(HELD_MAX);
+    let data = Sparing { cache: &cache, left: &left };
+    match FileKind::parse(data).ok()? {
+        FileKind::Elf32 => Image::<elf::FileHeader32<Endianness>, _>::open(data)?.program(),
+        FileKind::Elf64 => Image::<elf::FileHeader64<Endianness>, _>::open(data)?.program(),
+        _ => None,
     }
-    Some(facts)
 }
 
-/// A file as the loader maps it.
-struct Image<'a, E: FileHeader> {
+/// A cache that does not grow without end, whatever a file claims.
+struct Sparing<'a, R: Read + Seek> {
+    cache: &'a ReadCache<R>,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read + Seek> Clone for Sparing<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R: Read + Seek> Copy for Sparing<'_, R> {}
+
+impl<R: Read + Seek> Sparing<'_, R> {
+    fn spend(self, bytes: u64) -> Result<(), ()> {
+        self.left.set(self.left.get().checked_sub(bytes).ok_or(())?);
+        Ok(())
+    }
+}
+
+impl<'a, R: Read + Seek> ReadRef<'a> for Sparing<'a, R> {
+    fn len(self) -> Result<u64, ()> {
+        self.cache.len()
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
+        self.spend(size)?;
+        self.cache.read_bytes_at(offset, size)
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
+        self.spend(range.end.saturating_sub(range.start).min(STRING_MAX as u64))?;
+        self.cache.read_bytes_at_until(range, delimiter)
+    }
+}
+
+/// A file as the loader sees it.
+struct Image<'a, E: FileHeader, R> {
+    header: &'a E,
     segments: &'a [E::ProgramHeader],
     endian: E::Endian,
-    bytes: &'a [u8],
+    data: R,
 }
 
-fn read_dynamic<E: FileHeader<Endian = Endianness>>(
-    facts: &mut ElfFacts,
-    dynamic: &[E::Dyn],
-    image: &Image<'_, E>,
-) -> Option<()> {
-    let endian = image.endian;
-    // DT_NULL ends the table, whatever stands behind it.
-    let entries: Vec<(u64, u64)> = dynamic
-        .iter()
-        .map(|entry| (entry.d_tag(endian).into(), entry.d_val(endian).into()))
-        .take_while(|(tag, _)| *tag != elf::DT_NULL.into())
-        .collect();
-    let value = |wanted: u32| entries.iter().find(|(tag, _)| *tag == wanted.into()).map(|(_, value)| *value);
-    let (Some(address), Some(size)) = (value(elf::DT_STRTAB), value(elf::DT_STRSZ)) else {
-        // Without a string table there can be no names; a file that has none is whole (static-pie).
-        let named = value(elf::DT_SONAME).is_some() || value(elf::DT_NEEDED).is_some();
-        return (!named).then_some(());
-    };
-    let strings = image
-        .segments
-        .iter()
-        .filter(|segment| segment.p_type(endian) == elf::PT_LOAD)
-        .find_map(|segment| segment.data_range(endian, image.bytes, address, size).ok().flatten())?;
-    let table = StringTable::new(strings, 0, strings.len() as u64);
-    let string = |offset: u64| text(table.get(u32::try_from(offset).ok()?).ok()?);
-    if let Some(offset) = value(elf::DT_SONAME) {
-        facts.soname = Some(string(offset)?);
+impl<'a, E: FileHeader<Endian = Endianness>, R: ReadRef<'a>> Image<'a, E, R> {
+    fn open(data: R) -> Option<Self> {
+        let header = E::parse(data).ok()?;
+        let endian = header.endian().ok()?;
+        let segments = header.program_headers(endian, data).ok()?;
+        Some(Self { header, segments, endian, data })
     }
-    for (_, offset) in entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED.into()) {
-        if facts.needed.len() == NEEDED_MAX {
-            return None;
+
+    fn program(&self) -> Option<Program> {
+        Some(Program { facts: self.facts()?, go: self.build_info().and_then(go::parse) })
+    }
+
+    fn facts(&self) -> Option<ElfFacts> {
+        let Self { header, segments, endian, data } = *self;
+        let mut facts = ElfFacts {
+            is_64: header.is_type_64(),
+            elf_type: header.e_type(endian),
+            machine: header.e_machine(endian),
+            flags: header.e_flags(endian),
+            soname: None,
+            needed: Vec::new(),
+            interpreter: None,
+        };
+        for segment in segments {
+            if let Some(path) = segment.interpreter(endian, data).ok()? {
+                facts.interpreter = Some(text(path)?);
+            }
+            if let Some(dynamic) = segment.dynamic(endian, data).ok()? {
+                self.read_dynamic(&mut facts, dynamic)?;
+            }
         }
-        facts.needed.push(string(*offset)?);
+        Some(facts)
     }
-    Some(())
+
+    fn read_dynamic(&self, facts: &mut ElfFacts, dynamic: &[E::Dyn]) -> Option<()> {
+        let endian = self.endian;
+        // DT_NULL ends the table, whatever stands behind it.
+        let entries: Vec<(u64, u64)> = dynamic
+            .iter()
+            .map(|entry| (entry.d_tag(endian).into(), entry.d_val(endian).into()))
+            .take_while(|(tag, _)| *tag != elf::DT_NULL.into())
+            .collect();
+        let value = |wanted: u32| entries.iter().find(|(tag, _)| *tag == wanted.into()).map(|(_, value)| *value);
+        let (Some(address), Some(size)) = (value(elf::DT_STRTAB), value(elf::DT_STRSZ)) else {
+            // Without a string table there can be no names; a file that has none is whole (static-pie).
+            let named = value(elf::DT_SONAME).is_some() || value(elf::DT_NEEDED).is_some();
+            return (!named).then_some(());
+        };
+        let strings = self.mapped(address, size)?;
+        let table = StringTable::new(strings, 0, strings.len() as u64);
+        let string = |offset: u64| text(table.get(u32::try_from(offset).ok()?).ok()?);
+        if let Some(offset) = value(elf::DT_SONAME) {
+            facts.soname = Some(string(offset)?);
+        }
+        for (_, offset) in entries.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED.into()) {
+            if facts.needed.len() == NEEDED_MAX {
+                return None;
+            }
+            facts.needed.push(string(*offset)?);
+        }
+        Some(())
+    }
+
+    /// The bytes of the file that are at `address` when it is loaded. Of the segment only they are read.
+    fn mapped(&self, address: u64, size: u64) -> Option<&'a [u8]> {
+        let endian = self.endian;
+        self.segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD).find_map(|segment| {
+            let (start, length) = segment.file_range(endian);
+            let offset = address.checked_sub(segment.p_vaddr(endian).into())?;
+            let fits = offset.checked_add(size).is_some_and(|end| end <= length);
+            fits.then(|| self.data.read_bytes_at(start.checked_add(offset)?, size).ok())?
+        })
+    }
+
+    /// Where Go's linker puts build information: a section of its own, at the start of the data segment.
+    fn build_info(&self) -> Option<&'a [u8]> {
+        let Self { header, segments, endian, data } = *self;
+        let section = header.sections(endian, data).ok().and_then(|sections| {
+            let (_, section) = sections.section_by_name(endian, b".go.buildinfo")?;
+            section.file_range(endian)
+        });
+        let (offset, size) = section.or_else(|| {
+            let writable = |segment: &&E::ProgramHeader| {
+                segment.p_type(endian) == elf::PT_LOAD && segment.p_flags(endian) & (elf::PF_X | elf::PF_W) == elf::PF_W
+            };
+            let (offset, size) = segments.iter().find(writable)?.file_range(endian);
+            Some((offset, size.min(SEARCHED)))
+        })?;
+        data.read_bytes_at(offset, size.min(BUILD_INFO_MAX)).ok()
+    }
 }
 
 fn text(bytes: &[u8]) -> Option<String> {

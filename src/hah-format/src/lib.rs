@@ -8,6 +8,7 @@
 //! | [`tree`], [`path`], [`digest`] | the vocabulary of a root file system | |
 //! | [`dump`] | | a tree as text, for people and for snapshot tests |
 //! | [`deb`] | Debian binary packages | |
+//! | [`archive`] | release archives: zip, tar.gz | |
 //! | [`elf`], [`kmod`] | what ldconfig and depmod want to know of a file | |
 //! | [`squashfs`] | squashfs 4.0 | squashfs 4.0 |
 //! | [`pack`] | packs | packs: a .deb's manifest and its data as squashfs blocks |
@@ -21,6 +22,7 @@ pub mod path;
 pub mod tree;
 pub mod dump;
 pub mod deb;
+pub mod archive;
 pub mod elf;
 pub mod kmod;
 pub mod squashfs;

@@ -1,7 +1,7 @@
 //! Packs: a package's manifest, and its file data already compressed as squashfs blocks.
 //!
-//! A `.deb` is ingested once, in one streaming pass; every later image takes the pack's data area as it is and writes
-//! only fresh tables around it ([`crate::squashfs`]).
+//! A `.deb` or a release archive is ingested once, in one streaming pass; every later image takes the pack's data area as
+//! it is and writes only fresh tables around it ([`crate::squashfs`]).
 //!
 //! ```text
 //! 0                    data area: blocks of files and fragments, as squashfs wants them
@@ -29,10 +29,11 @@
 //! | [`reader`] | packs back to manifests and files |
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 
 use serde::{Deserialize, Serialize};
 
+use crate::archive::{self, ArchiveError};
 use crate::deb::{self, DebError};
 use crate::digest::Sha256;
 use crate::elf::ElfFacts;
@@ -129,6 +130,9 @@ pub enum PackError {
     /// The package is not well-formed.
     #[error(transparent)]
     Deb(#[from] DebError),
+    /// The release archive is not well-formed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// A file's bytes could not be read.
     #[error("cannot read the file's bytes")]
     Read(#[source] io::Error),
@@ -173,6 +177,7 @@ impl PackError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Deb(error) => error.hint(),
+            Self::Archive(error) => error.hint(),
             Self::Read(_) => "fetch the package again: `hah-image build` does so when the digest is wrong",
             Self::Write(_) => "check free space and permissions of the store",
             Self::Size { .. } | Self::Tree(_) | Self::TooMany => "the package is not well-formed: fetch it again",
@@ -192,6 +197,25 @@ pub fn pack_deb<R: Read, W: Write>(deb: R, out: W, options: &PackOptions) -> Res
     let mut ingest = Ingest(Builder::new(out, options)?);
     deb::read(deb, &options.limits, &mut ingest)?;
     let (manifest, _) = ingest.0.finish()?;
+    Ok(manifest)
+}
+
+/// Ingests a release archive: every member by its path there, of which an image takes what its recipes name.
+pub fn pack_archive<R: Read + Seek, W: Write>(
+    source: R,
+    format: archive::Format,
+    limits: &archive::Limits,
+    out: W,
+    options: &PackOptions,
+) -> Result<Manifest, PackError> {
+    let mut builder = Builder::new(out, options)?;
+    archive::read(source, format, limits, &mut |entry, content| {
+        builder.entry(entry, content).map_err(|error| match error {
+            PackError::Read(source) => source,
+            other => io::Error::other(other),
+        })
+    })?;
+    let (manifest, _) = builder.finish()?;
     Ok(manifest)
 }
 

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 mod compress;
 mod data;
+mod file;
 mod superblock;
 mod block;
 mod inode;
@@ -34,6 +35,7 @@ mod reader;
 
 pub(crate) use compress::{Compressed, compress};
 pub use data::{Area, DataError, LastFragment, read_file, read_neighbour};
+pub use file::FileReader;
 pub use reader::{ReadError, Reader};
 pub use writer::{Owners, metadata};
 

@@ -11,14 +11,18 @@
 
 use hah_node::disk::DiskId;
 use hah_node::stage1::{self, Stage1};
+use hah_plan::artifact::Artifact;
+use hah_plan::artifact::fit::{self, Misfit};
 use hah_plan::configure::{self, ImageIdentity, Target};
 use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key};
+use hah_plan::lock::LockedArtifact;
 use hah_plan::merge::{self, Ingredients, Provenance};
 use hah_plan::rootfs::{Root, UnpackedPackage};
 use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
 
 use crate::failure::Failure;
+use crate::packs::artifact::ArtifactPack;
 use crate::packs::{Input, PackSet};
 use crate::store::Store;
 
@@ -34,6 +38,8 @@ pub struct Recipe<'a> {
     pub system: &'a System,
     /// The locked packages, sorted by name.
     pub inputs: &'a [Input],
+    /// The locked artifacts, sorted by name.
+    pub artifacts: &'a [(Artifact, LockedArtifact)],
     /// Reviewed maintainer scripts.
     pub reviews: &'a ReviewTable,
     /// Digest of the review table's sources.
@@ -55,6 +61,11 @@ impl Recipe<'_> {
         for input in self.inputs {
             encoder.list("input", [input.name.as_str(), input.version.as_str(), input.architecture.as_str()]);
             encoder.digest("pack", &crate::packs::key(&input.sha256, self.options).0);
+        }
+        for (artifact, locked) in self.artifacts {
+            encoder.text("artifact", &artifact.name);
+            encoder.digest("pack", &crate::packs::artifact::key(&locked.sha256, artifact.format).0);
+            encoder.text("signature", &locked.trust.to_string());
         }
         encoder.digest("reviews", &self.reviews_digest);
         encoder.digest("agent", &hah_format::digest::Sha256::of(self.agent));
@@ -86,10 +97,12 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
         )
     })?;
     let placed = merge::placements(system);
+    let artifacts = packs.artifacts().iter().map(ArtifactPack::unpacked).collect::<Result<Vec<_>, _>>()?;
     let merged = merge::merge(Ingredients {
         packages: &packages,
         diversions: &effects.diversions,
         removes: &system.removes,
+        artifacts: &artifacts,
         placed: &placed,
     })
     .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
@@ -114,7 +127,30 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
     };
     let configured =
         configure::configure(target).map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    fit(system, packs, &configured.root)?;
     Ok(Configured { root: configured.root, provenance: configured.provenance, packages })
+}
+
+/// Refuses programs of artifacts that the board or the image cannot run.
+fn fit(system: &System, packs: &PackSet, root: &Root) -> Result<(), Failure> {
+    let (mut problems, mut hints) = (Vec::new(), Vec::new());
+    for pack in packs.artifacts() {
+        for (path, program) in pack.programs()? {
+            let misfits = match program {
+                Some(program) => fit::check(&program, system.architecture, root),
+                None => vec![Misfit::Damaged],
+            };
+            for misfit in misfits {
+                problems.push(format!("artifact {}: {path}: {misfit}", pack.artifact));
+                hints.push(misfit.hint());
+            }
+        }
+    }
+    hints.dedup();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::build(problems.join("\n"), Some(hints.join("\n       ")))),
+    }
 }
 
 /// The parts of the disk, decided and not yet written.

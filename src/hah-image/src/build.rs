@@ -10,12 +10,14 @@ use std::sync::Arc;
 use fs_err as fs;
 use hah_format::digest::Sha256;
 use hah_format::pack::PackOptions;
-use hah_plan::lock::{Lock, LockedPackage, Update};
+use hah_plan::artifact::Artifact;
+use hah_plan::lock::{Lock, LockedArtifact, LockedPackage, Update};
 use hah_plan::recipe::Override;
 use hah_plan::resolve;
 use hah_plan::scripts::ReviewTable;
 use hah_plan::system::System;
 
+use crate::artifacts::{Depth, Inputs};
 use crate::assemble::{self, Configured, Recipe, disk::WrittenImage};
 use crate::draft::{Draft, sweep};
 use crate::failure::{Exit, Failure};
@@ -25,7 +27,7 @@ use crate::printer::{Outcome, Printer, human_bytes};
 use crate::project::Project;
 use crate::settings::Settings;
 use crate::store::{Access, Bucket, Store};
-use crate::{agent, fetching, locking};
+use crate::{agent, artifacts, fetching, locking};
 
 pub mod record;
 pub mod compare;
@@ -59,12 +61,15 @@ pub struct Request {
     pub overrides: Vec<Override>,
     /// See [`LockPolicy`].
     pub lock: LockPolicy,
+    /// Artifacts from the command line.
+    pub inputs: Inputs,
 }
 
 impl Request {
     /// An image as its files say.
     pub fn new(image: &str) -> Self {
-        Self { image: image.to_owned(), overrides: Vec::new(), lock: LockPolicy::Update }
+        let inputs = Inputs::default();
+        Self { image: image.to_owned(), overrides: Vec::new(), lock: LockPolicy::Update, inputs }
     }
 
     /// Adds parameters as `--set` has them.
@@ -105,6 +110,7 @@ struct Ready {
     system: System,
     inputs: Vec<Input>,
     locked: Vec<LockedPackage>,
+    artifacts: Vec<(Artifact, LockedArtifact)>,
     epoch: u32,
     reviews: ReviewTable,
     reviews_digest: Sha256,
@@ -117,6 +123,7 @@ impl Ready {
         Recipe {
             system: &self.system,
             inputs: &self.inputs,
+            artifacts: &self.artifacts,
             reviews: &self.reviews,
             reviews_digest: self.reviews_digest,
             options: &self.options,
@@ -133,32 +140,58 @@ fn open_store(tools: Tools<'_>) -> Result<Arc<Store>, Failure> {
 /// Reads recipes and lock; locks when the policy says so.
 fn ready(tools: Tools<'_>, project: &Project, request: &Request, store: &Store) -> Result<Ready, Failure> {
     let system = project.system(&request.image, &request.overrides)?;
-    let digest = resolve::Request::from(&system).digest();
-    let old = project.lock()?;
-    let lock = match old {
-        Some(lock) if lock.is_current_for(&system.image, &digest) => lock,
-        _ if request.lock == LockPolicy::Locked => {
-            return Err(Failure::user(
-                format!("hah.lock does not answer the recipes of image {}", system.image),
-                Some("run `hah-image lock`, or build without --locked".into()),
-            ));
-        }
-        old => {
-            let lock = locking::lock(tools, &system, &old.unwrap_or_default(), &Update::Nothing)?;
-            // A parameter from the command line is for this build only, and so is the lock that it leads to.
-            if request.overrides.is_empty() && request.lock != LockPolicy::Propose {
-                project.write_lock(&lock)?;
-            }
-            lock
-        }
-    };
+    request.inputs.check([&system])?;
+    let lock = locked(tools, project, (request, &system), store)?;
     store.add_root(project.root())?;
     let (reviews, reviews_digest) = project.reviews()?;
     let agent = agent::binary(tools.settings, system.architecture)?;
     let (locked, epoch) = packages(&lock, &system)?;
     let inputs = locked.iter().map(input).collect();
+    let artifacts = artifacts_of(&lock, &system)?;
     let options = packs::options(&system);
-    Ok(Ready { system, inputs, locked, epoch, reviews, reviews_digest, options, agent })
+    Ok(Ready { system, inputs, locked, artifacts, epoch, reviews, reviews_digest, options, agent })
+}
+
+/// The lock, with an answer for the image; made and written when the policy says so.
+fn locked(
+    tools: Tools<'_>,
+    project: &Project,
+    (request, system): (&Request, &System),
+    store: &Store,
+) -> Result<Lock, Failure> {
+    let old = project.lock()?.unwrap_or_default();
+    let digest = resolve::Request::from(system).digest();
+    let packages = old.is_current_for(&system.image, &digest);
+    let artifacts = packages && artifacts::are_locked(system, &old);
+    if packages && artifacts {
+        return Ok(old);
+    }
+    if request.lock == LockPolicy::Locked {
+        return Err(Failure::user(
+            format!("hah.lock does not answer the recipes of image {}", system.image),
+            Some("run `hah-image lock`, or build without --locked".into()),
+        ));
+    }
+    let mut lock = old;
+    if !packages {
+        lock = locking::lock(tools, system, &lock, &Update::Nothing)?;
+    }
+    let depth = if request.lock == LockPolicy::Propose { Depth::Digests } else { Depth::Files };
+    lock = artifacts::lock(tools, store, system, (&lock, &request.inputs), depth)?;
+    // A parameter from the command line is for this build only, and so is the lock that it leads to.
+    if request.overrides.is_empty() && request.lock != LockPolicy::Propose {
+        project.write_lock(&lock)?;
+    }
+    Ok(lock)
+}
+
+/// The image's artifacts and what the lock has of each.
+fn artifacts_of(lock: &Lock, system: &System) -> Result<Vec<(Artifact, LockedArtifact)>, Failure> {
+    let pair = |artifact: &Artifact| match lock.artifact_for(&system.image, artifact) {
+        Some(locked) => Ok((artifact.clone(), locked.clone())),
+        None => Err(Failure::user(format!("artifact {artifact} of image {} is not locked", system.image), None)),
+    };
+    system.artifacts.iter().map(pair).collect()
 }
 
 /// The image's locked packages by name, and its epoch.
@@ -182,29 +215,47 @@ fn input(package: &LockedPackage) -> Input {
 }
 
 /// Fetches and packs.
-fn realise(tools: Tools<'_>, store: &Arc<Store>, ready: &Ready) -> Result<PackSet, Failure> {
+fn realise(tools: Tools<'_>, store: &Arc<Store>, ready: &Ready, inputs: &Inputs) -> Result<PackSet, Failure> {
     let unpacked: Vec<&LockedPackage> = ready
         .locked
         .iter()
         .filter(|package| !store.contains(Bucket::Packs, &packs::key(&package.sha256, &ready.options).0))
         .collect();
     fetching::packages(tools, store, &unpacked, ready.epoch)?;
-    let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
-    Ok(PackSet::new(store.clone(), packs::realise(store, tools.printer, &ready.inputs, &ready.options, &deb)?))
+    let artifacts: Vec<(Artifact, LockedArtifact)> = ready
+        .artifacts
+        .iter()
+        .filter(|(artifact, locked)| {
+            inputs.has(artifact)
+                || !store.contains(Bucket::Packs, &packs::artifact::key(&locked.sha256, artifact.format).0)
+        })
+        .cloned()
+        .collect();
+    artifacts::fetch(tools, store, &artifacts, inputs)?;
+    pack(tools, store, store, ready)
+}
+
+/// Opens the packs in `store`, those that are missing made of the downloads in `downloads`.
+fn pack(tools: Tools<'_>, store: &Arc<Store>, downloads: &Store, ready: &Ready) -> Result<PackSet, Failure> {
+    let file = |sha256: &Sha256| downloads.path(Bucket::Downloads, sha256);
+    let deb = |input: &Input| file(&input.sha256);
+    let packs = packs::realise(store, tools.printer, &ready.inputs, &ready.options, &deb)?;
+    let artifacts = packs::artifact::realise(store, tools.printer, &ready.artifacts, &file)?;
+    Ok(PackSet::new(store.clone(), packs, artifacts))
 }
 
 /// The packs of an image, made if need be.
 pub fn packs(tools: Tools<'_>, project: &Project, request: &Request) -> Result<PackSet, Failure> {
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
-    realise(tools, &store, &ready)
+    realise(tools, &store, &ready, &request.inputs)
 }
 
 /// The configured root of an image.
 pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Result<Configured, Failure> {
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
-    let packs = realise(tools, &store, &ready)?;
+    let packs = realise(tools, &store, &ready, &request.inputs)?;
     let recipe = ready.recipe();
     assemble::configure(&recipe, &packs, &recipe.key())
 }
@@ -225,6 +276,16 @@ pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result
         });
         rows.push(DryRunRow { what: format!("pack {name}"), key: pack.to_string(), cached: packed });
     }
+    for (artifact, locked) in &ready.artifacts {
+        let pack = packs::artifact::key(&locked.sha256, artifact.format).0;
+        let packed = store.contains(Bucket::Packs, &pack);
+        rows.push(DryRunRow {
+            what: format!("fetch artifact {artifact}"),
+            key: locked.sha256.to_string(),
+            cached: packed || store.contains(Bucket::Downloads, &locked.sha256),
+        });
+        rows.push(DryRunRow { what: format!("pack artifact {artifact}"), key: pack.to_string(), cached: packed });
+    }
     let key = ready.recipe().key();
     let cached = record::Record::read(&store, &project.output(&request.image))
         .is_some_and(|record| record.key == key.to_string());
@@ -236,6 +297,7 @@ pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result
 pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Path) -> Result<Built, Failure> {
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
+    artifacts::note_unsigned(tools, &ready.artifacts);
     let recipe = ready.recipe();
     let key = recipe.key();
     if let Some(record) = record::Record::read(&store, output)
@@ -249,7 +311,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     fs::create_dir_all(directory)?;
     // Before minutes of work: is there a place for the result at all?
     let mut draft = output_draft(directory, output)?;
-    let packs = realise(tools, &store, &ready)?;
+    let packs = realise(tools, &store, &ready, &request.inputs)?;
     let step = tools.printer.step("Configuring", format!("{} packages", ready.inputs.len()), None);
     let configured = assemble::configure(&recipe, &packs, &key)?;
     let paths = configured.root.len();
@@ -325,6 +387,7 @@ pub fn rebuild(
     let ready = ready(tools, project, request, &store)?;
     let every: Vec<&LockedPackage> = ready.locked.iter().collect();
     fetching::packages(tools, &store, &every, ready.epoch)?;
+    artifacts::fetch(tools, &store, &ready.artifacts, &request.inputs)?;
     let directory = store.root().join("tmp").join(format!("check.{}", std::process::id()));
     let scratch = Scratch(directory);
     let empty = Arc::new(Store::open(&scratch.0, Access::Exclusive)?);
@@ -334,9 +397,7 @@ pub fn rebuild(
         .map_err(|error| Failure::build(error.to_string(), None))?;
     let second = scratch.0.join("second.img");
     pool.install(|| -> Result<(), Failure> {
-        let deb = |input: &Input| store.path(Bucket::Downloads, &input.sha256);
-        let packs =
-            PackSet::new(empty.clone(), packs::realise(&empty, tools.printer, &ready.inputs, &ready.options, &deb)?);
+        let packs = pack(tools, &empty, &store, &ready)?;
         let recipe = ready.recipe();
         let key = recipe.key();
         let configured = assemble::configure(&recipe, &packs, &key)?;

@@ -47,7 +47,7 @@ struct Global {
     /// Use only what is in the cache already
     #[arg(long, global = true)]
     offline: bool,
-    /// Prefer a mirror: debian=URL, debian-security=URL; repeatable; file:// works
+    /// Prefer a mirror: debian=URL, hashicorp=URL; repeatable; file:// works
     #[arg(long = "mirror", value_name = "NAME=URL", global = true, value_parser = parse_mirror)]
     mirrors: Vec<(String, String)>,
     /// Also believe archives that are signed by the OpenPGP keys in FILE; repeatable
@@ -87,6 +87,13 @@ fn parse_mirror(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, url)) if !name.is_empty() && !url.is_empty() => Ok((name.to_owned(), url.to_owned())),
         _ => Err("expected NAME=URL, for example debian=file:///srv/debian".to_owned()),
+    }
+}
+
+fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), PathBuf::from(path))),
+        _ => Err("expected NAME=PATH, for example nomad=downloads/nomad_2.0.4_linux_arm64.zip".to_owned()),
     }
 }
 

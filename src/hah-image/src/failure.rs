@@ -59,6 +59,11 @@ impl Failure {
         }
     }
 
+    /// The same failure with other advice.
+    pub fn advising(self, hint: String) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
     /// The exit code.
     pub fn exit_code(&self) -> u8 {
         self.exit as u8

@@ -5,6 +5,7 @@
 //!        │                         each in turn, retried, resumed, hashed while it streams           download
 //!        └─→ DOWNLOADS/sha256/HEX.part  (locked; survives kill -9 and is resumed)  ─rename→  HEX  partial
 //!
+//! Artifact ─→ checksum file ─signature of its vendor→ sha256                                       vendor
 //! SuiteRequest ─→ InRelease ─signature, dates, name→ Release ─sha256→ Packages.xz ─→ VerifiedIndex    release
 //! ```
 //!
@@ -28,6 +29,7 @@ mod download;
 mod error;
 pub mod keyring;
 pub mod release;
+pub mod vendor;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
@@ -40,6 +42,7 @@ pub use keyring::Keyring;
 use mirrors::Candidate;
 pub use mirrors::Mirrors;
 pub use release::{ReleaseError, SuiteRequest, Trust, Validity, VerifiedIndex};
+pub use vendor::{VouchError, Vouched};
 
 /// A file to be had, known by its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,13 @@ pub enum Source {
         /// A time at which the archive held the file, in seconds since 1970; without one, no snapshot is asked.
         snapshot: Option<u64>,
     },
+    /// On a release site: below every mirror that is known for it, and at last at its own URL.
+    Release {
+        /// The name that mirrors are configured under.
+        mirror: Option<String>,
+        /// Its own URL, whose scheme and host a mirror takes the place of.
+        url: String,
+    },
     /// At these URLs (`http`, `https`, `file`) or absolute paths, the first being the most wanted.
     Urls(Vec<String>),
 }
@@ -74,6 +84,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Debian { archive, path, .. } => write!(f, "{archive}: {path}"),
+            Self::Release { url, .. } => f.write_str(url),
             Self::Urls(urls) => f.write_str(urls.first().map_or("(no URL)", String::as_str)),
         }
     }

@@ -10,7 +10,7 @@
 //! | [`store`], [`draft`] | the cache, and files in the making |
 //! | [`qemu`] | other processes |
 //!
-//! A build goes through [`project`], [`locking`], [`fetching`], [`packs`] and [`assemble`]; [`build`] is its conductor.
+//! A build goes through [`project`], [`locking`], [`artifacts`], [`fetching`], [`packs`] and [`assemble`]; [`build`] is its conductor.
 
 pub mod cli;
 pub mod failure;
@@ -20,6 +20,7 @@ pub mod clock;
 pub mod project;
 pub mod build;
 pub mod locking;
+pub mod artifacts;
 pub mod fetching;
 pub mod fetch;
 pub mod store;

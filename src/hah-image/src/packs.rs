@@ -1,4 +1,4 @@
-//! Packs of an image: made from .debs, opened, and looked into by the configuration passes.
+//! Packs of an image: made from .debs and artifacts, opened, and looked into by the configuration passes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,6 +20,10 @@ use hah_plan::derivation::{Encoder, Key};
 use hah_plan::rootfs::{Content, Contents, ContentsError, NamedFiles, UnpackedPackage};
 use hah_plan::system::System;
 use rayon::prelude::*;
+
+pub mod artifact;
+
+use artifact::ArtifactPack;
 
 use crate::draft::annotate;
 use crate::printer::{Outcome, Printer, human_bytes};
@@ -74,7 +78,10 @@ pub fn key(deb: &Sha256, options: &PackOptions) -> Key {
 pub fn live_keys(lock: &hah_plan::lock::Lock) -> Vec<Sha256> {
     let kinds = [PackOptions::default(), PackOptions { keep: Keep::everything(), ..PackOptions::default() }];
     let keys = |sha256: &Sha256| [key(sha256, &kinds[0]).0, key(sha256, &kinds[1]).0, *sha256];
-    lock.packages().iter().flat_map(|package| keys(&package.sha256)).collect()
+    let packages = lock.packages().iter().flat_map(|package| keys(&package.sha256));
+    let artifacts =
+        lock.artifacts().iter().flat_map(|locked| artifact::keys(&locked.sha256).into_iter().chain([locked.sha256]));
+    packages.chain(artifacts).collect()
 }
 
 /// A pack that is in the store.
@@ -180,10 +187,13 @@ fn read_manifest(path: &Path) -> Result<Manifest, pack::OpenError> {
     pack::read_manifest(BufReader::with_capacity(1 << 16, file))
 }
 
-/// All packs of an image, as one place to read files from: its packages', and those of derived files.
+/// All packs of an image, as one place to read files from: its packages', its artifacts', and those of derived files.
 pub struct PackSet {
     store: Arc<Store>,
     packs: Vec<Pack>,
+    artifacts: Vec<ArtifactPack>,
+    /// The packages' packs, then the artifacts'.
+    stored: Vec<Arc<Stored>>,
     /// Where the bytes of a digest are: the first pack that has them, and its file.
     by_digest: BTreeMap<Sha256, (usize, FileData)>,
     /// Files of the packs that have been read from, by index.
@@ -193,22 +203,32 @@ pub struct PackSet {
 }
 
 impl PackSet {
-    /// Indexes `packs`. Derived files are kept in `store`.
-    pub fn new(store: Arc<Store>, packs: Vec<Pack>) -> Self {
+    /// Indexes `packs` and `artifacts`. Derived files are kept in `store`.
+    pub fn new(store: Arc<Store>, packs: Vec<Pack>, artifacts: Vec<ArtifactPack>) -> Self {
+        let stored: Vec<Arc<Stored>> = packs
+            .iter()
+            .map(|pack| pack.stored.clone())
+            .chain(artifacts.iter().map(|pack| pack.stored.clone()))
+            .collect();
         let mut by_digest = BTreeMap::new();
-        for (index, pack) in packs.iter().enumerate() {
-            for (digest, data) in files(&pack.stored.manifest) {
+        for (index, stored) in stored.iter().enumerate() {
+            for (digest, data) in files(&stored.manifest) {
                 by_digest.entry(digest).or_insert_with(|| (index, data.clone()));
             }
         }
-        let open = packs.iter().map(|_| Mutex::new(None)).collect();
-        Self { store, packs, by_digest, open, derived: Mutex::new(Vec::new()) }
+        let open = stored.iter().map(|_| Mutex::new(None)).collect();
+        Self { store, packs, artifacts, stored, by_digest, open, derived: Mutex::new(Vec::new()) }
     }
 
-    /// Every pack: the packages' in order, then the derived ones in the order in which they were asked for.
+    /// Every pack: the packages' in order, the artifacts', then the derived ones in the order in which they were asked for.
     pub fn stored(&self) -> Vec<Arc<Stored>> {
         let derived = self.derived.lock().map(|derived| derived.clone()).unwrap_or_default();
-        self.packs.iter().map(|pack| pack.stored.clone()).chain(derived).collect()
+        self.stored.iter().cloned().chain(derived).collect()
+    }
+
+    /// The artifacts.
+    pub fn artifacts(&self) -> &[ArtifactPack] {
+        &self.artifacts
     }
 
     /// The pack of derived files with this key, if it is there and whole.
@@ -300,7 +320,7 @@ impl Contents for PackSet {
         let Some((index, data)) = self.by_digest.get(sha256) else {
             return self.read_derived(sha256);
         };
-        let stored = &self.packs[*index].stored;
+        let stored = &self.stored[*index];
         let mut slot = self.open[*index].lock().map_err(|_| error("another reader died".into()))?;
         let file = match slot.as_mut() {
             Some(file) => file,
@@ -336,11 +356,11 @@ impl Contents for PackSet {
 
     fn elf(&self, sha256: &Sha256) -> Option<&ElfFacts> {
         let (index, _) = self.by_digest.get(sha256)?;
-        self.packs[*index].stored.manifest.elf.get(sha256)
+        self.stored[*index].manifest.elf.get(sha256)
     }
 
     fn module(&self, sha256: &Sha256) -> Option<&ModuleFacts> {
         let (index, _) = self.by_digest.get(sha256)?;
-        self.packs[*index].stored.manifest.modules.get(sha256)
+        self.stored[*index].manifest.modules.get(sha256)
     }
 }

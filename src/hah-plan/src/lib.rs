@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod recipe;
 pub mod nomad_job;
 pub mod board;
+pub mod artifact;
 pub mod system;
 pub mod resolve;
 pub mod lock;

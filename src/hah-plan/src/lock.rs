@@ -33,6 +33,17 @@
 //! images = ["lab"]
 //! why = ["recipe base"]              # who asks for it by name; none: others need it
 //! needs = ["Depends: default-dbus-system-bus | dbus-system-bus -> dbus"]
+//!
+//! [[artifact]]                       # see crate::artifact
+//! name = "nomad"
+//! version = "2.0.4"
+//! url = "https://releases.hashicorp.com/nomad/2.0.4/nomad_2.0.4_linux_arm64.zip"
+//! size = 51234567                    # bytes
+//! sha256 = "…"                       # from the checksum file, or the recipe; never from the download
+//! verify = "openpgp"                 # or "sha256sums", "sha256"
+//! signature = "hashicorp C874011F0AB405110D02105534365D9472D7468F"     # or "unsigned"
+//! images = ["pi4-server"]
+//! why = ["recipe nomad"]
 //! ```
 //!
 //! `needs` holds the edges of the dependency graph at their foot, as Cargo.lock does: a package that comes or goes changes
@@ -53,12 +64,13 @@ use std::fmt;
 
 use hah_format::digest::Sha256;
 
+use crate::artifact::{Artifact, Method, Verify};
 use crate::debian::{Architecture, PackageName, Version};
 use crate::resolve::{DependencyField, Resolution};
 use crate::system::Archive;
 
-pub use diff::{Change, ChangeKind, diff};
-pub use graph::{Chain, Tree, TreeLine};
+pub use diff::{ArtifactChange, Change, ChangeKind, diff, diff_artifacts};
+pub use graph::{ArtifactReason, Chain, Tree, TreeLine};
 
 /// The version that this program writes.
 pub const VERSION: u32 = 1;
@@ -166,23 +178,82 @@ fn plain_name(relation: &str) -> Option<&str> {
     relation.get(..end).filter(|_| !relation.contains('|'))
 }
 
-/// A release archive from elsewhere.
+/// A program from a release site, or an own build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedArtifact {
     /// Its name in the recipe.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Where it was fetched from.
-    pub url: String,
+    /// Where it is released; none for an own build that is handed in.
+    pub url: Option<String>,
     /// Length in bytes.
     pub size: u64,
     /// Digest.
     pub sha256: Sha256,
-    /// How it was verified when it was locked.
-    pub verify: String,
+    /// Who vouched for the digest when it was locked.
+    pub trust: Trust,
     /// The images that have it.
     pub images: BTreeSet<String>,
+    /// Who asks for it: `recipe nomad`.
+    pub why: BTreeSet<String>,
+}
+
+/// Who vouches for a locked artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// A signed checksum file.
+    Signed {
+        /// The key as the recipe names it: `hashicorp`.
+        key: String,
+        /// Fingerprint of its certificate, upper-case hex digits.
+        fingerprint: String,
+    },
+    /// Nobody has signed anything.
+    Unsigned(Method),
+}
+
+impl Trust {
+    /// How it was verified.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Signed { .. } => Method::OpenPgp,
+            Self::Unsigned(method) => *method,
+        }
+    }
+}
+
+/// As the lock spells it: `hashicorp C874…`, or `unsigned`.
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signed { key, fingerprint } => write!(f, "{key} {fingerprint}"),
+            Self::Unsigned(_) => f.write_str("unsigned"),
+        }
+    }
+}
+
+impl LockedArtifact {
+    /// Whether this is what `artifact` asks for: same release, same way of verifying it.
+    pub fn answers(&self, artifact: &Artifact) -> bool {
+        let trusted = match (&artifact.verify, &self.trust) {
+            (Verify::OpenPgp { key, .. }, Trust::Signed { key: locked, .. }) => key.name() == locked,
+            (Verify::Sha256Sums { .. }, Trust::Unsigned(Method::Sha256Sums)) => true,
+            (Verify::Sha256(digest), Trust::Unsigned(Method::Sha256)) => *digest == self.sha256,
+            _ => false,
+        };
+        let same = (&self.name, &self.version, &self.url) == (&artifact.name, &artifact.version, &artifact.url);
+        trusted && same && self.why.contains(&asker(artifact))
+    }
+}
+
+/// Who asks for an artifact, as `why` has it.
+pub fn asker(artifact: &Artifact) -> String {
+    match artifact.recipe.contains(' ') {
+        // `image lab` says it all.
+        true => artifact.recipe.clone(),
+        false => format!("recipe {}", artifact.recipe),
+    }
 }
 
 /// An index that a resolution was made from: what becomes of it in the lock.
@@ -301,6 +372,17 @@ impl Lock {
     /// The artifacts of one image, by name.
     pub fn artifacts_of<'a>(&'a self, image: &'a str) -> impl Iterator<Item = &'a LockedArtifact> {
         self.artifacts.iter().filter(move |artifact| artifact.images.contains(image))
+    }
+
+    /// The locked artifact of `image` that answers `artifact`.
+    pub fn artifact_for(&self, image: &str, artifact: &Artifact) -> Option<&LockedArtifact> {
+        self.artifacts.iter().find(|locked| locked.images.contains(image) && locked.answers(artifact))
+    }
+
+    /// Whether the artifacts of `image` are locked: all of these and no others.
+    pub fn has_artifacts(&self, image: &str, artifacts: &[Artifact]) -> bool {
+        self.artifacts_of(image).count() == artifacts.len()
+            && artifacts.iter().all(|artifact| self.artifact_for(image, artifact).is_some())
     }
 
     /// Whether the lock answers the request with this digest for `image`.
@@ -468,7 +550,7 @@ impl Lock {
         self.artifacts.dedup_by(|next, kept| {
             let same = artifact_key(next) == artifact_key(kept);
             if same {
-                std::mem::swap(&mut kept.verify, &mut next.verify);
+                std::mem::swap(&mut kept.trust, &mut next.trust);
                 kept.images.append(&mut next.images);
             }
             same
@@ -476,8 +558,10 @@ impl Lock {
     }
 }
 
-fn artifact_key(artifact: &LockedArtifact) -> (&str, &str, &str, &Sha256) {
-    (&artifact.name, &artifact.version, &artifact.url, &artifact.sha256)
+/// What makes two stanzas the same artifact; stanzas stand in this order.
+fn artifact_key(artifact: &LockedArtifact) -> impl Ord + use<'_> {
+    let LockedArtifact { name, version, url, sha256, why, trust, .. } = artifact;
+    (name, version, url, sha256, why, trust.method())
 }
 
 /// What becomes of the artifacts of an image that is taken out.

@@ -7,7 +7,8 @@
 //!    Anything else that two packages ship is an error that names both, even when the bytes agree,
 //!    unless one declares `Replaces` on the other (Debian Policy 7.6.1).
 //! 4. **Removals**: paths that the recipes do without, as with dpkg's `path-exclude`.
-//! 5. **Recipes** place files, directories and links over what is there; last, so a recipe replaces a conffile knowingly.
+//! 5. **Artifacts** add what their recipes install. A file of a package in the same place is an error: of a program there is one.
+//! 6. **Recipes** place files, directories and links over what is there; last, so a recipe replaces a conffile knowingly.
 //!
 //! Hard links stay valid throughout: when the first name of a file goes, the next one becomes the file.
 
@@ -17,7 +18,7 @@ use hah_format::path::{PathError, TreePath};
 use hah_format::tree::{Kind, Meta, Node, Owner, TreeError};
 
 use crate::debian::PackageName;
-use crate::rootfs::{Content, Root, UnpackedPackage};
+use crate::rootfs::{Content, Root, UnpackedArtifact, UnpackedPackage};
 use crate::scripts::{Diversion, Sourced};
 use crate::system::{RemoveSpec, System};
 
@@ -50,6 +51,8 @@ pub struct Ingredients<'a> {
     pub diversions: &'a [Sourced<Diversion>],
     /// Paths to do without.
     pub removes: &'a [RemoveSpec],
+    /// Programs that are no packages.
+    pub artifacts: &'a [UnpackedArtifact],
     /// What recipes place, later ones over earlier ones.
     pub placed: &'a [Placed],
 }
@@ -75,6 +78,16 @@ pub enum MergeError {
         first: PackageName,
         /// The other.
         second: PackageName,
+    },
+    /// An artifact and a package have one path.
+    #[error("{path} is in {other} and in the artifact {artifact}")]
+    Artifact {
+        /// The path, aliases resolved.
+        path: TreePath,
+        /// Who has it already.
+        other: Origin,
+        /// The artifact.
+        artifact: String,
     },
     /// A package's file has no place to stand.
     #[error("{from}: {source}")]
@@ -130,6 +143,9 @@ impl MergeError {
             Self::Conflict { second, .. } => {
                 format!("these two packages cannot be in one image; `hah-image why {second}` shows what asks for it")
             }
+            Self::Artifact { artifact, .. } => {
+                format!("drop the package, or install the artifact {artifact} elsewhere, for example below /usr/local")
+            }
             Self::Tree { .. } => "two inputs disagree whether this is a directory; drop one of them".into(),
             Self::Diversion { .. } => "correct the reviewed entry of this package in recipes/debian".into(),
             Self::DanglingHardLink { .. } | Self::Alias { .. } | Self::Replaces { .. } => {
@@ -154,6 +170,9 @@ pub fn merge(ingredients: Ingredients<'_>) -> Result<Merged, MergeError> {
         merging.add(package)?;
     }
     merging.remove(ingredients.removes);
+    for artifact in ingredients.artifacts {
+        merging.add_artifact(artifact)?;
+    }
     for placed in ingredients.placed {
         merging.place(placed)?;
     }
@@ -274,6 +293,18 @@ impl Merging<'_> {
     fn insert(&mut self, path: TreePath, node: Node<Content>, origin: Origin) -> Result<(), MergeError> {
         self.root.insert(path.clone(), node).map_err(|source| MergeError::Tree { from: origin.clone(), source })?;
         self.provenance.claim(path, origin);
+        Ok(())
+    }
+
+    fn add_artifact(&mut self, artifact: &UnpackedArtifact) -> Result<(), MergeError> {
+        for (spelled, node) in artifact.tree.iter().filter(|(_, node)| !node.is_dir()) {
+            let path = self.aliases.lead(spelled).unwrap_or_else(|_| spelled.clone());
+            if let Some(other) = self.provenance.origin(&path) {
+                let (other, artifact) = (other.clone(), artifact.name.clone());
+                return Err(MergeError::Artifact { path, other, artifact });
+            }
+            self.insert(path, node.clone(), Origin::Artifact(artifact.name.as_str().into()))?;
+        }
         Ok(())
     }
 

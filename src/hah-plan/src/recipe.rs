@@ -19,6 +19,7 @@ mod units;
 mod model;
 mod params;
 mod parse;
+mod artifacts;
 mod hardware;
 mod order;
 mod template;

@@ -94,6 +94,15 @@ pub trait Contents {
     }
 }
 
+/// An artifact, unpacked: what its recipe installs, where it is to be.
+#[derive(Clone, Debug)]
+pub struct UnpackedArtifact {
+    /// Its name.
+    pub name: String,
+    /// Its files, with modes and owners as the recipe says.
+    pub tree: Root,
+}
+
 /// A Debian package, unpacked: its control archive and its files.
 #[derive(Clone, Debug)]
 pub struct UnpackedPackage {

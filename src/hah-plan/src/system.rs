@@ -15,6 +15,7 @@ use std::str::FromStr;
 
 use hah_format::path::TreePath;
 
+use crate::artifact::Artifact;
 use crate::board::{Board, Table};
 use crate::debian::{Architecture, PackageName};
 
@@ -41,6 +42,8 @@ pub struct System {
     pub packages: Vec<PackageRequest>,
     /// Packages that the image itself stands in for, because they exist only for maintainer scripts or package managers.
     pub provided: BTreeMap<PackageName, Provided>,
+    /// Programs from release sites and own builds, by name.
+    pub artifacts: Vec<Artifact>,
     /// Files to write, by path. Contents of recipe units, drop-ins and sysctl settings are among them.
     /// They take the place of a package's file of the same path.
     pub files: Vec<FileSpec>,

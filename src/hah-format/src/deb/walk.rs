@@ -65,10 +65,13 @@ pub(super) fn data<R: BufRead>(
 const NAMES_MAX: u64 = 64 << 20;
 
 /// Limits of one tar archive.
-struct Bounds {
-    bytes: u64,
-    entries: u32,
-    memory: u64,
+pub(crate) struct Bounds {
+    /// Uncompressed bytes, headers included.
+    pub(crate) bytes: u64,
+    /// Entries.
+    pub(crate) entries: u32,
+    /// Memory of the decompressor in bytes.
+    pub(crate) memory: u64,
 }
 
 /// Tells `on_entry` of every entry of the open member, in order, and makes sure that nothing follows the last.
@@ -79,20 +82,11 @@ fn each_entry<R: BufRead>(
     on_entry: &mut dyn FnMut(Entry, &mut dyn Read) -> Result<(), Problem>,
 ) -> Result<(), DebError> {
     let member = ar.name().to_owned();
-    let meter = Meter::default();
     let decoder = match Decoder::new(ar.member(), extension, bounds.memory) {
         Ok(decoder) => decoder,
         Err(problem) => return Err(ar.error(problem)),
     };
-    let mut archive = tar::Archive::new(Metered { inner: decoder, meter: &meter, limit: bounds.bytes });
-    let walk = Walk { meter: &meter, bounds: &bounds };
-    let mut at = At::default();
-    let outcome = walk.entries(&mut archive, &mut at, on_entry);
-    let outcome = outcome.and_then(|()| {
-        at = At { offset: meter.bytes(), path: None };
-        walk.end(&mut archive.into_inner())
-    });
-    if let Err(problem) = outcome {
+    if let Err((at, problem)) = tar(decoder, &bounds, on_entry) {
         return Err(DebError::new(Place { member, offset: at.offset, path: at.path }, problem));
     }
     if ar.remaining() > 0 {
@@ -101,11 +95,35 @@ fn each_entry<R: BufRead>(
     Ok(())
 }
 
+/// Tells `on_entry` of every entry of a tar archive, in order, and makes sure that nothing follows the last; the reader,
+/// at its end.
+pub(crate) fn tar<R: Read>(
+    input: R,
+    bounds: &Bounds,
+    on_entry: &mut dyn FnMut(Entry, &mut dyn Read) -> Result<(), Problem>,
+) -> Result<R, (At, Problem)> {
+    let meter = Meter::default();
+    let mut archive = tar::Archive::new(Metered { inner: input, meter: &meter, limit: bounds.bytes });
+    let walk = Walk { meter: &meter, bounds };
+    let mut at = At::default();
+    if let Err(problem) = walk.entries(&mut archive, &mut at, on_entry) {
+        return Err((at, problem));
+    }
+    let at = At { offset: meter.bytes(), path: None };
+    let mut input = archive.into_inner();
+    match walk.end(&mut input) {
+        Ok(()) => Ok(input.inner),
+        Err(problem) => Err((at, problem)),
+    }
+}
+
 /// Where the walk is, for messages.
 #[derive(Default)]
-struct At {
-    offset: u64,
-    path: Option<String>,
+pub(crate) struct At {
+    /// Bytes into the unpacked archive.
+    pub(crate) offset: u64,
+    /// The entry.
+    pub(crate) path: Option<String>,
 }
 
 struct Walk<'a> {
@@ -215,7 +233,7 @@ impl<R: Read> Read for Content<'_, R> {
 
 /// The paths seen so far.
 #[derive(Default)]
-struct Paths {
+pub(crate) struct Paths {
     seen: BTreeMap<TreePath, Seen>,
     /// What counts towards [`NAMES_MAX`].
     held: u64,
@@ -233,7 +251,7 @@ enum Seen {
 
 impl Paths {
     /// Admits `entry`, or says why not. A hard link to a hard link becomes one to the file itself.
-    fn admit(&mut self, entry: &mut Entry) -> Result<(), Problem> {
+    pub(crate) fn admit(&mut self, entry: &mut Entry) -> Result<(), Problem> {
         match (self.seen.get(&entry.path), &entry.kind) {
             (None, _) | (Some(Seen::ImpliedDir), Kind::Dir) => {}
             (Some(Seen::ImpliedDir), _) => return Err(Problem::ParentNotDirectory(entry.path.as_str().to_owned())),

@@ -88,11 +88,8 @@ pub fn read_neighbour<R: Read + Seek>(
     if file.size > limit {
         return Err(DataError::TooLarge { size: file.size, limit });
     }
+    file.check_shape(block_size)?;
     let block = u64::from(block_size.max(1));
-    let wanted = if file.tail.is_some() { file.size / block } else { file.size.div_ceil(block) };
-    if wanted != file.blocks.len() as u64 {
-        return Err(shape());
-    }
     let mut out = Vec::new();
     let mut at = file.start;
     for word in &file.blocks {
@@ -125,8 +122,17 @@ pub fn read_neighbour<R: Read + Seek>(
     Ok(out)
 }
 
+impl FileData {
+    /// That the blocks add up to the size.
+    pub(super) fn check_shape(&self, block_size: u32) -> Result<(), DataError> {
+        let block = u64::from(block_size.max(1));
+        let wanted = if self.tail.is_some() { self.size / block } else { self.size.div_ceil(block) };
+        if wanted == self.blocks.len() as u64 { Ok(()) } else { Err(DataError::Shape { size: self.size }) }
+    }
+}
+
 /// Reads one data block; the offset is (start of the data area, offset in it).
-fn read_block<R: Read + Seek>(
+pub(super) fn read_block<R: Read + Seek>(
     source: &mut R,
     (start, offset): (u64, u64),
     word: u32,

@@ -23,6 +23,25 @@ struct Manifest<'a> {
     recipes: &'a [String],
     disk: Disk<'a>,
     packages: Vec<Package<'a>>,
+    artifacts: Vec<Artifact<'a>>,
+}
+
+#[derive(Serialize)]
+struct Artifact<'a> {
+    name: &'a str,
+    version: &'a str,
+    /// Where it is released; null for an own build.
+    url: Option<&'a str>,
+    sha256: String,
+    /// Bytes.
+    size: u64,
+    /// `openpgp`, `sha256sums`, `sha256`.
+    verify: &'static str,
+    /// Key and fingerprint, or `unsigned`.
+    signature: String,
+    recipe: &'a str,
+    /// What of it is where.
+    files: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -85,6 +104,21 @@ pub fn render(recipe: &Recipe<'_>, key: &Key, written: &WrittenImage) -> Result<
                 version: input.version.as_str(),
                 architecture: input.architecture.as_str(),
                 sha256: input.sha256.to_string(),
+            })
+            .collect(),
+        artifacts: recipe
+            .artifacts
+            .iter()
+            .map(|(artifact, locked)| Artifact {
+                name: &artifact.name,
+                version: &artifact.version,
+                url: artifact.url.as_deref(),
+                sha256: locked.sha256.to_string(),
+                size: locked.size,
+                verify: locked.trust.method().as_str(),
+                signature: locked.trust.to_string(),
+                recipe: &artifact.recipe,
+                files: artifact.install.iter().map(|install| install.path.to_string()).collect(),
             })
             .collect(),
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::Context;
+use crate::artifacts::Inputs;
 use crate::build::{self, Built, LockPolicy, Request};
 use crate::failure::{Exit, Failure};
 use crate::printer::human_bytes;
@@ -25,6 +26,9 @@ pub(super) struct BuildArgs {
     /// A parameter: consul.role=client; repeatable
     #[arg(long = "set", value_name = "RECIPE.PARAM=VALUE")]
     set: Vec<String>,
+    /// An artifact from disk: nomad=PATH; verified like a download; repeatable
+    #[arg(long = "input", value_name = "NAME=PATH", value_parser = super::parse_input)]
+    inputs: Vec<(String, PathBuf)>,
     /// Also write a compressed copy
     #[arg(long, value_enum, value_name = "KIND")]
     compress: Option<Compress>,
@@ -52,6 +56,7 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
         (false, false) => LockPolicy::Update,
     };
     request.set(&args.set);
+    request.inputs = Inputs::new(&args.inputs)?;
     if args.dry_run {
         for row in build::dry_run(context.tools(), &project, &request)? {
             context.printer.result(

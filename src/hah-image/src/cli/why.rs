@@ -3,6 +3,7 @@
 use clap::Args;
 use hah_plan::debian::PackageName;
 use hah_plan::lock::Lock;
+use hah_plan::merge::Origin;
 
 use super::Context;
 use crate::build::{self, Request};
@@ -12,7 +13,7 @@ use crate::project::Project;
 /// Arguments of `why`.
 #[derive(Debug, Args)]
 pub(super) struct WhyArgs {
-    /// A package, or a path of the image that begins with `/`
+    /// A package, an artifact, or a path of the image that begins with `/`
     #[arg(value_name = "PKG|PATH")]
     subject: String,
     /// Which image; a path needs one, a package is looked for in all
@@ -52,12 +53,20 @@ pub(super) fn why(context: &Context, args: &WhyArgs) -> Result<u8, Failure> {
         .subject
         .parse()
         .map_err(|error| Failure::new(Exit::Usage, format!("{error}"), Some("a path begins with `/`".into())))?;
-    let chains: Vec<_> = lock
-        .why(&name)
-        .into_iter()
-        .filter(|chain| args.image.as_ref().is_none_or(|image| *image == chain.image))
-        .collect();
-    if chains.is_empty() {
+    let named = |image: &str| args.image.as_deref().is_none_or(|wanted| wanted == image);
+    let reasons: Vec<_> = lock.why_artifact(name.as_str()).into_iter().filter(|reason| named(reason.image)).collect();
+    for reason in &reasons {
+        context.printer.result(|| {
+            serde_json::json!({"event": "result", "image": reason.image, "artifact": reason.artifact.name,
+                "version": reason.artifact.version, "asker": reason.asker,
+                "signature": reason.artifact.trust.to_string()})
+        });
+        if context.printer.mode() != crate::printer::Mode::Json {
+            context.printer.data(&format!("{reason}\n"));
+        }
+    }
+    let chains: Vec<_> = lock.why(&name).into_iter().filter(|chain| named(&chain.image)).collect();
+    if chains.is_empty() && reasons.is_empty() {
         return Err(Failure::user(
             format!("{name} is in no locked image"),
             Some("`hah-image tree IMAGE` lists what is".into()),
@@ -97,6 +106,12 @@ fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, 
         && context.printer.mode() != crate::printer::Mode::Json
     {
         context.printer.data(&format!("{chain}\n"));
+    }
+    if let Some(Origin::Artifact(name)) = configured.provenance.origin(&path)
+        && let Some(reason) = locked(project)?.why_artifact(name).into_iter().find(|reason| reason.image == image)
+        && context.printer.mode() != crate::printer::Mode::Json
+    {
+        context.printer.data(&format!("{reason}\n"));
     }
     Ok(0)
 }

@@ -1,10 +1,12 @@
 //! OpenPGP: who signed a text, and whether they may (RFC 9580; the older RFC 4880 is what Debian's keys follow).
 //!
-//! A signature counts when it is a text signature with SHA-256 or better by a key of the ring that is allowed to sign, was
+//! A text has its signature around it ([`Keyring::verify`], as archives do) or beside it ([`Keyring::verify_detached`], as
+//! release sites do). A signature counts when it is one of that kind with SHA-256 or better by a key of the ring that is allowed to sign, was
 //! not revoked, and had not expired **when it signed**: a suite that is not updated any more stays as good as it was.
 //! Keys are judged once, when the ring is loaded: self-signatures, subkey bindings and back-signatures all have to hold.
 
-use pgp::composed::{CleartextSignedMessage, Deserializable, SignedPublicKey, SignedPublicSubKey};
+use hah_plan::artifact::VendorKey;
+use pgp::composed::{CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag};
@@ -13,6 +15,8 @@ use super::calendar::minute;
 
 /// Largest signed text, in bytes; Debian's are 150 KiB.
 const MAX_TEXT: usize = 16 << 20;
+/// Largest detached signature, in bytes; one has 600.
+const MAX_SIGNATURE: usize = 64 << 10;
 /// Most signatures on one text.
 const MAX_SIGNATURES: usize = 32;
 /// A signature may be this many seconds younger than our clock says it is now.
@@ -30,6 +34,8 @@ struct Key {
     public: Public,
     /// 40 hex digits, upper case.
     fingerprint: String,
+    /// Fingerprint of the certificate's primary key, which is the one that people know.
+    certificate: String,
     /// User id of the certificate that it belongs to.
     owner: String,
     /// Seconds since 1970.
@@ -54,6 +60,17 @@ pub struct Signed {
     /// User id of the key's certificate.
     pub owner: String,
     /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+/// Who vouches for a text that has its signature beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signatory {
+    /// Fingerprint of the certificate's primary key, 40 hex digits.
+    pub certificate: String,
+    /// User id of the certificate.
+    pub owner: String,
+    /// When it was signed, in seconds since 1970.
     pub at: u64,
 }
 
@@ -150,7 +167,22 @@ const DEBIAN: [&[u8]; 9] = [
     include_bytes!("../../keys/debian-archive-trixie-stable.gpg"),
 ];
 
+/// The vendors' keys by the names that recipes call them, as `keys/README.md` describes them.
+const VENDORS: [(&str, &[u8]); 2] =
+    [("hashicorp", include_bytes!("../../keys/hashicorp.asc")), ("openbao", include_bytes!("../../keys/openbao.asc"))];
+
 impl Keyring {
+    /// The keys of a vendor.
+    pub fn vendor(key: &VendorKey) -> Result<Self, KeyError> {
+        match key {
+            VendorKey::File { bytes, .. } => Self::load(&[bytes]),
+            VendorKey::Embedded(name) => match VENDORS.iter().find(|(known, _)| known == name) {
+                Some((_, bytes)) => Self::load(&[bytes]),
+                None => Err(KeyError(format!("there is no key called `{name}`"))),
+            },
+        }
+    }
+
     /// The keys of Debian's archive from bullseye on.
     pub fn debian() -> Result<Self, KeyError> {
         Self::load(&DEBIAN)
@@ -175,6 +207,11 @@ impl Keyring {
         Ok(Self { keys })
     }
 
+    /// Whether a key of this certificate, by its primary key's fingerprint, may sign.
+    pub fn has_certificate(&self, fingerprint: &str) -> bool {
+        self.keys.iter().any(|key| key.certificate == fingerprint)
+    }
+
     /// The fingerprints of the keys that may sign, 40 hex digits each.
     pub fn fingerprints(&self) -> impl Iterator<Item = String> {
         self.keys.iter().map(|key| key.fingerprint.clone())
@@ -196,18 +233,44 @@ impl Keyring {
             return Err(malformed("it has too many signatures"));
         }
         let text = message.signed_text();
+        let (key, at) = self.believe(message.signatures(), &[SignatureType::Text], (text.as_bytes(), now))?;
+        let (fingerprint, owner) = (key.fingerprint.clone(), key.owner.clone());
+        Ok(Signed { text: text.replace("\r\n", "\n"), fingerprint, owner, at })
+    }
+
+    /// Who of this ring vouches for `bytes` with `signature`, detached OpenPGP signatures, armoured or not.
+    /// `now` is in seconds since 1970.
+    pub fn verify_detached(&self, bytes: &[u8], signature: &[u8], now: u64) -> Result<Signatory, SignatureError> {
+        let malformed = |what: &str| SignatureError::Malformed(what.to_owned());
+        if signature.len() > MAX_SIGNATURE {
+            return Err(malformed("it is too long"));
+        }
+        let (found, _) =
+            DetachedSignature::from_reader_many(signature).map_err(|error| malformed(&error.to_string()))?;
+        let mut signatures = Vec::new();
+        for signature in found {
+            if signatures.len() == MAX_SIGNATURES {
+                return Err(malformed("it has too many signatures"));
+            }
+            signatures.push(signature.map_err(|error| malformed(&error.to_string()))?.signature);
+        }
+        let kinds = [SignatureType::Binary, SignatureType::Text];
+        let (key, at) = self.believe(&signatures, &kinds, (bytes, now))?;
+        Ok(Signatory { certificate: key.certificate.clone(), owner: key.owner.clone(), at })
+    }
+
+    /// The key of the first signature that counts, and when it was made; else the weightiest complaint.
+    fn believe<'s>(
+        &self,
+        signatures: impl IntoIterator<Item = &'s Signature>,
+        kinds: &[SignatureType],
+        (text, now): (&[u8], u64),
+    ) -> Result<(&Key, u64), SignatureError> {
         let mut complaint = None;
         let mut unknown = Vec::new();
-        for signature in message.signatures() {
-            match self.judge(signature, text.as_bytes(), now) {
-                Ok(key) => {
-                    return Ok(Signed {
-                        text: text.replace("\r\n", "\n"),
-                        fingerprint: key.fingerprint.clone(),
-                        owner: key.owner.clone(),
-                        at: signature.created().map_or(0, |time| time.as_secs().into()),
-                    });
-                }
+        for signature in signatures {
+            match self.judge(signature, kinds, (text, now)) {
+                Ok(key) => return Ok((key, signature.created().map_or(0, |time| time.as_secs().into()))),
                 Err(SignatureError::UnknownKey(ids)) => unknown.extend(ids),
                 Err(error) if complaint.as_ref().is_some_and(|old: &SignatureError| old.weight() >= error.weight()) => {
                 }
@@ -222,7 +285,12 @@ impl Keyring {
     }
 
     /// The key that made `signature` over `text`.
-    fn judge(&self, signature: &Signature, text: &[u8], now: u64) -> Result<&Key, SignatureError> {
+    fn judge(
+        &self,
+        signature: &Signature,
+        kinds: &[SignatureType],
+        (text, now): (&[u8], u64),
+    ) -> Result<&Key, SignatureError> {
         let issuers = issuers(signature);
         let mut suspects = self.keys.iter().filter(|key| issuers.iter().any(|id| key.fingerprint.ends_with(id)));
         let Some(key) = suspects.next() else {
@@ -230,7 +298,7 @@ impl Keyring {
         };
         let strong = [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512];
         match (signature.typ(), signature.hash_alg()) {
-            (Some(SignatureType::Text), Some(hash)) if strong.contains(&hash) => {}
+            (Some(kind), Some(hash)) if kinds.contains(&kind) && strong.contains(&hash) => {}
             (kind, hash) => return Err(SignatureError::Kind(format!("{kind:?}, {hash:?}"))),
         }
         let verified = match &key.public {
@@ -287,23 +355,25 @@ fn signing_keys(certificate: &SignedPublicKey, keys: &mut Vec<Key>) -> Result<()
         return error("it has no valid self-signature");
     };
     let owner = String::from_utf8_lossy(owner.id.id()).into_owned();
+    let certificate_id = format!("{:X}", primary.fingerprint());
     let expires = expiry(primary, own);
     if own.key_flags().sign() {
         let public = Public::Primary(primary.clone());
-        keys.push(key(primary, public, &owner, expires));
+        keys.push(key(primary, public, (&certificate_id, &owner), expires));
     }
     for subkey in &certificate.public_subkeys {
         if let Some(binding) = signing_binding(primary, subkey) {
             let sooner = [expires, expiry(&subkey.key, binding)].into_iter().flatten().min();
-            keys.push(key(&subkey.key, Public::Subkey(subkey.key.clone()), &owner, sooner));
+            keys.push(key(&subkey.key, Public::Subkey(subkey.key.clone()), (&certificate_id, &owner), sooner));
         }
     }
     Ok(())
 }
 
-fn key(details: &impl KeyDetails, public: Public, owner: &str, expires: Option<u64>) -> Key {
+fn key(details: &impl KeyDetails, public: Public, (certificate, owner): (&str, &str), expires: Option<u64>) -> Key {
     let fingerprint = format!("{:X}", details.fingerprint());
-    Key { public, fingerprint, owner: owner.to_owned(), created: details.created_at().as_secs().into(), expires }
+    let created = details.created_at().as_secs().into();
+    Key { public, fingerprint, certificate: certificate.to_owned(), owner: owner.to_owned(), created, expires }
 }
 
 /// The newest valid binding of a subkey, if it lets it sign, the subkey agrees, and nobody revoked it.

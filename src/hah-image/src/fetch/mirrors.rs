@@ -117,6 +117,16 @@ impl Mirrors {
                 candidates.extend(snapshot.and_then(|time| self.snapshot(archive, path, time)));
                 candidates
             }
+            Source::Release { mirror, url } => {
+                let own = || Place::parse(url).unwrap_or_else(|_| Place::Odd(url.clone()));
+                let path = release_path(url);
+                let mirrors = mirror.as_ref().and_then(|name| self.known.get(name)).into_iter().flatten();
+                let mirrored = mirrors.map(|mirror| Candidate {
+                    place: path.as_ref().map_or_else(own, |path| mirror.base.join(path)),
+                    told_by: mirror.told_by.clone(),
+                });
+                mirrored.chain([Candidate { place: own(), told_by: "its URL".to_owned() }]).collect()
+            }
             Source::Urls(urls) => urls
                 .iter()
                 .map(|url| {
@@ -136,7 +146,20 @@ impl Mirrors {
     }
 }
 
+/// The path of a URL, decoded, as it is found below a mirror.
+fn release_path(url: &str) -> Option<String> {
+    let path = Url::parse(url).ok()?;
+    // A file URL's path is decoded on the way; of every other URL the path alone counts.
+    let decoded = Url::parse(&format!("file://{}", path.path())).ok()?.to_file_path().ok()?;
+    Some(decoded.to_str()?.trim_start_matches('/').to_owned())
+}
+
 impl Candidate {
+    /// A file of this machine.
+    pub(super) fn local(path: PathBuf, told_by: &str) -> Self {
+        Self { place: Place::Local(path), told_by: told_by.to_owned() }
+    }
+
     pub(super) fn url(&self) -> String {
         self.place.to_string()
     }
@@ -227,6 +250,25 @@ mod tests {
         let other = Source::Debian { archive: "debian-security".into(), path: "p".into(), snapshot: None };
         assert_eq!(urls(&mirrors, &other), [""; 0]);
         assert_eq!(mirrors.bases("debian").next().unwrap(), "/a/debian");
+    }
+
+    #[test]
+    fn a_mirror_takes_the_place_of_scheme_and_host() {
+        let mut mirrors = Mirrors::new();
+        mirrors.add("hashicorp", "file:///srv/releases/", "config").unwrap();
+        mirrors.add("hashicorp", "http://m.example/hashicorp", "config").unwrap();
+        let url = "https://releases.example/nomad/2.0.4%2Bent/nomad_2.0.4+ent.zip?x=y";
+        let source = |mirror: Option<&str>| Source::Release { mirror: mirror.map(str::to_owned), url: url.to_owned() };
+        assert_eq!(
+            urls(&mirrors, &source(Some("hashicorp"))),
+            [
+                "/srv/releases/nomad/2.0.4+ent/nomad_2.0.4+ent.zip",
+                "http://m.example/hashicorp/nomad/2.0.4+ent/nomad_2.0.4+ent.zip",
+                url,
+            ]
+        );
+        assert_eq!(urls(&mirrors, &source(None)), [url]);
+        assert_eq!(urls(&mirrors, &source(Some("other"))), [url]);
     }
 
     #[test]

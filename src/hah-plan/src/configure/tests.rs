@@ -141,6 +141,7 @@ impl Bench {
             packages: &self.packages,
             diversions: &self.effects.diversions,
             removes: &self.system.removes,
+            artifacts: &[],
             placed: &merge::placements(&self.system),
         };
         let merged = merge::merge(ingredients).unwrap_or_else(|error| panic!("{error}\n{}", error.hint()));

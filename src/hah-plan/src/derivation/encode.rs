@@ -2,6 +2,10 @@
 //!
 //! Structs are taken apart completely, so that a new field does not compile until it is encoded here.
 
+use hah_format::digest::Sha256;
+use hah_format::path::TreePath;
+
+use crate::artifact::{Artifact, Install, VendorKey, Verify};
 use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, VersionedPath};
 use crate::derivation::Encoder;
 use crate::system::{
@@ -21,6 +25,7 @@ pub fn system(encoder: &mut Encoder, system: &System) {
         suites,
         packages,
         provided,
+        artifacts,
         files,
         directories,
         symlinks,
@@ -51,6 +56,9 @@ pub fn system(encoder: &mut Encoder, system: &System) {
     }
     for (name, provided) in provided {
         encoder.list("provided", [name.as_str(), &provided.reason, &provided.recipe]);
+    }
+    for artifact in artifacts {
+        encode_artifact(encoder, artifact);
     }
     for FileSpec { path, user, group, mode, bytes, recipe } in files {
         encoder.list("file", [path.as_str(), user, group, recipe]);
@@ -98,6 +106,26 @@ pub fn system(encoder: &mut Encoder, system: &System) {
     }
     encoder.text("hostname-prefix", hostname_prefix);
     encoder.number("boot-bytes", *boot_bytes);
+}
+
+fn encode_artifact(encoder: &mut Encoder, artifact: &Artifact) {
+    let Artifact { name, version, url, mirror: _, verify, format, install, recipe } = artifact;
+    encoder.list("artifact", [name.as_str(), version, url.as_deref().unwrap_or_default(), format.as_str(), recipe]);
+    match verify {
+        Verify::OpenPgp { checksums, signature, key } => {
+            encoder.list("openpgp", [checksums.as_str(), signature, key.name()]);
+            if let VendorKey::File { bytes, .. } = key {
+                encoder.digest("key", &Sha256::of(bytes));
+            }
+        }
+        Verify::Sha256Sums { checksums } => encoder.text("sha256sums", checksums),
+        Verify::Sha256(sha256) => encoder.digest("sha256", sha256),
+    }
+    for Install { member, path, mode, user, group } in install {
+        let member = member.as_ref().map(TreePath::as_str).unwrap_or_default();
+        encoder.list("install", [member, path.as_str(), user, group]);
+        encoder.number("mode", u64::from(*mode));
+    }
 }
 
 fn encode_board(encoder: &mut Encoder, board: &Board) {

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use hah_format::digest::Sha256;
+
 use crate::debian::{PackageName, Version};
 
-use super::{Lock, LockedPackage};
+use super::{Lock, LockedArtifact, LockedPackage, Trust};
 
 /// How a package changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +72,60 @@ pub fn diff(old: &Lock, new: &Lock) -> Vec<Change> {
         changes.entry((key.0.clone(), kind)).or_default().insert(key.1.to_owned());
     }
     changes.into_iter().map(|((package, kind), images)| Change { package, kind, images }).collect()
+}
+
+/// An artifact that changed, in some images alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactChange {
+    /// Its name.
+    pub name: String,
+    /// What the old lock had: version and who vouched for it.
+    pub old: Option<String>,
+    /// What the new lock has.
+    pub new: Option<String>,
+    /// In which images.
+    pub images: BTreeSet<String>,
+}
+
+impl fmt::Display for ArtifactChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match (&self.old, &self.new) {
+            (None, Some(new)) => write!(f, "+ {name} {new}")?,
+            (Some(old), None) => write!(f, "- {name} {old}")?,
+            (Some(old), Some(new)) if old == new => write!(f, "~ {name} {new} (other bytes)")?,
+            (Some(old), Some(new)) => write!(f, "~ {name} {old} -> {new}")?,
+            (None, None) => f.write_str(name)?,
+        }
+        let images: Vec<&str> = self.images.iter().map(String::as_str).collect();
+        write!(f, " ({})", images.join(", "))
+    }
+}
+
+/// The artifacts that changed from `old` to `new`, by name.
+pub fn diff_artifacts(old: &Lock, new: &Lock) -> Vec<ArtifactChange> {
+    let table = |lock: &Lock| -> BTreeMap<(String, String), (Sha256, String)> {
+        let told = |artifact: &LockedArtifact| match &artifact.trust {
+            Trust::Signed { key, .. } => format!("{}, signed by {key}", artifact.version),
+            Trust::Unsigned(method) => format!("{}, unsigned ({method})", artifact.version),
+        };
+        let pairs = lock.artifacts().iter().flat_map(|artifact| {
+            let value = (artifact.sha256, told(artifact));
+            artifact.images.iter().map(move |image| ((artifact.name.clone(), image.clone()), value.clone()))
+        });
+        pairs.collect()
+    };
+    let (before, after) = (table(old), table(new));
+    let mut changes: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for key in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (before.get(key), after.get(key));
+        if old == new {
+            continue;
+        }
+        let text = |found: Option<&(Sha256, String)>| found.map(|(_, text)| text.clone());
+        changes.entry((key.0.clone(), text(old), text(new))).or_default().insert(key.1.clone());
+    }
+    changes.into_iter().map(|((name, old, new), images)| ArtifactChange { name, old, new, images }).collect()
 }
 
 fn by_image(lock: &Lock) -> BTreeMap<(&PackageName, &str), &LockedPackage> {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::debian::{PackageName, Version};
 
-use super::{Lock, LockedNeed, LockedPackage};
+use super::{Lock, LockedArtifact, LockedNeed, LockedPackage, Trust};
 
 /// Most lines of a tree. Repeated branches are cut, so that a tree has about as many lines as there are dependencies.
 const MAX_TREE: usize = 100_000;
@@ -48,8 +48,8 @@ pub struct TreeLine {
     pub depth: usize,
     /// Who asks, or the package's name.
     pub name: String,
-    /// The package's version; none for those who ask.
-    pub version: Option<Version>,
+    /// The package's or artifact's version; none for those who ask.
+    pub version: Option<String>,
     /// Whether its dependencies are not shown because they have been shown above.
     pub repeated: bool,
     /// Whether it is the last of its siblings.
@@ -114,7 +114,41 @@ impl<'a> Graph<'a> {
     }
 }
 
+/// An artifact of an image, and who asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactReason<'a> {
+    /// Which image.
+    pub image: &'a str,
+    /// Who asks: `recipe nomad`.
+    pub asker: &'a str,
+    /// The artifact.
+    pub artifact: &'a LockedArtifact,
+}
+
+impl fmt::Display for ArtifactReason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { image, asker, artifact } = self;
+        write!(f, "{} {} (image {image}): {asker} has it as an artifact, ", artifact.name, artifact.version)?;
+        match &artifact.trust {
+            Trust::Signed { key, fingerprint } => write!(f, "signed by {key} ({fingerprint})"),
+            Trust::Unsigned(method) => write!(f, "unsigned: {}", method.unsigned_because().unwrap_or_default()),
+        }
+    }
+}
+
 impl Lock {
+    /// Why the artifact `name` is there, for each image that has one of that name.
+    pub fn why_artifact<'a>(&'a self, name: &str) -> Vec<ArtifactReason<'a>> {
+        let named = self.artifacts().iter().filter(|artifact| artifact.name == name);
+        let reasons = named.flat_map(|artifact| {
+            artifact
+                .images
+                .iter()
+                .flat_map(move |image| artifact.why.iter().map(move |asker| ArtifactReason { image, asker, artifact }))
+        });
+        reasons.collect()
+    }
+
     /// Why `package` is there: for each image and each asker that leads to it the shortest way.
     pub fn why(&self, package: &PackageName) -> Vec<Chain> {
         let mut chains = Vec::new();
@@ -143,11 +177,18 @@ impl Lock {
         let graph = Graph::of(self, image)?;
         let mut lines = Vec::new();
         let mut shown = BTreeSet::new();
-        for asker in graph.askers {
+        let artifacts: Vec<&LockedArtifact> = self.artifacts_of(image).collect();
+        let askers = artifacts.iter().flat_map(|artifact| &artifact.why).chain(graph.askers);
+        for asker in askers.collect::<BTreeSet<_>>() {
             lines.push(TreeLine { depth: 0, name: asker.clone(), version: None, repeated: false, last: false });
             // A stack instead of recursion: the depth is the archive's choice.
             let mut open: Vec<(usize, &PackageName, bool)> = Vec::new();
+            let asked: Vec<&LockedArtifact> =
+                artifacts.iter().copied().filter(|artifact| artifact.why.contains(asker)).collect();
             push_level(&mut open, 1, graph.asked_by(asker));
+            if let (false, Some((.., last))) = (asked.is_empty(), open.first_mut()) {
+                *last = false;
+            }
             while let Some((level, name, last)) = open.pop() {
                 let Some(package) = graph.packages.get(name) else { continue };
                 let needs: Vec<&PackageName> = match level > depth {
@@ -155,7 +196,7 @@ impl Lock {
                     false => graph.needs(name).into_iter().map(|need| &need.package).collect(),
                 };
                 let repeated = !needs.is_empty() && !shown.insert(name);
-                let version = Some(package.version.clone());
+                let version = Some(package.version.to_string());
                 lines.push(TreeLine { depth: level, name: name.to_string(), version, repeated, last });
                 if !repeated {
                     push_level(&mut open, level + 1, needs);
@@ -164,6 +205,13 @@ impl Lock {
                     return Some(Tree { lines });
                 }
             }
+            lines.extend(asked.iter().enumerate().map(|(position, artifact)| TreeLine {
+                depth: 1,
+                name: format!("{} (artifact)", artifact.name),
+                version: Some(artifact.version.clone()),
+                repeated: false,
+                last: position + 1 == asked.len(),
+            }));
         }
         Some(Tree { lines })
     }

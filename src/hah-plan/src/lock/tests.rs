@@ -1,4 +1,5 @@
 use super::*;
+use crate::artifact::VendorKey;
 use crate::debian::archive::Index;
 use crate::debian::relation::Alternatives;
 use crate::resolve::{Asker, Chosen, Need, Request};
@@ -72,15 +73,18 @@ fn lab() -> Lock {
     Lock::default().with_image(&resolution("lab", Architecture::Arm64, LAB), &releases(DATE)).unwrap()
 }
 
+const FINGERPRINT: &str = "C874011F0AB405110D02105534365D9472D7468F";
+
 fn artifact(name: &str) -> LockedArtifact {
     LockedArtifact {
         name: name.to_owned(),
         version: "1.0".to_owned(),
-        url: format!("https://example.org/{name}.zip"),
+        url: Some(format!("https://example.org/{name}.zip")),
         size: 10,
         sha256: Sha256::of(name.as_bytes()),
-        verify: "sha256sums signed by 72D7468F".to_owned(),
+        trust: Trust::Signed { key: "hashicorp".to_owned(), fingerprint: FINGERPRINT.to_owned() },
         images: BTreeSet::new(),
+        why: BTreeSet::from([format!("recipe {name}")]),
     }
 }
 
@@ -161,8 +165,10 @@ fn the_file_is_as_documented() {
     url = "https://example.org/consul.zip"
     size = 10
     sha256 = "b713f0bd8f48dfad2263cabc455ade78f7e4e99a548101f31f935686dff67124"
-    verify = "sha256sums signed by 72D7468F"
+    verify = "openpgp"
+    signature = "hashicorp C874011F0AB405110D02105534365D9472D7468F"
     images = ["lab"]
+    why = ["recipe consul"]
     "#);
     assert_eq!(Lock::parse(&lock.to_string()).unwrap(), lock);
     assert_eq!(Lock::parse(&lock.to_string()).unwrap().to_string(), lock.to_string());
@@ -171,7 +177,7 @@ fn the_file_is_as_documented() {
 #[test]
 fn strings_are_quoted() {
     let mut odd = artifact("a");
-    odd.verify = "\"\\ \u{1}\n\u{7f} é".to_owned();
+    odd.version = "\"\\ \u{1}\n\u{7f} é".to_owned();
     let lock = lab().with_artifacts("lab", vec![odd]);
     assert_eq!(Lock::parse(&lock.to_string()).unwrap(), lock);
 }
@@ -204,6 +210,134 @@ fn artifacts_stay_when_packages_are_locked_again() {
     assert_eq!(again, lock);
     assert_eq!(lock.with_artifacts("lab", vec![artifact("nomad")]).artifacts_of("lab").count(), 1);
     assert_eq!(lock.without_image("lab"), Lock::default());
+}
+
+/// An own build and a release that is not signed say so, and come back.
+#[test]
+fn unsigned_artifacts_say_so() {
+    let own = LockedArtifact { url: None, trust: Trust::Unsigned(Method::Sha256), ..artifact("nomad") };
+    let sums = LockedArtifact { trust: Trust::Unsigned(Method::Sha256Sums), ..artifact("prometheus") };
+    let lock = lab().with_artifacts("lab", vec![own, sums]);
+    let text = lock.to_string();
+    insta::assert_snapshot!(text[text.find("[[artifact]]").unwrap()..], @r#"
+    [[artifact]]
+    name = "nomad"
+    version = "1.0"
+    size = 10
+    sha256 = "b684e5a7d5767cce17964ffa279952b91971d22dcafa7a9c17097d77a4135544"
+    verify = "sha256"
+    signature = "unsigned"
+    images = ["lab"]
+    why = ["recipe nomad"]
+
+    [[artifact]]
+    name = "prometheus"
+    version = "1.0"
+    url = "https://example.org/prometheus.zip"
+    size = 10
+    sha256 = "1809f7cd0c75acf34f56d8c19782b99c6b5fcd14128a3cc79aca38a4f94af3ff"
+    verify = "sha256sums"
+    signature = "unsigned"
+    images = ["lab"]
+    why = ["recipe prometheus"]
+    "#);
+    assert_eq!(Lock::parse(&text).unwrap(), lock);
+}
+
+#[test]
+fn artifacts_answer_what_they_were_locked_for() {
+    let key = VendorKey::Embedded("hashicorp".to_owned());
+    let (checksums, signature) = ("https://example.org/sums".to_owned(), "https://example.org/sums.sig".to_owned());
+    let wanted = Artifact {
+        name: "nomad".to_owned(),
+        version: "1.0".to_owned(),
+        url: Some("https://example.org/nomad.zip".to_owned()),
+        mirror: None,
+        verify: Verify::OpenPgp { checksums: checksums.clone(), signature, key },
+        format: crate::artifact::Format::Zip,
+        install: Vec::new(),
+        recipe: "nomad".to_owned(),
+    };
+    let locked = artifact("nomad");
+    assert!(locked.answers(&wanted));
+    let change = |change: &dyn Fn(&mut Artifact)| {
+        let mut changed = wanted.clone();
+        change(&mut changed);
+        locked.answers(&changed)
+    };
+    assert!(change(&|artifact| artifact.mirror = Some("hashicorp".to_owned())), "a mirror is nobody's business");
+    assert!(!change(&|artifact| artifact.version = "1.1".to_owned()));
+    assert!(!change(&|artifact| artifact.url = None));
+    assert!(!change(&|artifact| artifact.recipe = "other".to_owned()));
+    assert!(!change(&|artifact| artifact.verify = Verify::Sha256Sums { checksums: checksums.clone() }));
+    assert!(!change(&|artifact| artifact.verify = Verify::Sha256(locked.sha256)));
+    let own = LockedArtifact { trust: Trust::Unsigned(Method::Sha256), ..locked.clone() };
+    assert!(own.answers(&Artifact { verify: Verify::Sha256(own.sha256), ..wanted.clone() }));
+    assert!(!own.answers(&Artifact { verify: Verify::Sha256(Sha256::of(b"other")), ..wanted.clone() }));
+    let lock = lab().with_artifacts("lab", vec![locked]);
+    assert!(lock.has_artifacts("lab", std::slice::from_ref(&wanted)));
+    assert!(!lock.has_artifacts("lab", &[]) && !lock.has_artifacts("zero", &[wanted]));
+}
+
+#[test]
+fn images_share_artifacts() {
+    let zero = resolution("zero", Architecture::Arm64, "libc6 2.41");
+    let both = lab().with_image(&zero, &releases(DATE)).unwrap();
+    let both = both.with_artifacts("lab", vec![artifact("consul")]).with_artifacts("zero", vec![artifact("consul")]);
+    assert_eq!(both.artifacts().len(), 1);
+    assert_eq!(both.artifacts()[0].images.len(), 2);
+    let newer = LockedArtifact { version: "1.1".to_owned(), sha256: Sha256::of(b"1.1"), ..artifact("consul") };
+    let apart = both.with_artifacts("lab", vec![newer]);
+    assert_eq!(apart.artifacts().len(), 2);
+    assert_eq!(Lock::parse(&apart.to_string()).unwrap(), apart);
+    assert_eq!(apart.without_image("lab").artifacts().len(), 1);
+}
+
+#[test]
+fn artifacts_in_why_tree_and_diff() {
+    let own = LockedArtifact { url: None, trust: Trust::Unsigned(Method::Sha256), ..artifact("nomad") };
+    let base = LockedArtifact { why: BTreeSet::from(["recipe base".to_owned()]), ..artifact("consul") };
+    let lock = lab().with_artifacts("lab", vec![base, own]);
+    let why = |name: &str| lock.why_artifact(name).iter().map(|reason| format!("{reason}\n")).collect::<String>();
+    insta::assert_snapshot!(why("consul"), @"consul 1.0 (image lab): recipe base has it as an artifact, signed by hashicorp (C874011F0AB405110D02105534365D9472D7468F)");
+    insta::assert_snapshot!(why("nomad"), @"nomad 1.0 (image lab): recipe nomad has it as an artifact, unsigned: only the recipe's digest vouches for it");
+    assert_eq!(why("vault"), "");
+    insta::assert_snapshot!(lock.tree("lab", 0).unwrap(), @"
+    board virt
+    └── systemd 257
+    essential
+    └── libc6 2.41
+    recipe base
+    ├── systemd 257
+    └── consul (artifact) 1.0
+    recipe nomad
+    └── nomad (artifact) 1.0
+    ");
+    let mut other = artifact("nomad");
+    other.version = "1.1".to_owned();
+    let next = lock.with_artifacts("lab", vec![other, artifact("vault")]);
+    let changes: String = diff_artifacts(&lock, &next).iter().map(|change| format!("{change}\n")).collect();
+    insta::assert_snapshot!(changes, @"
+    - consul 1.0, signed by hashicorp (lab)
+    ~ nomad 1.0, unsigned (sha256) -> 1.1, signed by hashicorp (lab)
+    + vault 1.0, signed by hashicorp (lab)
+    ");
+}
+
+#[test]
+fn artifacts_that_cannot_be_read() {
+    let text = lab().with_artifacts("lab", vec![artifact("nomad")]).to_string();
+    let wrong = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Lock::parse(&text.replace(from, to)).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(wrong("verify = \"openpgp\"", "verify = \"trust me\""), @"hah.lock:74: `trust me` is no way to verify an artifact");
+    insta::assert_snapshot!(wrong("verify = \"openpgp\"", "verify = \"sha256\""), @"hah.lock:75: `hashicorp C874011F0AB405110D02105534365D9472D7468F` is not `unsigned`");
+    insta::assert_snapshot!(wrong("hashicorp C874", "hashicorp c874"), @"hah.lock:75: `hashicorp c874011F0AB405110D02105534365D9472D7468F` is not a key and its fingerprint");
+    insta::assert_snapshot!(wrong("hashicorp C874", "C874"), @"hah.lock:75: `C874011F0AB405110D02105534365D9472D7468F` is not a key and its fingerprint");
+    let stanza = &text[text.find("[[artifact]]").unwrap()..];
+    let twice = format!("{text}\n{}", stanza.replace("1.0", "1.1"));
+    insta::assert_snapshot!(Lock::parse(&twice).unwrap_err(), @"hah.lock:79: the image `lab` has two artifacts nomad");
 }
 
 #[test]

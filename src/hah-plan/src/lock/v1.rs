@@ -8,13 +8,14 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::value::Datetime;
 
+use crate::artifact::Method;
 use crate::debian::archive::unix_seconds;
 use crate::debian::{Architecture, PackageName, Version};
 use crate::resolve::DependencyField;
 use crate::system::Archive;
 
 use super::{
-    Lock, LockError, LockedArchive, LockedArtifact, LockedImage, LockedNeed, LockedPackage, MAX_LOCK, VERSION,
+    Lock, LockError, LockedArchive, LockedArtifact, LockedImage, LockedNeed, LockedPackage, MAX_LOCK, Trust, VERSION,
     plain_name,
 };
 
@@ -83,11 +84,14 @@ struct RawPackage {
 struct RawArtifact {
     name: String,
     version: String,
-    url: String,
+    url: Option<String>,
     size: u64,
     sha256: Sha256,
-    verify: String,
+    verify: Spanned<String>,
+    signature: Spanned<String>,
     images: BTreeSet<String>,
+    #[serde(default)]
+    why: BTreeSet<String>,
 }
 
 /// The text, for line numbers.
@@ -113,11 +117,36 @@ impl Place<'_> {
             .ok_or_else(|| self.error(Some(date.span()), "expected a date and time in UTC, in whole seconds"))
     }
 
+    fn trust(&self, verify: &Spanned<String>, signature: &Spanned<String>) -> Result<Trust, LockError> {
+        let method = Method::ALL.into_iter().find(|method| method.as_str() == verify.get_ref());
+        let method = method.ok_or_else(|| {
+            self.error(Some(verify.span()), format!("`{}` is no way to verify an artifact", verify.get_ref()))
+        })?;
+        match (method, signature.get_ref().as_str()) {
+            (Method::Sha256Sums | Method::Sha256, "unsigned") => Ok(Trust::Unsigned(method)),
+            (Method::OpenPgp, text)
+                if let Some((key, fingerprint)) = text.rsplit_once(' ')
+                    && is_fingerprint(fingerprint) =>
+            {
+                Ok(Trust::Signed { key: key.to_owned(), fingerprint: fingerprint.to_owned() })
+            }
+            (_, text) => {
+                let expected = if method == Method::OpenPgp { "a key and its fingerprint" } else { "`unsigned`" };
+                Err(self.error(Some(signature.span()), format!("`{text}` is not {expected}")))
+            }
+        }
+    }
+
     fn need(&self, text: &Spanned<String>) -> Result<LockedNeed, LockError> {
         parse_need(text.get_ref()).ok_or_else(|| {
             self.error(Some(text.span()), format!("`{}` is not `Depends: relation [-> package]`", text.get_ref()))
         })
     }
+}
+
+/// 40 hex digits, or 64 of later keys.
+fn is_fingerprint(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
 }
 
 fn parse_need(text: &str) -> Option<LockedNeed> {
@@ -238,11 +267,18 @@ fn convert(place: &Place<'_>, file: File) -> Result<Lock, LockError> {
             why: raw.why,
         });
     }
+    let mut artifacts = BTreeSet::new();
     for raw in file.artifact {
         let span = Some(raw.span());
-        let RawArtifact { name, version, url, size, sha256, verify, images } = raw.into_inner();
-        check(&images, span)?;
-        lock.artifacts.push(LockedArtifact { name, version, url, size, sha256, verify, images });
+        let RawArtifact { name, version, url, size, sha256, verify, signature, images, why } = raw.into_inner();
+        check(&images, span.clone())?;
+        for image in &images {
+            if !artifacts.insert((image.clone(), name.clone())) {
+                return Err(place.error(span, format!("the image `{image}` has two artifacts {name}")));
+            }
+        }
+        let trust = place.trust(&verify, &signature)?;
+        lock.artifacts.push(LockedArtifact { name, version, url, size, sha256, trust, images, why });
     }
     lock.settle();
     Ok(lock)

@@ -44,11 +44,15 @@ impl fmt::Display for Lock {
             writeln!(f, "\n[[artifact]]")?;
             text(f, "name", &artifact.name)?;
             text(f, "version", &artifact.version)?;
-            text(f, "url", &artifact.url)?;
+            if let Some(url) = &artifact.url {
+                text(f, "url", url)?;
+            }
             writeln!(f, "size = {}", artifact.size)?;
             text(f, "sha256", &artifact.sha256)?;
-            text(f, "verify", &artifact.verify)?;
+            text(f, "verify", &artifact.trust.method())?;
+            text(f, "signature", &artifact.trust)?;
             row(f, "images", &artifact.images)?;
+            row(f, "why", &artifact.why)?;
         }
         Ok(())
     }

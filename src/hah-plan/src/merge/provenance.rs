@@ -13,6 +13,8 @@ use crate::rootfs::Root;
 pub enum Origin {
     /// A package ships it. Of a directory that several ship, the first in order of name.
     Package(PackageName),
+    /// A recipe's artifact has it.
+    Artifact(Box<str>),
     /// A recipe places it.
     Recipe(Box<str>),
     /// A configuration pass made it.
@@ -23,6 +25,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Package(name) => write!(f, "package {name}"),
+            Self::Artifact(name) => write!(f, "artifact {name}"),
             Self::Recipe(name) => write!(f, "recipe {name}"),
             Self::Configured(pass) => write!(f, "configuration pass {pass}"),
         }
@@ -49,9 +52,9 @@ impl Provenance {
         }
     }
 
-    /// Whether a recipe placed `path`.
+    /// Whether a recipe placed `path`, itself or as a part of an artifact.
     pub fn is_from_recipe(&self, path: &TreePath) -> bool {
-        matches!(self.origin(path), Some(Origin::Recipe(_)))
+        matches!(self.origin(path), Some(Origin::Recipe(_) | Origin::Artifact(_)))
     }
 
     /// All paths and their origins, in order.

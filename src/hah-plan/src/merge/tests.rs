@@ -32,7 +32,7 @@ fn package(name: &str, fields: &str, entries: &[&str]) -> UnpackedPackage {
 }
 
 fn merged(packages: &[UnpackedPackage]) -> Result<Merged, MergeError> {
-    merge(Ingredients { packages, diversions: &[], removes: &[], placed: &[] })
+    merge(Ingredients { packages, diversions: &[], removes: &[], artifacts: &[], placed: &[] })
 }
 
 /// `PATH KIND ORIGIN` of everything but directories.
@@ -126,7 +126,8 @@ fn a_file_and_a_directory_do_not_merge() {
 
     let placed = [Placed { path: TreePath::parse("x").unwrap(), node: Node::dir(0o755), recipe: "mine".into() }];
     let error =
-        merge(Ingredients { packages: &packages[..1], diversions: &[], removes: &[], placed: &placed }).unwrap_err();
+        merge(Ingredients { packages: &packages[..1], diversions: &[], removes: &[], artifacts: &[], placed: &placed })
+            .unwrap_err();
     assert_eq!(error.to_string(), "recipe mine: /x cannot be created: /x is a file, not a directory");
 }
 
@@ -138,7 +139,8 @@ fn diversions_move_other_packages_files() {
     }];
     let packages = [package("alpha", "", &["bin/x"]), package("beta", "", &["bin/x", "bin/y = bin/x"])];
     let merged =
-        merge(Ingredients { packages: &packages, diversions: &diversions, removes: &[], placed: &[] }).unwrap();
+        merge(Ingredients { packages: &packages, diversions: &diversions, removes: &[], artifacts: &[], placed: &[] })
+            .unwrap();
     assert_eq!(
         listing(&merged),
         [
@@ -153,7 +155,9 @@ fn diversions_move_other_packages_files() {
 fn hard_links_outlive_their_first_name() {
     let packages = [package("alpha", "", &["a/x", "b/y = a/x", "c/z = a/x"])];
     let removes = [RemoveSpec { pattern: "/a".parse().unwrap(), except: Vec::new(), recipe: "slim".into() }];
-    let merged = merge(Ingredients { packages: &packages, diversions: &[], removes: &removes, placed: &[] }).unwrap();
+    let merged =
+        merge(Ingredients { packages: &packages, diversions: &[], removes: &removes, artifacts: &[], placed: &[] })
+            .unwrap();
     assert_eq!(listing(&merged), ["/b/y: alpha a/x, package alpha", "/c/z: = /b/y, package alpha"]);
     assert!(!merged.root.contains(&TreePath::parse("a").unwrap()));
     assert!(matches!(
@@ -161,6 +165,7 @@ fn hard_links_outlive_their_first_name() {
             packages: &[package("alpha", "", &["b = a"])],
             diversions: &[],
             removes: &[],
+            artifacts: &[],
             placed: &[]
         }),
         Err(MergeError::DanglingHardLink { .. })
@@ -175,7 +180,9 @@ fn removals_keep_what_is_excepted_and_the_directories_above_it() {
         except: vec!["/doc/*/copyright".parse().unwrap()],
         recipe: "slim".into(),
     }];
-    let merged = merge(Ingredients { packages: &packages, diversions: &[], removes: &removes, placed: &[] }).unwrap();
+    let merged =
+        merge(Ingredients { packages: &packages, diversions: &[], removes: &removes, artifacts: &[], placed: &[] })
+            .unwrap();
     let paths: Vec<String> = merged.root.iter().map(|(path, _)| path.to_string()).collect();
     assert_eq!(paths, ["/", "/doc", "/doc/a", "/doc/a/copyright", "/lib", "/lib/x"]);
 }
@@ -191,7 +198,9 @@ fn recipes_lie_on_top_and_may_use_old_spellings() {
         placed("etc/conf", Node::file(0o600, Content::inline("ours"))),
         placed("lib/x", Node::file(0o644, Content::inline("a file now"))),
     ];
-    let merged = merge(Ingredients { packages: &packages, diversions: &[], removes: &[], placed: &placed }).unwrap();
+    let merged =
+        merge(Ingredients { packages: &packages, diversions: &[], removes: &[], artifacts: &[], placed: &placed })
+            .unwrap();
     assert_eq!(
         listing(&merged),
         [

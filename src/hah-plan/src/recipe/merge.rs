@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use hah_format::path::TreePath;
 
+use super::artifacts::{self, Rendered};
 use super::hardware::BoardFile;
 use super::model::{
     Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, SuiteEntry, Template, Unit, User,
@@ -15,7 +16,7 @@ use super::order::Order;
 use super::problem::{Place, Problem, Report};
 use super::template::Scope;
 use crate::board::Table;
-use crate::debian::PackageName;
+use crate::debian::{Architecture, PackageName};
 use crate::nomad_job::{self, JobError};
 use crate::system::{
     DirectorySpec, FileSpec, GroupSpec, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec, System,
@@ -112,7 +113,9 @@ impl Contribution<'_> {
 
 struct Merge<'a> {
     scope: &'a Scope,
+    architecture: Architecture,
     report: &'a mut Report,
+    artifacts: Claims<String, Rendered>,
     files: Claims<TreePath, (Access, Vec<u8>)>,
     directories: Claims<TreePath, (u16, String, String)>,
     symlinks: Claims<TreePath, String>,
@@ -133,7 +136,7 @@ struct Merge<'a> {
 /// Renders and merges. Call it only with parts in which nothing is wrong; `None` goes with a report.
 pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option<System> {
     let Parts { image, board, table, order } = parts;
-    let mut merge = Merge::new(scope, report);
+    let mut merge = Merge::new(scope, board.board.architecture, report);
     merge.board(board);
     for recipe in &order.recipes {
         merge.body(&Contribution { author: recipe.name.clone(), scope: &recipe.name, body: &recipe.body });
@@ -159,6 +162,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         provided: (merge.provided.by_name.into_iter())
             .map(|(name, claim)| (name, Provided { reason: claim.value, recipe: claim.author }))
             .collect(),
+        artifacts: merge.artifacts.into_vec(|_, rendered, recipe| rendered.into_artifact(recipe)),
         files: merge.files.into_vec(|path, (Access { mode, owner, group }, bytes), recipe| FileSpec {
             path,
             user: owner,
@@ -197,10 +201,12 @@ fn user_spec(name: String, (user, password): (User, Password), recipe: String) -
 }
 
 impl<'a> Merge<'a> {
-    fn new(scope: &'a Scope, report: &'a mut Report) -> Self {
+    fn new(scope: &'a Scope, architecture: Architecture, report: &'a mut Report) -> Self {
         Self {
             scope,
+            architecture,
             report,
+            artifacts: Claims::new("artifact"),
             files: Claims::new("file"),
             directories: Claims::new("directory"),
             symlinks: Claims::new("symbolic link"),
@@ -246,6 +252,7 @@ impl<'a> Merge<'a> {
             let (name, value) = entry.value.clone();
             self.os_release.agree(name, from.claim(value, &entry.place), entry.replace, self.report);
         }
+        self.artifacts(from);
         self.persist.extend(body.persist.iter().map(|entry| entry.value.clone()));
         self.tree(from);
         for entry in body.removes.iter().filter(|entry| self.counts(from, entry)).collect::<Vec<_>>() {
@@ -343,6 +350,18 @@ impl<'a> Merge<'a> {
                     (None, Some(_)) => (*earlier, *place) = (request, entry.place.clone()),
                     _ => {}
                 },
+            }
+        }
+    }
+
+    fn artifacts(&mut self, from: &Contribution<'_>) {
+        for entry in &from.body.artifacts {
+            if self.counts(from, entry)
+                && let Some(rendered) =
+                    artifacts::render(entry, (self.scope, from.scope), self.architecture, self.report)
+            {
+                let claim = from.claim(rendered, &entry.place);
+                self.artifacts.add(entry.value.name.clone(), claim, (entry.replace, Sameness::Conflicts), self.report);
             }
         }
     }
@@ -481,7 +500,9 @@ impl<'a> Merge<'a> {
         let files = self.files.by_name.iter().map(|(path, claim)| (path, "file", &claim.place));
         let links = self.symlinks.by_name.iter().map(|(path, claim)| (path, "symbolic link", &claim.place));
         let directories = self.directories.by_name.iter().map(|(path, claim)| (path, "directory", &claim.place));
-        for (path, second, place) in files.chain(links).chain(directories) {
+        let installed = self.artifacts.by_name.values().flat_map(|claim| claim.value.places());
+        let installed = installed.map(|(path, place)| (path, "file of an artifact", place));
+        for (path, second, place) in files.chain(links).chain(directories).chain(installed) {
             if let Some((first, other)) = kinds.insert(path, (second, place)) {
                 let problem = Problem::PathKinds { path: path.to_string(), first, second };
                 self.report.at_both(place, problem, (other, "first declared here"));

@@ -7,8 +7,9 @@ use hah_format::path::TreePath;
 use super::document::Item;
 use super::params::Param;
 use super::problem::{Located, Place};
+use crate::artifact::{Format, VendorKey};
 use crate::board::Table;
-use crate::debian::PackageName;
+use crate::debian::{Architecture, PackageName};
 use crate::system::{Archive, Expiry, Home, PathPattern, SuiteUse, UnitState};
 
 /// `recipes/NAME.toml`.
@@ -49,6 +50,7 @@ pub(super) struct Body {
     pub(super) packages: Vec<Entry<Package>>,
     pub(super) provides: Vec<Entry<(PackageName, String)>>,
     pub(super) suites: Vec<Entry<SuiteEntry>>,
+    pub(super) artifacts: Vec<Entry<Artifact>>,
     pub(super) files: Vec<Entry<File>>,
     pub(super) directories: Vec<Entry<Directory>>,
     pub(super) symlinks: Vec<Entry<Symlink>>,
@@ -117,6 +119,37 @@ pub(super) struct Access {
     pub(super) mode: u16,
     pub(super) owner: String,
     pub(super) group: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Artifact {
+    pub(super) name: String,
+    pub(super) version: Template,
+    pub(super) url: Option<Template>,
+    pub(super) mirror: Option<String>,
+    /// What the vendor calls an architecture; `None` when as Debian does.
+    pub(super) arch: Option<BTreeMap<Architecture, String>>,
+    pub(super) unavailable: BTreeMap<Architecture, String>,
+    pub(super) verify: Verify,
+    pub(super) format: Option<Format>,
+    pub(super) installs: Vec<Install>,
+}
+
+/// Who vouches for an artifact, with the templates of what that takes.
+#[derive(Debug)]
+pub(super) enum Verify {
+    OpenPgp { checksums: Template, signature: Template, key: VendorKey },
+    Sha256Sums { checksums: Template },
+    Sha256 { sha256: Template },
+}
+
+#[derive(Debug)]
+pub(super) struct Install {
+    pub(super) member: Option<Template>,
+    pub(super) path: TreePath,
+    pub(super) access: Access,
+    /// Where messages point: the path.
+    pub(super) place: Place,
 }
 
 #[derive(Debug)]

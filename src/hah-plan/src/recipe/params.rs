@@ -25,7 +25,8 @@ use super::schema::PARAM_TYPES;
 use super::units::{ByteSize, Seconds};
 
 /// Names that mean something else in templates.
-const RESERVED: [(&str, &str); 3] = [
+const RESERVED: [(&str, &str); 4] = [
+    ("artifact", "the artifact in templates of [[artifact]]"),
     ("image", "the image in templates"),
     ("board", "the board in templates"),
     ("recipes", "the list of recipes in templates"),

@@ -89,6 +89,9 @@ impl Parser<'_> {
         for item in fields.list("suite") {
             body.suites.extend(self.suite(item.fields()));
         }
+        for item in fields.list("artifact") {
+            body.artifacts.extend(self.artifact(item.fields()));
+        }
         for item in fields.list("file") {
             body.files.extend(self.file(item.fields()));
         }
@@ -285,7 +288,7 @@ impl Parser<'_> {
     }
 
     /// The keys that every entry has.
-    fn entry<T>(&mut self, value: Located<T>, mut fields: Fields) -> Entry<T> {
+    pub(super) fn entry<T>(&mut self, value: Located<T>, mut fields: Fields) -> Entry<T> {
         let when = fields.text("when").map(literal);
         if let Some(when) = &when {
             template::check_expression(when, self.report);
@@ -294,7 +297,7 @@ impl Parser<'_> {
         Entry { value: value.value, place: value.place, when, replace }
     }
 
-    fn path(&mut self, fields: &mut Fields) -> Option<Located<TreePath>> {
+    pub(super) fn path(&mut self, fields: &mut Fields) -> Option<Located<TreePath>> {
         let path = fields.parsed("path", self.report)?;
         self.visible(path)
     }
@@ -316,7 +319,7 @@ impl Parser<'_> {
         None
     }
 
-    fn access(&mut self, mode: u16, fields: &mut Fields) -> Option<Access> {
+    pub(super) fn access(&mut self, mode: u16, fields: &mut Fields) -> Option<Access> {
         let name = |found: Option<Located<String>>| found.map_or_else(|| "root".to_owned(), |text| text.value);
         let mode = match fields.text("mode") {
             Some(text) => u16::from_str_radix(&text.value, 8).ok()?,
@@ -351,7 +354,7 @@ impl Parser<'_> {
         }
     }
 
-    fn source(&mut self, text: &Located<String>) -> Option<Arc<[u8]>> {
+    pub(super) fn source(&mut self, text: &Located<String>) -> Option<Arc<[u8]>> {
         let relative: TreePath = text.clone().parse("", self.report)?.value;
         let path = format!("{}/{}", self.directory, relative.as_str());
         match self.sources.bytes(&path) {
@@ -364,7 +367,7 @@ impl Parser<'_> {
         }
     }
 
-    fn template(&mut self, text: Located<String>) -> Template {
+    pub(super) fn template(&mut self, text: Located<String>) -> Template {
         let template = literal(text);
         template::check(&template, self.report);
         template

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::debian::Architecture;
 use crate::nomad_job::JobError;
 use crate::diagnostic::{Diagnostic, Diagnostics, Excerpt, did_you_mean};
 
@@ -68,6 +69,8 @@ pub(super) enum Problem {
     NoContent { object: &'static str },
     #[error("{object} has both `{first}` and `{second}`")]
     TwoContents { object: &'static str, first: &'static str, second: &'static str },
+    #[error("`{key}` has no meaning with {with}")]
+    NoMeaning { key: &'static str, with: &'static str },
     #[error("there is no file `{path}`")]
     NoSuchSource { path: String, near: Option<String> },
     #[error("recipes require each other: {}", .0.join(" → "))]
@@ -110,6 +113,8 @@ pub(super) enum Problem {
     PathKinds { path: String, first: &'static str, second: &'static str },
     #[error("`{path}` lies below `{above}`, which is a {kind}")]
     BelowFile { path: String, above: String, kind: &'static str },
+    #[error("artifact `{artifact}` has no build for {architecture}{}", .reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    NoBuild { artifact: String, architecture: Architecture, reason: Option<String>, known: Vec<Architecture> },
     #[error("package `{package}` is asked for from suite `{first}` and from suite `{second}`")]
     TwoSuites { package: String, first: String, second: String },
     #[error("there is no suite `{suite}`")]
@@ -154,6 +159,16 @@ impl Problem {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "the path is relative to the directory of this file".to_owned(),
             }),
+            Self::NoMeaning { .. } => Some("drop it".to_owned()),
+            Self::NoBuild { known, .. } => {
+                let known: Vec<&str> = known.iter().map(|architecture| architecture.as_str()).collect();
+                Some(match known.is_empty() {
+                    true => "leave its recipe out of images for this board".to_owned(),
+                    false => {
+                        format!("it has builds for {}; leave its recipe out of images for this board", known.join(", "))
+                    }
+                })
+            }
             Self::Cycle(_) => Some("take one of these out of `requires`".to_owned()),
             Self::ListedTwice(_) => Some("list it once; `requires` may name it as often as it likes".to_owned()),
             Self::ReservedParam { .. } => Some("rename the parameter".to_owned()),

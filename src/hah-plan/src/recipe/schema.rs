@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use regex_lite::Regex;
 
+use crate::artifact::EMBEDDED_KEYS;
+
 /// A TOML table with known keys.
 #[derive(Debug)]
 pub(super) struct Object {
@@ -121,6 +123,8 @@ static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB or GiB", r"^[
 static WHEN: Kind = kind("a condition over parameters in minijinja's expression language", r"^.+$");
 static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
 static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");
+static ARCHITECTURE: Kind = kind("an architecture: `arm64`, `armel` or `amd64`", r"^(arm64|armel|amd64)$");
+static MEMBER: Kind = kind("a path in an archive; a template", r"^[^/].*$");
 static REASON: Kind = kind("a reason, for people", r"^.+$");
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
@@ -179,6 +183,59 @@ static FILE: Object = Object {
         &CONTENT,
         &[WHEN_KEY, REPLACE_KEY],
     ],
+};
+
+static INSTALL: Object = Object {
+    name: "an [[artifact.install]] entry",
+    keys: &[&[
+        optional(
+            "member",
+            Shape::Text(&MEMBER),
+            "Its path in the archive; a template. None when the artifact is the file.",
+        ),
+        PATH_KEY,
+        optional("mode", Shape::Text(&MODE), "Permission bits; `0755` without."),
+        OWNER_KEY,
+        GROUP_KEY,
+    ]],
+};
+
+static ARTIFACT: Object = Object {
+    name: "an [[artifact]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&NAME), "Its name: in the lock, and in `--input NAME=PATH`."),
+        required("version", Shape::Text(&LINE), "Its version; a template. The others see it as `artifact.version`."),
+        optional("url", Shape::Text(&LINE), "Where it is released; a template. Without, it is fed by `--input`."),
+        optional("mirror", Shape::Text(&NAME), "Name in `[mirrors]`, whose URL takes the place of scheme and host."),
+        optional(
+            "arch",
+            Shape::Named(&ARCHITECTURE, &Shape::Text(&LINE)),
+            "What `artifact.arch` is, by architecture; any other has no build. Without, Debian's own names.",
+        ),
+        optional(
+            "unavailable",
+            Shape::Named(&ARCHITECTURE, &Shape::Text(&REASON)),
+            "Why there is no build, by architecture, for people.",
+        ),
+        required(
+            "verify",
+            Shape::Choice(&["openpgp", "sha256sums", "sha256"]),
+            "Who vouches for it: a signed checksum file, an unsigned one, or this recipe's `sha256`.",
+        ),
+        optional("checksums", Shape::Text(&LINE), "URL of the checksum file; a template."),
+        optional("signature", Shape::Text(&LINE), "URL of the checksum file's OpenPGP signature; a template."),
+        optional("key", Shape::Choice(&EMBEDDED_KEYS), "Whose signature: a key that hah-image carries."),
+        optional("key-source", Shape::Text(&SOURCE), "Whose signature: an OpenPGP key beside this file."),
+        optional("sha256", Shape::Text(&LINE), "Its digest, with `verify = \"sha256\"`; a template."),
+        optional(
+            "format",
+            Shape::Choice(&["file", "zip", "tar.gz"]),
+            "`file` is the program itself; guessed from the URL without.",
+        ),
+        required("install", Shape::List(&Shape::Table(&INSTALL)), "What of it goes where."),
+        WHEN_KEY,
+        REPLACE_KEY,
+    ]],
 };
 
 static DIRECTORY: Object = Object {
@@ -316,7 +373,7 @@ static PARAM_ENTRY: Object = Object {
     ]],
 };
 
-static BODY: [Key; 15] = [
+static BODY: [Key; 16] = [
     optional(
         "packages",
         Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&PACKAGE_ENTRY))),
@@ -328,6 +385,7 @@ static BODY: [Key; 15] = [
         "Packages that others depend on and that the image can do without, each with the reason.",
     ),
     optional("suite", Shape::List(&Shape::Table(&SUITE)), "Where packages come from."),
+    optional("artifact", Shape::List(&Shape::Table(&ARTIFACT)), "Programs from release sites, and own builds."),
     optional("file", Shape::List(&Shape::Table(&FILE)), "Files to write."),
     optional("directory", Shape::List(&Shape::Table(&DIRECTORY)), "Directories to make."),
     optional("symlink", Shape::List(&Shape::Table(&SYMLINK)), "Symbolic links to make."),

@@ -60,6 +60,13 @@ impl Scope {
         Self { common, own }
     }
 
+    /// The same, with one more name that every recipe sees.
+    pub(super) fn with(&self, name: &str, value: BTreeMap<&'static str, String>) -> Self {
+        let mut common = self.common.clone();
+        common.insert(name.to_owned(), Value::from(value));
+        Self { common, own: self.own.clone() }
+    }
+
     fn of(&self, recipe: &str) -> BTreeMap<String, Value> {
         let mut all = self.common.clone();
         all.extend(self.own.get(recipe).cloned().unwrap_or_default());

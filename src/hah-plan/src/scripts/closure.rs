@@ -162,6 +162,7 @@ impl Bench {
             packages: &self.packages,
             diversions: &self.effects.diversions,
             removes: &self.system.removes,
+            artifacts: &[],
             placed: &placed,
         })
         .unwrap_or_else(|error| panic!("{error}"));
@@ -210,6 +211,7 @@ pub(crate) fn bare_system() -> System {
         suites: Vec::new(),
         packages: Vec::new(),
         provided: BTreeMap::new(),
+        artifacts: Vec::new(),
         files: Vec::new(),
         directories: Vec::new(),
         symlinks: Vec::new(),
