@@ -6,6 +6,7 @@
 //! | [`bad_days`] | does it fail as it should: message, exit code, nothing half-written? |
 //! | [`cli`] | do the other verbs? |
 //! | [`oracles`] | do foreign programs agree with the lab image? |
+//! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
 //! | [`vm`] | does it boot, run, and survive? |
 //!
 //! [`archive`] makes a signed Debian archive and a project of toys, so that most of this needs neither network nor time.
@@ -25,4 +26,5 @@ mod bad_days;
 mod build;
 mod cli;
 mod oracles;
+mod stack;
 mod vm;

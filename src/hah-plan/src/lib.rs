@@ -8,6 +8,7 @@
 pub mod debian;
 pub mod diagnostic;
 pub mod recipe;
+pub mod nomad_job;
 pub mod board;
 pub mod artifact;
 pub mod system;

@@ -17,6 +17,7 @@ use super::problem::{Place, Problem, Report};
 use super::template::Scope;
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
+use crate::nomad_job::{self, JobError};
 use crate::system::{
     DirectorySpec, FileSpec, GroupSpec, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec, System,
     UnitSpec, UnitState, UserSpec,
@@ -24,6 +25,8 @@ use crate::system::{
 
 /// Units and drop-ins of recipes go here, where they take precedence over the packages' own in `/usr/lib`.
 const UNITS: &str = "etc/systemd/system";
+/// Nomad jobs go here.
+const JOBS: &str = "usr/share/hah/jobs";
 /// Kernel variables go here, one file a recipe.
 const SYSCTL: &str = "etc/sysctl.d";
 
@@ -119,6 +122,7 @@ struct Merge<'a> {
     users: Claims<String, (User, Password)>,
     groups: Claims<String, u32>,
     states: Claims<String, UnitState>,
+    nomad_jobs: Claims<String, Vec<u8>>,
     sysctl: Claims<String, String>,
     provided: Claims<PackageName, String>,
     os_release: Claims<String, String>,
@@ -139,6 +143,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
     }
     merge.body(&Contribution { author: format!("image {}", image.name), scope: "", body: &image.body });
     merge.sysctl_files();
+    merge.nomad_job_files();
     merge.check_paths();
     merge.check_ids();
     merge.check_packages();
@@ -208,6 +213,7 @@ impl<'a> Merge<'a> {
             users: Claims::new("user"),
             groups: Claims::new("group"),
             states: Claims::new("the state of unit"),
+            nomad_jobs: Claims::new("Nomad job"),
             sysctl: Claims::new("kernel variable"),
             provided: Claims::new("the reason to provide"),
             os_release: Claims::new("os-release field"),
@@ -256,6 +262,19 @@ impl<'a> Merge<'a> {
         }
         self.accounts(from);
         self.units(from);
+        for entry in &body.nomad_jobs {
+            if self.counts(from, entry)
+                && let Some(bytes) = self.scope.content(from.scope, &entry.value.content, self.report)
+            {
+                let claim = from.claim(bytes, &entry.place);
+                self.nomad_jobs.add(
+                    entry.value.name.clone(),
+                    claim,
+                    (entry.replace, Sameness::Conflicts),
+                    self.report,
+                );
+            }
+        }
         for entry in body.sysctl.iter() {
             if self.counts(from, entry)
                 && let Some(value) = self.line(from, &entry.value.value)
@@ -450,6 +469,31 @@ impl<'a> Merge<'a> {
         }
     }
 
+    /// Both forms of every job. It comes after all files, which jobs may name.
+    fn nomad_job_files(&mut self) {
+        for (name, claim) in std::mem::take(&mut self.nomad_jobs.by_name) {
+            let file = |path: &str| {
+                let (_, bytes) = &self.files.by_name.get(&beside(path)?)?.value;
+                String::from_utf8(bytes.clone()).ok()
+            };
+            let forms = match String::from_utf8(claim.value) {
+                Ok(text) => nomad_job::forms(&text, &file),
+                Err(_) => Err(JobError { line: 1, message: "it is not UTF-8".to_owned(), hint: None }),
+            };
+            match forms {
+                Ok((hcl, json)) => {
+                    for (form, text) in [("nomad.hcl", hcl), ("json", json)] {
+                        let Ok(path) = TreePath::parse(&format!("{JOBS}/{name}.{form}")) else { continue };
+                        let value = (root_file(), text.into_bytes());
+                        let claim = Claim { value, place: claim.place.clone(), author: claim.author.clone() };
+                        self.files.add(path, claim, (Replace::Refuse, Sameness::Conflicts), self.report);
+                    }
+                }
+                Err(error) => self.report.at(&claim.place, Problem::NomadJob { name, error }),
+            }
+        }
+    }
+
     /// A path is one thing, and nothing lies below a file or a link.
     fn check_paths(&mut self) {
         let mut kinds: BTreeMap<&TreePath, (&'static str, &Place)> = BTreeMap::new();
@@ -512,6 +556,19 @@ impl<'a> Merge<'a> {
             }
         }
     }
+}
+
+/// The path in the image that a job means by `path`, which is relative to its own directory.
+fn beside(path: &str) -> Option<TreePath> {
+    let mut components: Vec<&str> = if path.starts_with('/') { Vec::new() } else { JOBS.split('/').collect() };
+    for component in path.split('/') {
+        match component {
+            "" | "." => {}
+            ".." => drop(components.pop()?),
+            name => components.push(name),
+        }
+    }
+    TreePath::parse(&components.join("/")).ok()
 }
 
 fn root_file() -> Access {

@@ -58,6 +58,7 @@ pub(super) struct Body {
     pub(super) users: Vec<Entry<User>>,
     pub(super) groups: Vec<Entry<Group>>,
     pub(super) units: Vec<Entry<Unit>>,
+    pub(super) nomad_jobs: Vec<Entry<NomadJob>>,
     pub(super) sysctl: Vec<Entry<Sysctl>>,
     pub(super) cmdline: Vec<Entry<Template>>,
     pub(super) persist: Vec<Entry<TreePath>>,
@@ -205,6 +206,12 @@ pub(super) struct Unit {
 
 #[derive(Debug)]
 pub(super) struct DropIn {
+    pub(super) name: String,
+    pub(super) content: Content,
+}
+
+#[derive(Debug)]
+pub(super) struct NomadJob {
     pub(super) name: String,
     pub(super) content: Content,
 }

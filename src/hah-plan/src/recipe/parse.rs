@@ -6,8 +6,8 @@ use hah_format::path::TreePath;
 
 use super::document::{Fields, Item, Value, parse};
 use super::model::{
-    Access, Assignment, Body, Content, Directory, DropIn, Entry, File, Group, Image, Package, Recipe, Remove, Replace,
-    SuiteEntry, Symlink, Sysctl, Template, Unit, User,
+    Access, Assignment, Body, Content, Directory, DropIn, Entry, File, Group, Image, NomadJob, Package, Recipe, Remove,
+    Replace, SuiteEntry, Symlink, Sysctl, Template, Unit, User,
 };
 use super::params;
 use super::problem::{Located, Place, Problem, Report, Text};
@@ -112,6 +112,9 @@ impl Parser<'_> {
         }
         for item in fields.list("unit") {
             body.units.extend(self.unit(item.fields()));
+        }
+        for item in fields.list("nomad-job") {
+            body.nomad_jobs.extend(self.nomad_job(item.fields()));
         }
         for item in fields.list("sysctl") {
             body.sysctl.extend(self.sysctl(item.fields()));
@@ -256,6 +259,12 @@ impl Parser<'_> {
         let name = fields.text("name");
         let (name, content) = (name?, content?);
         Some(self.entry(name.map(|name| DropIn { name, content }), fields))
+    }
+
+    fn nomad_job(&mut self, mut fields: Fields) -> Option<Entry<NomadJob>> {
+        let content = self.content(("a [[nomad-job]] entry", Need::Required), &mut fields);
+        let (name, content) = (fields.text("name")?, content?);
+        Some(self.entry(name.map(|name| NomadJob { name, content }), fields))
     }
 
     fn sysctl(&mut self, mut fields: Fields) -> Option<Entry<Sysctl>> {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::debian::Architecture;
+use crate::nomad_job::JobError;
 use crate::diagnostic::{Diagnostic, Diagnostics, Excerpt, did_you_mean};
 
 /// A text file under its shown name.
@@ -122,6 +123,8 @@ pub(super) enum Problem {
     RequestedAndProvided(String),
     #[error("no recipe of the image declares a suite, so there is nowhere to take packages from")]
     NoSuites,
+    #[error("Nomad job `{name}`: {error}")]
+    NomadJob { name: String, error: JobError },
     #[error("board `{board}` cannot boot from {table}: {reason}")]
     RefusedTable { board: String, table: String, reason: String },
 }
@@ -197,6 +200,7 @@ impl Problem {
             }
             Self::RequestedAndProvided(_) => Some("drop it from `packages` or from `provides`".to_owned()),
             Self::NoSuites => Some("add the recipe `base`, or a `[[suite]]` entry".to_owned()),
+            Self::NomadJob { error, .. } => error.hint.clone(),
             Self::RefusedTable { .. } => Some("drop `table`: the board's own is known to boot".to_owned()),
             Self::RenderedTooLong(_) => Some("look for a loop that runs too often".to_owned()),
             Self::Syntax(_)

@@ -172,6 +172,7 @@ static SUITE: Object = Object {
             "What to do when its Valid-Until has passed; `refuse`.",
         ),
         optional("use", Shape::Choice(&["default", "pin-only"]), "`pin-only`: only for packages that name this suite."),
+        WHEN_KEY,
     ]],
 };
 
@@ -322,6 +323,15 @@ static UNIT_ENTRY: Object = Object {
     ],
 };
 
+static NOMAD_JOB: Object = Object {
+    name: "a [[nomad-job]] entry",
+    keys: &[
+        &[required("name", Shape::Text(&NAME), "Its file name below /usr/share/hah/jobs.")],
+        &CONTENT,
+        &[WHEN_KEY, REPLACE_KEY],
+    ],
+};
+
 static SYSCTL_ENTRY: Object = Object {
     name: "a [[sysctl]] entry",
     keys: &[&[
@@ -363,7 +373,7 @@ static PARAM_ENTRY: Object = Object {
     ]],
 };
 
-static BODY: [Key; 15] = [
+static BODY: [Key; 16] = [
     optional(
         "packages",
         Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&PACKAGE_ENTRY))),
@@ -387,6 +397,11 @@ static BODY: [Key; 15] = [
     optional("user", Shape::List(&Shape::Table(&USER_ENTRY)), "User accounts."),
     optional("group", Shape::List(&Shape::Table(&GROUP_ENTRY)), "Groups."),
     optional("unit", Shape::List(&Shape::Table(&UNIT_ENTRY)), "systemd units: their state, text and drop-ins."),
+    optional(
+        "nomad-job",
+        Shape::List(&Shape::Table(&NOMAD_JOB)),
+        "Nomad jobs in HCL: NAME.nomad.hcl, and NAME.json for `PUT /v1/jobs`.",
+    ),
     optional("sysctl", Shape::List(&Shape::Table(&SYSCTL_ENTRY)), "Kernel variables to set at boot."),
     optional("kernel", Shape::Table(&KERNEL), "The kernel command line."),
     optional("persist", Shape::List(&Shape::Text(&PATH)), "Directories of the root that outlive a reboot."),

@@ -119,7 +119,7 @@ fn all_errors_at_once() {
        |
      2 | x = 2
        | ^
-       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, sysctl, kernel, persist, os-release
+       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, persist, os-release
 
     error: a recipe needs `summary`
       --> recipes/r.toml:1:1
@@ -223,7 +223,7 @@ fn shapes() {
        |
      2 | docker = true
        | ^^^^^^
-       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, sysctl, kernel, persist, os-release
+       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, persist, os-release
     ");
     insta::assert_snapshot!(recipe("packages = \"bash\""), @r#"
     error: `packages` is a string, expected an array, each item a string or a table
