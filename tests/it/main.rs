@@ -8,6 +8,7 @@
 //! | [`oracles`] | do foreign programs agree with the lab image? |
 //! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
 //! | [`vm`] | does it boot, run, and survive? |
+//! | [`e2e`] | do three nodes close the loop, and keep it closed? |
 //!
 //! [`archive`] makes a signed Debian archive and a project of toys, so that most of this needs neither network nor time.
 //! What needs the lab image runs when `HAH_LAB_IMAGE` names one (`cargo xtask test` does).
@@ -25,6 +26,7 @@ mod archive;
 mod bad_days;
 mod build;
 mod cli;
+mod e2e;
 mod oracles;
 mod stack;
 mod vm;

@@ -13,6 +13,9 @@ mod lab;
 mod raspi3b;
 mod power_cut;
 
+pub(crate) use image::{Image, directory, key};
+pub(crate) use machine::{Node, Place, Vm};
+
 /// An environment variable that configures the tests.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

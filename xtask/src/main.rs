@@ -7,6 +7,7 @@ mod agent;
 mod apt;
 mod bench;
 mod boot;
+mod e2e;
 mod fuzz;
 mod generate;
 mod image;
@@ -30,6 +31,7 @@ cargo xtask VERB
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
   bench [--foreign]  hah-image beside its rivals; --foreign adds emulation, a quarter hour
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
+  e2e                three nodes close the loop in QEMU; HAH_E2E_BIN names Nomad and OpenBao
   repro              build the image under other circumstances, and compare
   fuzz [TARGET] [--seconds N]
                      the parsers of outside input, one target or all, 600 s each
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         ["bench", "--foreign"] => run(|shell| bench::run(shell, bench::Rivals::Foreign)),
         ["boot"] => run(|shell| boot::run(shell, "lab")),
         ["boot", image] => run(|shell| boot::run(shell, image)),
+        ["e2e"] => run(e2e::run),
         ["repro"] => run(repro::run),
         ["fuzz", rest @ ..] => match fuzz::parse(rest) {
             Some((target, seconds)) => run(|shell| fuzz::run(shell, target, seconds)),

@@ -11,10 +11,10 @@ use super::variable;
 
 /// An image and the key that opens it.
 #[derive(Clone, Debug)]
-pub(super) struct Image {
-    pub(super) path: PathBuf,
+pub(crate) struct Image {
+    pub(crate) path: PathBuf,
     /// The private key of the user `hah`, when the image lets it in.
-    pub(super) key: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
 }
 
 impl Image {
@@ -65,7 +65,7 @@ fn warm(test: &str) -> Option<PathBuf> {
 }
 
 /// Where the tests keep key, images and machines; it stays, so that a second run is quick and a failure can be looked at.
-pub(super) fn directory() -> PathBuf {
+pub(crate) fn directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("vm")
 }
 
@@ -75,7 +75,7 @@ fn workspace() -> PathBuf {
 }
 
 /// The tests' own key, made once.
-fn key() -> PathBuf {
+pub(crate) fn key() -> PathBuf {
     let key = directory().join("key");
     if !key.with_extension("pub").exists() {
         std::fs::create_dir_all(directory()).unwrap();

@@ -30,7 +30,7 @@ const FATAL: [&str; 2] = ["Kernel panic", "hah: cannot boot"];
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A disk that outlives its machine, and the machine that goes with it.
-pub(super) struct Node {
+pub(crate) struct Node {
     image: Image,
     machine: String,
     directory: PathBuf,
@@ -141,7 +141,7 @@ impl Console {
 }
 
 /// A running machine; dropping it pulls the plug.
-pub(super) struct Vm<'n> {
+pub(crate) struct Vm<'n> {
     node: &'n Node,
     child: Child,
     console: Arc<Console>,
@@ -155,7 +155,7 @@ pub(super) struct Vm<'n> {
 
 impl Vm<'_> {
     /// Everything that the console has shown in this boot.
-    pub(super) fn console(&self) -> String {
+    pub(crate) fn console(&self) -> String {
         self.console.lock().text.clone()
     }
 
@@ -240,14 +240,14 @@ impl Vm<'_> {
     }
 
     /// Runs a command as `hah` and returns its standard output; waits for sshd if need be.
-    pub(super) fn ssh(&mut self, command: &str) -> String {
+    pub(crate) fn ssh(&mut self, command: &str) -> String {
         let (code, output) = self.ssh_status(command);
         assert_eq!(code, Some(0), "`{command}` failed:\n{output}");
         output
     }
 
     /// Runs a command as `hah` and returns its exit code and everything that it said.
-    pub(super) fn ssh_status(&mut self, command: &str) -> (Option<i32>, String) {
+    pub(crate) fn ssh_status(&mut self, command: &str) -> (Option<i32>, String) {
         let deadline = Instant::now() + BOOT;
         loop {
             let (code, output) = self.ssh_once(command);
@@ -271,13 +271,8 @@ impl Vm<'_> {
                 let directory = tempfile::tempdir().unwrap();
                 let socket = directory.path().join("s");
                 let mut master = self.ssh_command();
-                let mut child = master
-                    .args(["-M", "-N", "-S"])
-                    .arg(&socket)
-                    .arg("node")
-                    .stderr(Stdio::piped())
-                    .spawn()
-                    .unwrap();
+                let mut child =
+                    master.args(["-M", "-N", "-S"]).arg(&socket).arg("node").stderr(Stdio::piped()).spawn().unwrap();
                 while !socket.exists() {
                     if child.try_wait().unwrap().is_some() {
                         let mut said = String::new();
@@ -306,7 +301,7 @@ impl Vm<'_> {
     }
 
     /// The body of an answer with status 200 to `GET path`, from a service whose port is forwarded.
-    pub(super) fn get(&self, service: &str, path: &str) -> Result<String, String> {
+    pub(crate) fn get(&self, service: &str, path: &str) -> Result<String, String> {
         let text = self.exchange(service, path).map_err(|error| format!("{service}{path}: {error}"))?;
         let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| format!("{service}{path}: no answer"))?;
         let status = head.split_whitespace().nth(1);

@@ -83,7 +83,10 @@ fn messages() {
         "line 3 of the job: `max_paralel` is not understood in update (did you mean `max_parallel`?)",
     );
     check("job \"a\" {\n  priority = \"high\"\n}", "line 2 of the job: `priority` is not a whole number");
-    check("job \"a\" {\n  group \"g\" {\n    shutdown_delay = \"5\"\n  }\n}", "line 3 of the job: `shutdown_delay` is not a duration such as \"90s\"");
+    check(
+        "job \"a\" {\n  group \"g\" {\n    shutdown_delay = \"5\"\n  }\n}",
+        "line 3 of the job: `shutdown_delay` is not a duration such as \"90s\"",
+    );
     check("job \"a\" {\n  update = 1\n}", "line 2 of the job: `update` is not an attribute; it is written as a block");
     check("job \"a\" {\n  type {}\n}", "line 2 of the job: `type` is an attribute: write `type = …`");
     check("job \"a\" {\n  group {}\n}", "line 2 of the job: `group` needs one name");
@@ -100,7 +103,9 @@ fn messages() {
 
 #[test]
 fn durations_are_go_s() {
-    for (text, expected) in [("90s", Some(90_000_000_000)), ("1h30m", Some(5_400_000_000_000)), ("250ms", Some(250_000_000))] {
+    for (text, expected) in
+        [("90s", Some(90_000_000_000)), ("1h30m", Some(5_400_000_000_000)), ("250ms", Some(250_000_000))]
+    {
         assert_eq!(nanoseconds(text), expected);
     }
     for text in ["", "5", "s", "1d", "-1s", "1.5h", "99999999999999h"] {

@@ -267,12 +267,7 @@ impl<'a> Merge<'a> {
                 && let Some(bytes) = self.scope.content(from.scope, &entry.value.content, self.report)
             {
                 let claim = from.claim(bytes, &entry.place);
-                self.nomad_jobs.add(
-                    entry.value.name.clone(),
-                    claim,
-                    (entry.replace, Sameness::Conflicts),
-                    self.report,
-                );
+                self.nomad_jobs.add(entry.value.name.clone(), claim, (entry.replace, Sameness::Conflicts), self.report);
             }
         }
         for entry in body.sysctl.iter() {

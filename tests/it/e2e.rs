@@ -1,0 +1,226 @@
+//! The whole promise, in one sitting: three nodes are switched on, and nobody touches them.
+//!
+//! Real programs from one image in three QEMU machines on a network of their own: Debian's Consul, Prometheus and
+//! node_exporter, and a Nomad and an OpenBao that somebody has built for arm64. `cargo xtask e2e` builds the image and runs
+//! this in a network namespace; it takes the better part of an hour without KVM.
+
+mod network;
+mod cluster;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use cluster::{Cards, Cluster, NODES, name};
+use network::Network;
+
+/// Three machines share the processors of one, without KVM.
+const FIRST_CLOSE: Duration = Duration::from_secs(45 * 60);
+const CHANGE: Duration = Duration::from_secs(25 * 60);
+/// The alert of a sealed server.
+const SEALED: &str = "VaultSealed";
+/// How long a stopped job must stay stopped to be believed.
+const STAYS: Duration = Duration::from_secs(180);
+
+#[test]
+fn three_nodes_close_the_loop() {
+    const TEST: &str = "three_nodes_close_the_loop";
+    let Some(image) = std::env::var_os("HAH_E2E_IMAGE") else {
+        println!("{TEST}: skipped, HAH_E2E_IMAGE names no image (`cargo xtask e2e` builds one)");
+        return;
+    };
+    let network = Network::new();
+    let cards = Cards::flash(&network, image.as_ref());
+    let mut cluster = cards.switched_off();
+
+    cluster.power_on();
+    cluster.until("loop closed on every node", FIRST_CLOSE, all_closed);
+    println!("time to close, from power-on: {:.0?}", cluster.uptime());
+    let all = |cluster: &mut Cluster<'_>| targets(cluster).is_some_and(|up| up == everything());
+    cluster.until("every target of the three nodes is up", CHANGE, all);
+    for number in 0..NODES {
+        println!("{}", cluster.node(number).ssh("hah-agent status"));
+        assert_eq!(cluster.node(number).ssh("systemctl is-system-running --wait"), "running");
+    }
+    let submitted = job(&mut cluster, 0);
+    let index = submitted["JobModifyIndex"].clone();
+    assert_eq!(submitted["Version"], 0);
+
+    sealing_vault_is_vaults_affair(&mut cluster);
+    a_stopped_server_opens_nothing(&mut cluster);
+    a_partitioned_node_says_so(&mut cluster, &network);
+    the_death_of_its_node_moves_prometheus(&mut cluster);
+    a_power_cut_submits_nothing(&mut cluster, &index);
+    a_stopped_job_stays_stopped(&mut cluster);
+}
+
+fn all_closed(cluster: &mut Cluster<'_>) -> bool {
+    let on = cluster.on();
+    let mut closed = true;
+    for number in on {
+        let status = cluster.the_loop(number);
+        println!("{:6.0?} {}: {} {}", cluster.uptime(), name(number), status["state"], status["waiting"]);
+        closed &= status["state"] == "closed";
+    }
+    closed
+}
+
+/// Which node runs Prometheus, as Consul's catalog has it.
+fn prometheus(cluster: &mut Cluster<'_>) -> Option<usize> {
+    let asked = *cluster.on().first()?;
+    let found = cluster.json(asked, "consul", "/v1/health/service/prometheus?passing")?;
+    let node = found[0]["Node"]["Node"].as_str()?.to_owned();
+    (0..NODES).find(|number| name(*number) == node)
+}
+
+/// `JOB INSTANCE` of every target that is up, sorted.
+fn targets(cluster: &mut Cluster<'_>) -> Option<Vec<String>> {
+    let at = prometheus(cluster)?;
+    let found = cluster.json(at, "prometheus", "/api/v1/query?query=up")?;
+    let results = found["data"]["result"].as_array()?;
+    let mut up: Vec<String> = results
+        .iter()
+        .filter(|result| result["value"][1] == "1")
+        .map(|result| {
+            let label = |name: &str| result["metric"][name].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", label("job"), label("instance"))
+        })
+        .collect();
+    up.sort();
+    up.dedup();
+    Some(up)
+}
+
+/// What the three nodes have, Vault aside: it is sealed until somebody has initialised it, and answers all the same.
+fn everything() -> Vec<String> {
+    let mut all = Vec::new();
+    for job in ["consul", "node", "nomad", "vault"] {
+        all.extend((0..NODES).map(|number| format!("{job} {}", name(number))));
+    }
+    all
+}
+
+/// The job as Nomad has it.
+fn job(cluster: &mut Cluster<'_>, number: usize) -> Value {
+    cluster.json(number, "nomad", "/v1/job/prometheus").unwrap_or_default()
+}
+
+/// A person initialises OpenBao and unseals all of it; later one server is sealed again.
+fn sealing_vault_is_vaults_affair(cluster: &mut Cluster<'_>) {
+    let made = vault(cluster, 0, "PUT", "init", r#"{"secret_shares":1,"secret_threshold":1}"#);
+    let (key, token) = (made["keys"][0].as_str().unwrap().to_owned(), made["root_token"].as_str().unwrap().to_owned());
+    for number in 0..NODES {
+        cluster.until(&format!("{} is unsealed", name(number)), CHANGE, |cluster| {
+            // The others find the active one in Consul and join it, which takes them a while.
+            let unsealed = vault(cluster, number, "PUT", "unseal", &format!(r#"{{"key":"{key}"}}"#));
+            unsealed["sealed"] == false
+        });
+    }
+    let sealed = alerting(cluster).iter().any(|alert| alert == SEALED);
+    println!("an alert of a sealed Vault before: {sealed}");
+    cluster.until("no server is said to be sealed", CHANGE, |cluster| {
+        !alerting(cluster).iter().any(|alert| alert == SEALED)
+    });
+
+    let last = NODES - 1;
+    let seal = format!("curl -sS -X PUT -H 'X-Vault-Token: {token}' http://127.0.0.1:8200/v1/sys/seal");
+    // Only the active server knows a token; a standby is sealed by a restart.
+    let active = cluster.json(0, "vault", "/v1/sys/leader").is_some_and(|leader| leader["is_self"] == true);
+    let number = if active { 0 } else { last };
+    if active {
+        cluster.node(number).ssh(&seal);
+    } else {
+        cluster.node(number).ssh("sudo systemctl restart vault");
+    }
+    cluster.until("the sealed server's alert fires", CHANGE, |cluster| {
+        alerting(cluster).iter().any(|alert| alert == SEALED)
+    });
+    assert!(all_closed(cluster), "a sealed Vault opens no loop");
+    let up = targets(cluster).unwrap();
+    for target in everything().iter().filter(|target| !target.starts_with("vault ")) {
+        assert!(up.contains(target), "{target} is down, since {} is sealed: {up:?}", name(number));
+    }
+    vault(cluster, number, "PUT", "unseal", &format!(r#"{{"key":"{key}"}}"#));
+}
+
+/// What a node's OpenBao answers.
+fn vault(cluster: &mut Cluster<'_>, number: usize, method: &str, path: &str, body: &str) -> Value {
+    let url = format!("http://127.0.0.1:8200/v1/sys/{path}");
+    let (_, text) = cluster.node(number).ssh_status(&format!("curl -sS -X {method} -d '{body}' {url}"));
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// The names of the alerts that fire.
+fn alerting(cluster: &mut Cluster<'_>) -> Vec<String> {
+    let Some(at) = prometheus(cluster) else { return Vec::new() };
+    let Some(found) = cluster.json(at, "prometheus", "/api/v1/alerts") else { return Vec::new() };
+    let alerts = found["data"]["alerts"].as_array().cloned().unwrap_or_default();
+    let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
+    firing.filter_map(|alert| alert["labels"]["alertname"].as_str().map(str::to_owned)).collect()
+}
+
+fn a_stopped_server_opens_nothing(cluster: &mut Cluster<'_>) {
+    let with = prometheus(cluster).unwrap();
+    let stopped = (0..NODES).find(|number| *number != with).unwrap();
+    cluster.node(stopped).ssh("sudo systemctl stop nomad consul");
+    std::thread::sleep(Duration::from_secs(90));
+    for number in (0..NODES).filter(|number| *number != stopped) {
+        let status = cluster.the_loop(number);
+        assert_eq!(status["state"], "closed", "{}: {status}", name(number));
+    }
+    cluster.node(stopped).ssh("sudo systemctl start consul nomad");
+    cluster.until("a stopped server is back", CHANGE, all_closed);
+}
+
+fn a_partitioned_node_says_so(cluster: &mut Cluster<'_>, network: &Network) {
+    let with = prometheus(cluster).unwrap();
+    let alone = (0..NODES).find(|number| *number != with).unwrap();
+    let before = cluster.node(alone).console().len();
+    network.disconnect(alone);
+    cluster.until("a node without its cable says what it misses", CHANGE, |cluster| {
+        let console = cluster.node(alone).console();
+        let said = console.get(before..).unwrap_or_default();
+        said.contains("waiting for Consul") || said.contains("waiting for Nomad")
+    });
+    let console = cluster.node(alone).console();
+    println!("{}", console.get(before..).unwrap_or_default().trim());
+    network.connect(alone);
+    cluster.until("the node with its cable is back", CHANGE, all_closed);
+}
+
+fn the_death_of_its_node_moves_prometheus(cluster: &mut Cluster<'_>) {
+    let dead = prometheus(cluster).unwrap();
+    cluster.pull_the_plug(dead);
+    let mut moved = None;
+    cluster.until("Prometheus runs on another node", CHANGE, |cluster| {
+        moved = prometheus(cluster).filter(|number| *number != dead);
+        moved.is_some()
+    });
+    cluster.until("its targets are up again", CHANGE, |cluster| {
+        let alive = |target: &String| !target.ends_with(&name(dead));
+        targets(cluster).is_some_and(|up| everything().iter().filter(|one| alive(one)).all(|one| up.contains(one)))
+    });
+    cluster.switch_on(dead);
+    cluster.until("the dead node is back", CHANGE, all_closed);
+}
+
+fn a_power_cut_submits_nothing(cluster: &mut Cluster<'_>, index: &Value) {
+    (0..NODES).for_each(|number| cluster.pull_the_plug(number));
+    cluster.power_on();
+    cluster.until("the loop is closed after a power cut of all", FIRST_CLOSE, all_closed);
+    let found = job(cluster, 0);
+    assert_eq!((&found["JobModifyIndex"], &found["Version"]), (index, &Value::from(0)), "no second submission");
+}
+
+fn a_stopped_job_stays_stopped(cluster: &mut Cluster<'_>) {
+    cluster.node(0).ssh("nomad job stop -detach prometheus");
+    cluster.until("the agents know that the job was stopped", CHANGE, |cluster| {
+        (0..NODES).all(|number| cluster.the_loop(number)["waiting"].as_str().is_some_and(|why| why.contains("stopped")))
+    });
+    cluster.node(1).ssh("sudo systemctl restart hah-agent");
+    std::thread::sleep(STAYS);
+    for number in 0..NODES {
+        assert_eq!(job(cluster, number)["Stop"], true, "the job stays stopped");
+    }
+    println!("{}", cluster.node(2).ssh("hah-agent status"));
+}
