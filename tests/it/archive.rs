@@ -10,6 +10,7 @@
 pub(crate) mod deb;
 pub(crate) mod elf;
 pub(crate) mod project;
+pub(crate) mod release;
 pub(crate) mod signer;
 
 use std::fmt::Write as _;

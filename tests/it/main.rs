@@ -3,6 +3,7 @@
 //! | module | asks |
 //! |---|---|
 //! | [`build`] | does a build do what it says, and the same twice? |
+//! | [`artifacts`] | do programs from elsewhere get in, and only those that may? |
 //! | [`bad_days`] | does it fail as it should: message, exit code, nothing half-written? |
 //! | [`cli`] | do the other verbs? |
 //! | [`oracles`] | do foreign programs agree with the lab image? |
@@ -23,6 +24,7 @@
 )]
 
 mod archive;
+mod artifacts;
 mod bad_days;
 mod build;
 mod cli;

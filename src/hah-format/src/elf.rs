@@ -290,6 +290,108 @@ mod tests {
         assert_eq!(inspect(&shifted[1..]), Some(want));
     }
 
+    /// A 64-bit AArch64 program: build information at the start of its data segment, found by section or by segment.
+    fn go_program(sections: Sections) -> Vec<u8> {
+        let mut info = b"\xff Go buildinf:\x08\x02".to_vec();
+        info.resize(32, 0);
+        // Go's own marks: `go version` wants any 16 bytes there.
+        let module =
+            format!("{0}path\tacme\nmod\tacme\tv1.2.3\t\nbuild\tGOARCH=arm\nbuild\tGOARM=7\n{0}", "#".repeat(16));
+        for text in ["go1.25.1", &module] {
+            assert!(text.len() < 128 * 128);
+            info.extend([(text.len() & 0x7f) as u8 | 0x80, (text.len() >> 7) as u8]);
+            info.extend(text.as_bytes());
+        }
+        let names = b"\0.go.buildinfo\0.shstrtab\0";
+        let at = 4096usize;
+        let names_at = at + info.len();
+        let headers = (names_at + names.len()).next_multiple_of(8);
+        let count = if sections == Sections::Kept { 3u16 } else { 0 };
+        let mut out = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+        out.extend([2u16.to_le_bytes(), 183u16.to_le_bytes()].concat());
+        out.extend(1u32.to_le_bytes());
+        for word in [0x10000u64, 64, if count > 0 { headers as u64 } else { 0 }] {
+            out.extend(word.to_le_bytes());
+        }
+        out.extend(0u32.to_le_bytes());
+        for half in [64u16, 56, 2, 64, count, count.saturating_sub(1)] {
+            out.extend(half.to_le_bytes());
+        }
+        for (flags, offset, size) in [(5u32, 0usize, at), (6, at, info.len())] {
+            out.extend([elf::PT_LOAD.to_le_bytes(), flags.to_le_bytes()].concat());
+            for word in [offset as u64, 0x10000 + offset as u64, 0, size as u64, size as u64, 4096] {
+                out.extend(word.to_le_bytes());
+            }
+        }
+        out.resize(at, 0);
+        out.extend(&info);
+        out.extend(names);
+        out.resize(headers, 0);
+        if count > 0 {
+            out.extend([0; 64]);
+            for (name, kind, address, offset, size) in
+                [(1u32, 1u32, 0x10000 + at, at, info.len()), (15, 3, 0, names_at, names.len())]
+            {
+                out.extend([name.to_le_bytes(), kind.to_le_bytes()].concat());
+                for word in [0, address as u64, offset as u64, size as u64, 0, 1, 0] {
+                    out.extend(word.to_le_bytes());
+                }
+            }
+        }
+        out
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Sections {
+        Kept,
+        Stripped,
+    }
+
+    #[test]
+    fn build_information_is_found() {
+        for sections in [Sections::Kept, Sections::Stripped] {
+            let program = program(std::io::Cursor::new(go_program(sections))).unwrap();
+            assert_eq!((program.facts.machine, program.facts.is_64), (183, true));
+            let go = program.go.unwrap();
+            assert_eq!((go.compiler.as_str(), go.version.as_deref()), ("go1.25.1", Some("v1.2.3")));
+            assert_eq!(go.arm_level(), Some(7));
+        }
+        let plain = program(std::io::Cursor::new(library())).unwrap();
+        assert_eq!((Some(plain.facts), plain.go), (inspect(&library()), None));
+    }
+
+    /// A file that claims a huge name is not read into memory.
+    #[test]
+    fn claims_do_not_fill_memory() {
+        let mut bytes = library();
+        // The size of PT_INTERP.
+        bytes[64 + 56 + 32..64 + 56 + 40].copy_from_slice(&(1u64 << 40).to_le_bytes());
+        assert!(program(std::io::Cursor::new(&bytes)).is_none());
+        bytes.resize(64 << 20, 0);
+        bytes[64 + 56 + 32..64 + 56 + 40].copy_from_slice(&(48u64 << 20).to_le_bytes());
+        assert!(program(std::io::Cursor::new(&bytes)).is_none());
+    }
+
+    /// `go version -m` reads the same.
+    #[test]
+    #[expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a foreign reader is the judge")]
+    fn go_version_agrees() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, sections) in [("kept", Sections::Kept), ("stripped", Sections::Stripped)] {
+            let path = directory.path().join(name);
+            std::fs::write(&path, go_program(sections)).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            let Ok(output) = std::process::Command::new("go").args(["version", "-m"]).arg(&path).output() else {
+                println!("skipped: no go");
+                return;
+            };
+            let said = String::from_utf8(output.stdout).unwrap();
+            for line in ["go1.25.1", "\tmod\tacme\tv1.2.3", "\tbuild\tGOARM=7"] {
+                assert!(said.contains(line), "{name}: {line}: {said}");
+            }
+        }
+    }
+
     #[test]
     fn other_files_are_not_elf() {
         for bytes in [&b""[..], b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x02\x01\x01", &[0; 64], &[0xff; 256]] {

@@ -41,6 +41,14 @@ impl Inputs {
             if inputs.insert(name.clone(), path.clone()).is_some() {
                 return Err(Failure::new(Exit::Usage, format!("--input {name} is given twice"), None));
             }
+            let hint = || Some("the path is relative to the current directory".to_owned());
+            match fs::metadata(path) {
+                Ok(found) if found.is_file() => {}
+                Ok(_) => {
+                    return Err(Failure::user(format!("--input {name}: {} is not a file", path.display()), hint()));
+                }
+                Err(error) => return Err(Failure::user(format!("--input {name}: {error}"), hint())),
+            }
         }
         Ok(Self(inputs))
     }
@@ -230,15 +238,7 @@ fn other_release(artifact: &Artifact, path: &Path) -> Option<String> {
 /// Takes the file at `path` into the store, if it is what is wanted.
 fn ingest(store: &Store, wanted: &Wanted<'_>, path: &Path) -> Result<(), Failure> {
     let artifact = wanted.artifact;
-    let mut source = fs::File::open(path).map_err(|error| {
-        Failure::user(
-            format!("--input {}: {error}", artifact.name),
-            Some("the path is relative to the current directory".to_owned()),
-        )
-    })?;
-    if !source.metadata()?.is_file() {
-        return Err(Failure::user(format!("--input {}: {} is not a file", artifact.name, path.display()), None));
-    }
+    let mut source = fs::File::open(path)?;
     let mut draft = Draft::create(&store.root().join("tmp").join(format!("input.{}", std::process::id())))?;
     let mut hashing = Hashing::new(io::BufWriter::with_capacity(1 << 20, draft.file()));
     io::copy(&mut source, &mut hashing)?;

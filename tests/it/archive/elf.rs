@@ -38,6 +38,16 @@ pub(crate) fn program(body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A program that this loader starts.
+pub(crate) fn started_by(loader: &str) -> Vec<u8> {
+    let path = [loader.as_bytes(), b"\0"].concat();
+    let at = 64 + 2 * 56;
+    let mut out = header(2, 2, (0, 0));
+    segments(&mut out, &[(1, 0, at + path.len() as u64), (3, at, path.len() as u64)]);
+    out.extend(path);
+    out
+}
+
 /// A shared library of this soname.
 pub(crate) fn library(soname: &str) -> Vec<u8> {
     let strings = [b"\0", soname.as_bytes(), b"\0"].concat();

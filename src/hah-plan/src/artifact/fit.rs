@@ -20,6 +20,10 @@ const AARCH64: u16 = 183;
 /// The boards of Debian's armel have a processor of this level of the ARM architecture (BCM2835: ARM1176JZF-S).
 const ARMEL_LEVEL: u32 = 6;
 
+/// What Go calls the least of Debian's arm64, which is all that Raspberry Pi 3 and 4 have (Cortex-A53 and -A72: ARMv8.0,
+/// neither atomics nor cryptography).
+const ARM64_LEVEL: &str = "v8.0";
+
 /// Where loaders of Debian look for libraries, besides the directories of `/etc/ld.so.conf`, which are among them.
 const LIBRARIES: [&str; 3] = ["usr/lib", "usr/lib64", "usr/local/lib"];
 
@@ -42,6 +46,8 @@ pub enum Misfit {
         /// The level that the board has.
         board: u32,
     },
+    /// It is for a later 64-bit ARM than the boards have: the value of `GOARM64`.
+    Arm64Level(String),
     /// The image lacks the loader that it names.
     Interpreter(String),
     /// The image lacks libraries.
@@ -57,6 +63,12 @@ impl fmt::Display for Misfit {
                 write!(
                     f,
                     "it was built with GOARM={found} for ARMv{found}, and the board's processor is an ARMv{board}"
+                )
+            }
+            Self::Arm64Level(found) => {
+                write!(
+                    f,
+                    "it was built with GOARM64={found}, and Raspberry Pi 3 and 4 have {ARM64_LEVEL} without extensions"
                 )
             }
             Self::Interpreter(path) => write!(f, "it is started by {path}, which the image does not have"),
@@ -77,6 +89,9 @@ impl Misfit {
                 format!(
                     "on the board it would die of an illegal instruction: take the vendor's armv{board} build, or build it with GOARM={board}"
                 )
+            }
+            Self::Arm64Level(_) => {
+                format!("on those boards it would die of an illegal instruction: build it with GOARM64={ARM64_LEVEL}")
             }
             Self::Interpreter(path) if path.contains("musl") => {
                 "it is built for musl: take the vendor's glibc or static build".to_owned()
@@ -111,6 +126,12 @@ pub fn check(program: &Program, architecture: Architecture, root: &Root) -> Vec<
         && found > ARMEL_LEVEL
     {
         misfits.push(Misfit::ArmLevel { found, board: ARMEL_LEVEL });
+    }
+    if architecture == Architecture::Arm64
+        && let Some(found) = program.go.as_ref().and_then(|go| go.settings.get("GOARM64"))
+        && found != ARM64_LEVEL
+    {
+        misfits.push(Misfit::Arm64Level(found.clone()));
     }
     match &facts.interpreter {
         Some(path) if !is_file(root, path) => misfits.push(Misfit::Interpreter(path.clone())),
@@ -178,9 +199,12 @@ mod tests {
     }
 
     fn go(level: &str) -> Program {
-        let settings = [("GOARCH", "arm"), ("GOARM", level)];
-        let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        Program { go: Some(GoBuild { settings, ..GoBuild::default() }), ..program(ARM, None, &[]) }
+        built_with(("GOARM", level), program(ARM, None, &[]))
+    }
+
+    fn built_with((key, value): (&str, &str), program: Program) -> Program {
+        let settings = [(key.to_owned(), value.to_owned())].into();
+        Program { go: Some(GoBuild { settings, ..GoBuild::default() }), ..program }
     }
 
     fn root() -> Root {
@@ -204,6 +228,7 @@ mod tests {
         let loader = Some("/lib/ld-linux-aarch64.so.1");
         assert_eq!(says(&program(AARCH64, loader, &["libc.so.6"]), Architecture::Arm64), "");
         assert_eq!(says(&program(AARCH64, None, &[]), Architecture::Arm64), "");
+        assert_eq!(says(&built_with(("GOARM64", "v8.0"), program(AARCH64, None, &[])), Architecture::Arm64), "");
         for level in ["5", "6", "6,softfloat", "odd"] {
             assert_eq!(says(&go(level), Architecture::Armel), "", "{level}");
         }
@@ -222,6 +247,11 @@ mod tests {
         insta::assert_snapshot!(says(&go("7"), Architecture::Armel), @"
         it was built with GOARM=7 for ARMv7, and the board's processor is an ARMv6
           on the board it would die of an illegal instruction: take the vendor's armv6 build, or build it with GOARM=6
+        ");
+        let newer = built_with(("GOARM64", "v8.1,crypto"), program(AARCH64, None, &[]));
+        insta::assert_snapshot!(says(&newer, Architecture::Arm64), @"
+        it was built with GOARM64=v8.1,crypto, and Raspberry Pi 3 and 4 have v8.0 without extensions
+          on those boards it would die of an illegal instruction: build it with GOARM64=v8.0
         ");
         insta::assert_snapshot!(says(&go("7,hardfloat"), Architecture::Armel), @"
         it was built with GOARM=7 for ARMv7, and the board's processor is an ARMv6
