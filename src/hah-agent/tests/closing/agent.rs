@@ -35,7 +35,7 @@ impl Agent {
     }
 
     pub(crate) fn start(&mut self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hah-agent"));
+        let mut command = Command::new(program());
         command.arg("loop").arg("--root").arg(&self.root).args(["--node", &self.node]);
         command.args(["--hurry", &self.hurry.to_string()]).env_remove("NOTIFY_SOCKET");
         self.running = Some(Running::start(&mut command, &self.root.join("journal")));
@@ -106,11 +106,17 @@ impl Agent {
 
     /// The output of `hah-agent status` for this node.
     pub(crate) fn status_text(&self, form: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hah-agent"));
+        let mut command = Command::new(program());
         let output = command.arg("status").args(form).arg("--root").arg(&self.root).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
+}
+
+/// The agent under test: `HAH_AGENT_HOST` names another build of it, for measurements.
+fn program() -> PathBuf {
+    let other = std::env::var_os("HAH_AGENT_HOST").map(PathBuf::from);
+    other.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_hah-agent")))
 }
 
 /// A directory for one test, below cargo's own.

@@ -32,6 +32,11 @@ struct World {
 
 impl World {
     fn new(directory: &Path) -> Self {
+        Self::at(directory, HURRY)
+    }
+
+    /// One whose time runs so many times faster.
+    fn at(directory: &Path, hurry: u32) -> Self {
         let endpoints = Arc::new(Mutex::new(Endpoints::default()));
         let consul = Arc::new(Mutex::new(ConsulState::default()));
         let nomad = Arc::new(Mutex::new(NomadState { healthy: true, ..NomadState::default() }));
@@ -50,7 +55,7 @@ impl World {
             "prometheus": { "service": "prometheus", "port": 9090 },
             "textfile": "/run/hah/hah.prom",
         });
-        let agent = Agent::new(directory.to_owned(), "n1", HURRY, &config);
+        let agent = Agent::new(directory.to_owned(), "n1", hurry, &config);
         let agent = agent.job(&json!({ "ID": "prometheus", "Meta": { "hah_job": "v1" } }));
         Self { endpoints, consul, nomad, _servers: vec![consul_server, nomad_server, prometheus, vault], agent }
     }
@@ -290,4 +295,23 @@ fn what_people_see() {
     let journal = world.agent.journal();
     println!("{journal}");
     assert!(journal.contains("handing the job to Nomad, version v1\n"), "{journal}");
+}
+
+/// What the agent costs a node that has nothing to do. A Pi 3's core is five to eight times slower than a server's: half a
+/// per cent of it is 300 ms in a minute, and 40 ms here.
+#[test]
+fn a_minute_of_watching() {
+    if std::env::var("HAH_TEST_FULL").as_deref() != Ok("1") {
+        return println!("skipped: HAH_TEST_FULL is not 1");
+    }
+    let mut world = World::at(&scratch("idle"), 1);
+    world.agent.start();
+    world.closes();
+    let (before, asked) = (world.agent.processor_time(), world.asked());
+    std::thread::sleep(Duration::from_secs(60));
+    let used = world.agent.processor_time() - before;
+    let memory = world.agent.peak_memory();
+    println!("{used:?} of processor time in a minute, {} requests, {memory} KiB resident", world.asked() - asked);
+    assert!(used <= Duration::from_millis(40), "{used:?}");
+    assert!(memory <= 10 << 10, "{memory} KiB");
 }
