@@ -42,7 +42,8 @@ const INSTANCES_MAX: usize = 3;
 pub(crate) struct Api {
     consul: Address,
     nomad: Option<Address>,
-    vault: Option<Address>,
+    /// Vault may talk TLS, which the agent does not: it is only beside.
+    vault: Option<Result<Address, AddressError>>,
     job: Option<JobFile>,
     prometheus: closing::Prometheus,
     consul_token: PathBuf,
@@ -63,7 +64,7 @@ impl Api {
         Ok(Self {
             consul: Address::parse(&config.consul.address)?,
             nomad: config.nomad.as_ref().map(|nomad| Address::parse(&nomad.address)).transpose()?,
-            vault: config.vault.as_ref().map(|vault| Address::parse(&vault.address)).transpose()?,
+            vault: config.vault.as_ref().map(|vault| Address::parse(&vault.address)),
             job,
             prometheus: config.prometheus.clone(),
             consul_token: below(closing::CONSUL_TOKEN),
@@ -220,7 +221,14 @@ impl Api {
     }
 
     async fn vault(&self) -> Result<Reply, Why> {
-        let Some(address) = self.vault else { return Ok(Reply::Vault("absent".to_owned(), true)) };
+        let address = match &self.vault {
+            Some(Ok(address)) => *address,
+            Some(Err(AddressError::Tls(_))) => {
+                return Ok(Reply::Vault("not looked at, since it talks TLS only".to_owned(), true));
+            }
+            Some(Err(error)) => return Err(Why(error.to_string())),
+            None => return Ok(Reply::Vault("absent".to_owned(), true)),
+        };
         let answer = self.call(address, Method::GET, "/v1/sys/health", Vec::new()).await?;
         let (text, well) = match answer.status {
             200 => ("unsealed, active", true),

@@ -150,10 +150,12 @@ fn there(settings: &Settings, intent: &Intent, known: (u64, &Marker), job: &Job,
         Phase::Submitted if marker.past.contains(&intent.hah_job) && !settings.breaks_ignore_past() => {
             Decision::Follow(Some(Note::Newer(marker.hah_job.clone())))
         }
-        Phase::Submitted if job.index != marker.index => Decision::Follow(by_hand(marker, job)),
+        Phase::Submitted if job.index != marker.index && !went_back(marker, job) => {
+            Decision::Follow(by_hand(marker, job))
+        }
         Phase::Submitted => {
             let past = with(&marker.past, &marker.hah_job);
-            let claim = claim(settings, intent, past, marker.index);
+            let claim = claim(settings, intent, past, job.index);
             let claim = Marker { closed_at: marker.closed_at, closed_by: marker.closed_by.clone(), ..claim };
             Decision::Claim { cas, marker: Box::new(claim) }
         }
@@ -161,7 +163,17 @@ fn there(settings: &Settings, intent: &Intent, known: (u64, &Marker), job: &Job,
 }
 
 fn by_hand(marker: &Marker, job: &Job) -> Option<Note> {
-    (job.index != marker.index).then_some(Note::ChangedByHand)
+    match job.index == marker.index {
+        true => None,
+        false if went_back(marker, job) => Some(Note::WentBack(job.hah_job.clone(), marker.hah_job.clone())),
+        false => Some(Note::ChangedByHand),
+    }
+}
+
+/// Whether what runs is an earlier version that agents had submitted: `auto_revert`, after a version that did not become
+/// healthy, or `nomad job revert`. A later version may replace it.
+fn went_back(marker: &Marker, job: &Job) -> bool {
+    job.hah_job != marker.hah_job && marker.past.contains(&job.hah_job)
 }
 
 /// The marker is there, the job is not.

@@ -370,6 +370,8 @@ impl Run<'_> {
                 self.state.vault = Some("silent".to_owned());
                 self.end();
             }
+            // A node that does not submit may have a token that does not read the marker, and can do without.
+            (Step::Memory, Reply::Failed(_)) if !self.settings.submit => self.memory(Memory::Blank),
             (Step::Memory | Step::Claim(_) | Step::Record, Reply::Failed(why)) => self.unmet(Unmet::Marker(why)),
             (Step::Nomad | Step::Job | Step::Register | Step::Health, Reply::Failed(why)) => {
                 self.unmet(Unmet::Silent(Program::Nomad, why));

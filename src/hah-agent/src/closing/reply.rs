@@ -212,7 +212,6 @@ pub(crate) fn job_file(text: &[u8]) -> Result<JobFile, Nonsense> {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Deployment {
     /// `running`, `successful`, `failed`, …
-    #[serde(default, deserialize_with = "or_default")]
     pub(crate) status: String,
     #[serde(default, deserialize_with = "or_default")]
     pub(crate) status_description: String,

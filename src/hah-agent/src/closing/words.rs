@@ -113,6 +113,8 @@ fn servers(formatter: &mut fmt::Formatter<'_>, program: Program, expect: u32, qu
 pub(crate) enum Note {
     /// The job differs from what the agents submitted.
     ChangedByHand,
+    /// Nomad, or the person, has gone back to this version from that one.
+    WentBack(String, String),
     /// The cluster runs a later version of the job than this image has.
     Newer(String),
     /// An update to this version is on its way.
@@ -128,6 +130,9 @@ impl fmt::Display for Note {
         match self {
             Self::ChangedByHand => formatter
                 .write_str("the job was changed by hand, so a newer version in a newer image will not replace it"),
+            Self::WentBack(to, from) => {
+                write!(formatter, "the job went back to version {to}, since version {from} did not do")
+            }
             Self::Newer(version) => write!(
                 formatter,
                 "the cluster runs version {version} of the job, which replaced the one of this node's image"

@@ -144,7 +144,7 @@ fn the_lab_is_what_the_issue_says() {
 
     lab on rpi-arm64: base, network, time, first-boot, ssh, node-exporter, consul, prometheus, telemetry
     The root is read-only and /etc is made anew on every boot; /var, /home and /root stay.
-    `hah-agent status` says how this boot went.
+    `hah-agent status` says how this boot went, and how far the loop is.
     ");
 }
 
