@@ -57,6 +57,7 @@ pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
     apt::install(shell, &TOOLS)?;
     if wanted == Rivals::Foreign {
         apt::install(shell, &FOREIGN_TOOLS)?;
+        emulate(shell)?;
     }
     image::build(shell, IMAGE)?;
     let project = workspace::root()?;
@@ -91,6 +92,17 @@ pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
         return bench.clean_but_logs();
     }
     bench.clean()
+}
+
+/// Lets the kernel start programs of the image's architecture. Where systemd runs, it has done so already.
+fn emulate(shell: &Shell) -> Result<()> {
+    const AT: &str = "/proc/sys/fs/binfmt_misc";
+    if std::path::Path::new(AT).join("register").exists() {
+        return Ok(());
+    }
+    say::step(&format!("mounting binfmt_misc at {AT}, for the emulated rival"));
+    cmd!(shell, "mount -t binfmt_misc binfmt_misc {AT}").quiet().run()?;
+    Ok(cmd!(shell, "update-binfmts --enable").quiet().run()?)
 }
 
 /// One rival's outcome; that it failed is a row of the table, not the end of the run.

@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::panic::PanicHookInfo;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::system::RebootCommand;
 
+const KERNEL_LOG: &str = "/dev/kmsg";
 /// The kernel takes records of at most 1024 bytes, prefix included.
 const LINE_MAX: usize = 960;
 /// How long a failure stays on the console, in seconds, until the command line has been read.
@@ -103,6 +105,24 @@ pub(crate) fn catch_panics() {
 
 /// Writes one record to the kernel log and tells whether that worked.
 fn kernel_log(level: Level, text: &str) -> bool {
+    let line = record(level, text);
+    fs::OpenOptions::new().write(true).open(KERNEL_LOG).and_then(|mut log| log.write_all(line.as_bytes())).is_ok()
+}
+
+/// Says on every console of a running system what happened. `log` is the kernel log, or a file in tests.
+pub(crate) fn announce(log: &Path, text: &str) {
+    let line = record(Level::Notice, text);
+    // Where there is no kernel log (a container), the journal has it.
+    let _ = fs::OpenOptions::new().append(true).open(log).and_then(|mut log| log.write_all(line.as_bytes()));
+}
+
+/// Tells the journal, which takes standard error from a unit.
+pub(crate) fn journal(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// A record of the kernel log.
+fn record(level: Level, text: &str) -> String {
     let mut line = format!("<{}>hah: ", level as u8);
     for character in text.chars() {
         // One record is one line; anything that would break it came from outside.
@@ -113,7 +133,7 @@ fn kernel_log(level: Level, text: &str) -> bool {
         line.push(character);
     }
     line.push('\n');
-    fs::OpenOptions::new().write(true).open("/dev/kmsg").and_then(|mut log| log.write_all(line.as_bytes())).is_ok()
+    line
 }
 
 /// Writes a failure to the terminals that the kernel log does not reach: the HDMI screen when only a serial console is

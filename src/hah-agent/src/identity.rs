@@ -1,7 +1,54 @@
-//! Who this node is: its machine id and its name. Decisions only; [`crate::stage1`] reads and writes.
+//! Who this node is: its machine id, its name, and everything that `hah/node.json` says. Decisions and texts only;
+//! [`crate::stage1`] reads and writes.
+//!
+//! | module | makes |
+//! |---|---|
+//! | [`preseed`], on [`toml`] | an identity of what Raspberry Pi Imager wrote |
+//! | [`accounts`] | lines of passwd, shadow, authorized_keys |
+//! | [`network`] | systemd-networkd, wpa_supplicant |
+//! | [`programs`] | fragments for Consul, Nomad, Vault, and the files that they name |
+
+mod toml;
+pub(crate) mod preseed;
+pub(crate) mod accounts;
+pub(crate) mod network;
+pub(crate) mod programs;
+
+use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 
 /// Letters and digits of a serial number or machine id that end a hostname.
 const SUFFIX: usize = 8;
+
+/// Reads `node.json`. The error says where and what, and repeats nothing that may be a secret.
+pub(crate) fn parse(text: &[u8]) -> Result<Identity, String> {
+    if text.len() > FILE_MAX {
+        return Err(format!("over {FILE_MAX} bytes"));
+    }
+    let Probe { version } = serde_json::from_slice(text).map_err(|error| refusal(&error))?;
+    if version != VERSION {
+        return Err(format!("it has version {version}, and this image reads version {VERSION}"));
+    }
+    let identity: Identity = serde_json::from_slice(text).map_err(|error| refusal(&error))?;
+    match identity.flaw() {
+        Some(flaw) => Err(flaw.to_string()),
+        None => Ok(identity),
+    }
+}
+
+/// serde's messages quote values of the wrong type; those about keys quote only the key.
+fn refusal(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let about_keys = ["unknown field", "missing field", "duplicate field"];
+    let reason = match error.classify() {
+        _ if about_keys.iter().any(|known| message.starts_with(known)) => {
+            message.split(" at line ").next().unwrap_or_default()
+        }
+        serde_json::error::Category::Data => "a value is not what its key wants",
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
+    };
+    format!("line {}, column {}: {reason}", error.line(), error.column())
+}
 
 /// A machine id as machine-id(5) wants it: 32 lower-case hex digits, a random UUID of version 4.
 pub(crate) fn machine_id(mut random: [u8; 16]) -> String {
@@ -63,6 +110,26 @@ mod tests {
     use super::*;
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn identities_that_are_refused() {
+        let check = |text: &str, wanted: &str| assert_eq!(parse(text.as_bytes()).unwrap_err(), wanted);
+        check("", "line 1, column 0: it ends too early");
+        check("{\n  \"version\": 1,\n  x", "line 3, column 3: it is not JSON");
+        check("{}", "line 1, column 2: missing field `version`");
+        check(r#"{"version": 7, "new": 1}"#, "it has version 7, and this image reads version 1");
+        let wrong =
+            parse(br#"{"version": 1, "consul": {"encrypt": ["canary"], "bootstrap_expect": "canary"}}"#).unwrap_err();
+        assert!(wrong.ends_with("a value is not what its key wants") && !wrong.contains("canary"), "{wrong}");
+        let unknown = parse(br#"{"version": 1, "hostnam": "x"}"#).unwrap_err();
+        assert!(unknown.contains("unknown field `hostnam`, expected one of"), "{unknown}");
+        check(
+            r#"{"version": 1, "user": {"password_hash": "canary"}}"#,
+            "user.password_hash is not a crypt(5) hash, which begins with `$`",
+        );
+        assert_eq!(parse(br#"{"version": 1}"#).unwrap(), Identity { version: 1, ..Identity::default() });
+        check(&" ".repeat(FILE_MAX + 1), "over 65536 bytes");
+    }
 
     #[test]
     fn machine_ids_are_uuids() {

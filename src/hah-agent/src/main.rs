@@ -3,6 +3,7 @@
 //! - [`stage1`]: from the kernel to systemd: modules, disk, data partition, root, hand-over;
 //! - [`identity`]: who this node is: machine id and hostname;
 //! - [`durable`]: files that are whole or absent, whenever the power goes;
+//! - [`closing`]: the loop: the cluster gets the job that monitors it, and the node watches;
 //! - [`host_keys`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;
 //! - [`sys`]: the only `unsafe` code.
@@ -12,6 +13,7 @@
 mod stage1;
 mod identity;
 mod durable;
+mod closing;
 mod host_keys;
 mod status;
 mod console;
@@ -25,7 +27,8 @@ const USAGE: &str = "\
 hah-agent: the agent of a hah-image node
 
   hah-agent host-keys        make the SSH host keys that are missing
-  hah-agent status [--json]  say what stage 1 did in this boot
+  hah-agent loop             make the cluster monitor itself, and watch (hah-agent.service)
+  hah-agent status [--json]  say what stage 1 did in this boot, and how far the loop is
   hah-agent version          print the version
 
 As /init of an initramfs it is stage 1.
@@ -44,8 +47,14 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().skip(1).map(|word| word.to_str().unwrap_or("\u{fffd}")).collect();
     let done = match words.as_slice() {
         ["host-keys"] => host_keys::make_missing().map_err(|error| error.to_string()),
-        ["status"] => status::print(status::Form::Text).map_err(|error| error.to_string()),
-        ["status", "--json"] => status::print(status::Form::Json).map_err(|error| error.to_string()),
+        ["loop", rest @ ..] => match closing::Options::parse(rest) {
+            Some(options) => closing::run(&options).map_err(|error| error.to_string()),
+            None => return usage(&words),
+        },
+        ["status", rest @ ..] => match status::parse(rest) {
+            Some((form, root)) => status::print(form, &root).map_err(|error| error.to_string()),
+            None => return usage(&words),
+        },
         ["version" | "--version" | "-V"] => {
             console::print(concat!("hah-agent ", env!("CARGO_PKG_VERSION"), "\n"));
             Ok(())
@@ -54,10 +63,7 @@ fn main() -> ExitCode {
             console::print(USAGE);
             Ok(())
         }
-        _ => {
-            console::complain(&format!("unknown arguments: {}\n\n{USAGE}", words.join(" ")));
-            return ExitCode::from(2);
-        }
+        _ => return usage(&words),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,4 +72,9 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+fn usage(words: &[&str]) -> ExitCode {
+    console::complain(&format!("unknown arguments: {}\n\n{USAGE}", words.join(" ")));
+    ExitCode::from(2)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  /proc /sys /dev /run ─► modules ─► disk ─► root (squashfs, ro) ─► data (ext4; made on first boot)
-//!      ─► /etc (overlay on tmpfs) ─► machine id, hostname, kept directories ─► clear the initramfs ─► /sbin/init
+//!      ─► /etc (overlay on tmpfs) ─► machine id, identity, kept directories ─► clear the initramfs ─► /sbin/init
 //! ```
 //!
 //! Power can go at any instruction and the next boot is good: what outlives it is on the disk, and every change there
@@ -23,6 +23,8 @@ mod data;
 mod seed;
 mod clock;
 mod etc;
+mod card;
+mod apply;
 mod switch;
 
 use std::convert::Infallible;
@@ -31,8 +33,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use hah_node::identity::Identity;
 use hah_node::paths;
-use hah_node::stage1::{self, DataAction, REPORT_VERSION, Report, Stage1, Step};
+use hah_node::stage1::{self, DataAction, IdentityOrigin, REPORT_VERSION, Report, Stage1, Step};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::console;
@@ -86,7 +89,15 @@ fn boot(arguments: &[OsString]) -> Result<Infallible, Error> {
     let id = etc::machine_id(root)?;
     boot.report.new_machine_id = id.is_new;
     mounts::etc_overlay(root)?;
-    boot.report.hostname = etc::write_names(root, &config.hostname_prefix, &id.text)?;
+    let identity = boot.identity(&disk, root);
+    let named = identity.as_ref().and_then(|identity| identity.hostname.clone());
+    let hostname = named.unwrap_or_else(|| etc::default_hostname(&config.hostname_prefix, &id.text));
+    etc::write_names(root, &hostname, &id.text)?;
+    if let Some(identity) = identity {
+        let problems = apply::apply(root, Path::new(paths::SECRETS), &identity, &hostname);
+        problems.into_iter().for_each(|problem| boot.warn(problem));
+    }
+    boot.report.hostname = hostname;
     mounts::persist(root, &config.persist)?;
     clock::not_before_last_shutdown(root, Duration::from_secs(config.epoch));
     boot.done("identity");
@@ -131,6 +142,7 @@ impl<'c> Boot<'c> {
             seeded: 0,
             hostname: String::new(),
             new_machine_id: false,
+            identity: IdentityOrigin::None,
             steps: Vec::new(),
             warnings: Vec::new(),
         };
@@ -150,6 +162,20 @@ impl<'c> Boot<'c> {
     fn warn(&mut self, problem: String) {
         console::warn(&problem);
         self.report.warnings.push(problem);
+    }
+
+    /// The node's identity: from the card if there is one, which is then the one that the data partition keeps.
+    fn identity(&mut self, disk: &disk::Disk, root: &Path) -> Option<Identity> {
+        let file = etc::in_root(root, paths::IDENTITY);
+        let mut problems = Vec::new();
+        let mut origin = card::take(disk, &file, &|password| apply::hash_password(root, password), &mut problems);
+        let identity = card::load(&file, &mut problems);
+        if origin == IdentityOrigin::None && identity.is_some() {
+            origin = IdentityOrigin::Kept;
+        }
+        self.report.identity = origin;
+        problems.into_iter().for_each(|problem| self.warn(problem));
+        identity
     }
 
     fn write_report(&self) -> Result<(), Error> {

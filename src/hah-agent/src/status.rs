@@ -1,44 +1,113 @@
-//! `hah-agent status`: what stage 1 did in this boot, from its report.
+//! `hah-agent status`: what stage 1 did in this boot and how far the loop is, from their reports.
 
 use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use hah_node::closing::{self, Rung, Status};
 use hah_node::paths;
 use hah_node::stage1::{DataAction, Report};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::closing::words::date;
 use crate::console;
+
+/// An agent that has not written for so many seconds does not run.
+const STALE: u64 = 300;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// For people.
     Text,
-    /// The report as it is.
+    /// The reports as they are.
     Json,
 }
 
 /// Why there is no status.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("cannot read {}: {source}; was this node started by hah-agent?", paths::STAGE1_REPORT)]
-    Read { source: io::Error },
-    #[error("{} is not a report of this agent's version: {source}", paths::STAGE1_REPORT)]
-    Parse { source: serde_json::Error },
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} is not a report of this agent's version: {source}", path = path.display())]
+    Parse { path: PathBuf, source: serde_json::Error },
+    #[error("there is no {} and no {}; was this node started by hah-agent?", paths::STAGE1_REPORT, closing::STATUS)]
+    Nothing,
+    #[error("the status cannot be written: {0}")]
+    Write(serde_json::Error),
+}
+
+/// Both reports, as `--json` prints them: stage 1's fields, and the loop's below `loop`.
+#[derive(Debug, Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    stage1: Option<Report>,
+    r#loop: Option<Status>,
+}
+
+/// Reads the words behind `status`; nothing when they make no sense. `--root` is for tests.
+pub(crate) fn parse(words: &[&str]) -> Option<(Form, PathBuf)> {
+    let root = PathBuf::from("/");
+    match words {
+        [] => Some((Form::Text, root)),
+        ["--json"] => Some((Form::Json, root)),
+        ["--root", root] => Some((Form::Text, PathBuf::from(root))),
+        ["--json", "--root", root] => Some((Form::Json, PathBuf::from(root))),
+        _ => None,
+    }
 }
 
 /// Prints the status.
-pub(crate) fn print(form: Form) -> Result<(), Error> {
-    let text = fs::read_to_string(paths::STAGE1_REPORT).map_err(|source| Error::Read { source })?;
-    let report: Report = serde_json::from_str(&text).map_err(|source| Error::Parse { source })?;
+pub(crate) fn print(form: Form, root: &Path) -> Result<(), Error> {
+    let whole = Whole { stage1: read(root, paths::STAGE1_REPORT)?, r#loop: read(root, closing::STATUS)? };
+    if whole.stage1.is_none() && whole.r#loop.is_none() {
+        return Err(Error::Nothing);
+    }
     match form {
-        Form::Text => console::print(&summary(&report)),
-        Form::Json => console::print(&format!("{}\n", text.trim_end())),
+        Form::Text => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            console::print(&summary(&whole, now));
+        }
+        Form::Json => console::print(&format!("{}\n", serde_json::to_string(&whole).map_err(Error::Write)?)),
     }
     Ok(())
 }
 
-fn summary(report: &Report) -> String {
+fn read<T: DeserializeOwned>(root: &Path, path: &str) -> Result<Option<T>, Error> {
+    let path = root.join(path.trim_start_matches('/'));
+    match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|source| Error::Parse { path, source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Error::Read { path, source }),
+    }
+}
+
+/// Names on the left, values on the right.
+#[derive(Default)]
+struct Table(String);
+
+impl Table {
+    fn line(&mut self, name: &str, value: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "{name:<10} {value}");
+    }
+}
+
+fn summary(whole: &Whole, now: u64) -> String {
+    let mut table = Table::default();
+    if let Some(report) = &whole.stage1 {
+        stage1(&mut table, report);
+    }
+    if let Some(status) = &whole.r#loop {
+        the_loop(&mut table, status, now);
+    }
+    table.0
+}
+
+fn stage1(table: &mut Table, report: &Report) {
     let gib = |bytes: u64| format!("{}.{} GiB", bytes >> 30, ((bytes % (1 << 30)) * 10) >> 30);
     let data = match report.data_action {
         DataAction::Created => "made in this boot",
@@ -46,35 +115,72 @@ fn summary(report: &Report) -> String {
         DataAction::Kept => "kept",
         DataAction::Grown => "kept and enlarged",
     };
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name:<9} {value}");
-    };
-    line("node", &report.hostname);
-    line("image", &report.image);
-    line("disk", &format!("{} ({})", report.disk, gib(report.disk_bytes)));
-    line("data", &format!("{} ({}), {data}", report.data, gib(report.data_bytes)));
+    table.line("node", &report.hostname);
+    table.line("image", &report.image);
+    table.line("disk", &format!("{} ({})", report.disk, gib(report.disk_bytes)));
+    table.line("data", &format!("{} ({}), {data}", report.data, gib(report.data_bytes)));
     if report.seeded > 0 {
-        line("filled", &format!("{} files from the image", report.seeded));
+        table.line("filled", &format!("{} files from the image", report.seeded));
     }
     if let Some(last) = report.steps.last() {
-        line("stage 1", &format!("done {}.{:03} s after the kernel started", last.at_ms / 1000, last.at_ms % 1000));
+        table.line(
+            "stage 1",
+            &format!("done {}.{:03} s after the kernel started", last.at_ms / 1000, last.at_ms % 1000),
+        );
     }
     for warning in &report.warnings {
-        line("warning", warning);
+        table.line("warning", warning);
     }
-    text
+}
+
+fn the_loop(table: &mut Table, status: &Status, now: u64) {
+    let state = match status.state {
+        Rung::Closed => "closed".to_owned(),
+        rung => format!("open ({rung})"),
+    };
+    table.line("loop", &format!("{state} since {}", date(status.since)));
+    if now > status.at.saturating_add(STALE) {
+        table.line(
+            "warning",
+            &format!("the agent has not looked since {}; is hah-agent.service running?", date(status.at)),
+        );
+    }
+    if let Some(waiting) = &status.waiting {
+        table.line("why", waiting);
+    }
+    for reached in &status.reached {
+        let (seconds, millis) = (reached.at_ms / 1000, reached.at_ms % 1000);
+        table.line("", &format!("{seconds:>5}.{millis:03} s  {}", reached.state));
+    }
+    if let Some(job) = &status.job {
+        table.line("job", job);
+    }
+    let seen = &status.prometheus;
+    let address = seen.address.as_deref().map(|address| format!(" on http://{address}")).unwrap_or_default();
+    let prometheus = match seen.up {
+        true => format!("ready{address}; targets: {} up, {} down", seen.targets_up, seen.targets_down),
+        false => format!("does not answer{address}"),
+    };
+    table.line("prometheus", &prometheus);
+    if let Some(vault) = &status.vault {
+        table.line("vault", vault);
+    }
+    for note in &status.notes {
+        table.line("note", note);
+    }
+    if let Some(error) = &status.last_error {
+        table.line("last error", &format!("{}: {}", date(error.at), error.what));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hah_node::closing::{Failure, Reached, STATUS_VERSION, Seen};
     use hah_node::stage1::{REPORT_VERSION, Step};
 
-    #[test]
-    fn a_summary_names_what_a_person_asks_for() {
-        let report = Report {
+    fn report() -> Report {
+        Report {
             version: REPORT_VERSION,
             image: "lab 13.7 (1a2b3c4d)".to_owned(),
             image_id: "1a".repeat(32),
@@ -86,18 +192,67 @@ mod tests {
             seeded: 12,
             hostname: "hah-abcdef01".to_owned(),
             new_machine_id: true,
+            identity: hah_node::stage1::IdentityOrigin::None,
             steps: vec![Step { name: "identity".to_owned(), at_ms: 4021 }],
             warnings: vec!["cannot load the module x.ko.xz: Exec format error".to_owned()],
-        };
+        }
+    }
+
+    fn status() -> Status {
+        Status {
+            version: STATUS_VERSION,
+            node: "hah-abcdef01".to_owned(),
+            pid: 312,
+            at: 1_795_602_727,
+            state: Rung::ConsulQuorum,
+            since: 1_795_602_607,
+            waiting: Some("waiting for Nomad: 2 of 3 servers are here; pi3-b has not been seen".to_owned()),
+            notes: vec!["Vault is sealed".to_owned()],
+            reached: vec![
+                Reached { state: Rung::Booted, at_ms: 12_034 },
+                Reached { state: Rung::ConsulQuorum, at_ms: 30_500 },
+            ],
+            job: None,
+            prometheus: Seen::default(),
+            vault: Some("sealed".to_owned()),
+            transitions: 1,
+            last_error: Some(Failure { at: 1_795_602_600, what: "waiting for Consul on this node: …".to_owned() }),
+        }
+    }
+
+    #[test]
+    fn a_summary_names_what_a_person_asks_for() {
+        let whole = Whole { stage1: Some(report()), r#loop: Some(status()) };
         assert_eq!(
-            summary(&report),
-            "node      hah-abcdef01\n\
-             image     lab 13.7 (1a2b3c4d)\n\
-             disk      mmcblk0 (32.0 GiB)\n\
-             data      mmcblk0p3 (31.5 GiB), made in this boot\n\
-             filled    12 files from the image\n\
-             stage 1   done 4.021 s after the kernel started\n\
-             warning   cannot load the module x.ko.xz: Exec format error\n"
+            summary(&whole, 1_795_602_730),
+            "node       hah-abcdef01\n\
+             image      lab 13.7 (1a2b3c4d)\n\
+             disk       mmcblk0 (32.0 GiB)\n\
+             data       mmcblk0p3 (31.5 GiB), made in this boot\n\
+             filled     12 files from the image\n\
+             stage 1    done 4.021 s after the kernel started\n\
+             warning    cannot load the module x.ko.xz: Exec format error\n\
+             loop       open (consul-quorum) since 2026-11-25 10:30:07 UTC\n\
+             why        waiting for Nomad: 2 of 3 servers are here; pi3-b has not been seen\n\
+            \x20             12.034 s  booted\n\
+            \x20             30.500 s  consul-quorum\n\
+             prometheus does not answer\n\
+             vault      sealed\n\
+             note       Vault is sealed\n\
+             last error 2026-11-25 10:30:00 UTC: waiting for Consul on this node: …\n"
         );
+        let late = summary(&whole, 1_795_602_727 + 301);
+        assert!(late.contains("the agent has not looked since 2026-11-25 10:32:07 UTC"), "{late}");
+    }
+
+    #[test]
+    fn json_keeps_what_stage_1_said_and_adds_the_loop() {
+        let whole = Whole { stage1: Some(report()), r#loop: Some(status()) };
+        let text = serde_json::to_string(&whole).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::from_value::<Status>(value["loop"].clone()).unwrap(), status());
+        let alone = serde_json::to_string(&Whole { stage1: Some(report()), r#loop: None }).unwrap();
+        assert!(alone.ends_with("\"loop\":null}"), "{alone}");
     }
 }

@@ -22,9 +22,11 @@ mod layout;
 mod name;
 mod read;
 mod write;
+mod patch;
 
 use std::io;
 
+pub use patch::put_file;
 pub use read::{list, read_file};
 pub use write::format_and_fill;
 

@@ -45,8 +45,8 @@ use crate::path::TreePath;
 pub const BLOCK_SIZE: u32 = 131_072;
 /// Where the data area starts, in bytes from the start of the image: right behind the superblock.
 pub const DATA_START: u64 = 96;
-/// The zstd level of [`Options::new`].
-pub const LEVEL: i32 = 9;
+/// The zstd level of [`Options::new`]: on the lab's root, 9 takes a quarter longer and saves half a percent.
+pub const LEVEL: i32 = 6;
 /// Set in the on-disk size of a data block that is stored as it is.
 pub const STORED: u32 = 1 << 24;
 /// Images are padded to a multiple of this many bytes, so that a loop device sees all of it.

@@ -180,7 +180,7 @@ fn the_id_names_every_option() {
         PackOptions { keep: Keep { man: Documents::Keep, ..Keep::default() }, ..PackOptions::default() },
     ]
     .map(|options| options.id());
-    assert_eq!(ids[0], "pack=1 block=131072 zstd=9 docs=drop man=drop locales=none");
+    assert_eq!(ids[0], "pack=1 block=131072 zstd=6 docs=drop man=drop locales=none");
     assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), ids.len());
 }
 

@@ -313,7 +313,13 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let mut draft = output_draft(directory, output)?;
     let packs = realise(tools, &store, &ready, &request.inputs)?;
     let step = tools.printer.step("Configuring", format!("{} packages", ready.inputs.len()), None);
-    let configured = assemble::configure(&recipe, &packs, &key)?;
+    // The kernel is half as long to compress as all the passes take, and waits for none of them.
+    let (configured, kernel) = rayon::join(
+        || assemble::configure(&recipe, &packs, &key),
+        || assemble::boot::prepare_kernel(&store, &ready.system, &packs),
+    );
+    let configured = configured?;
+    kernel?;
     let paths = configured.root.len();
     let parts = assemble::parts(&store, &recipe, &packs, configured, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);

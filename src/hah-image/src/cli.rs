@@ -13,6 +13,7 @@ use crate::settings::{Environment, Flags, Settings};
 mod build;
 mod config;
 mod doctor;
+mod flash;
 mod generate;
 mod lock;
 mod review;
@@ -113,6 +114,8 @@ enum Verb {
     Review(review::ReviewArgs),
     /// Boot an image in QEMU
     Run(run::RunArgs),
+    /// Write an image to a card, verify it, and give it a node's identity
+    Flash(flash::FlashArgs),
     /// Remove cached inputs that no project's lock needs
     Gc(store::GcArgs),
     /// Look after the store
@@ -206,6 +209,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Prin
         Verb::Tree(args) => why::tree(&context, &args),
         Verb::Review(args) => review::run(&context, &args),
         Verb::Run(args) => run::run(&context, &args),
+        Verb::Flash(args) => flash::run(&context, &args),
         Verb::Gc(args) => store::gc(&context, &args),
         Verb::Store(verb) => store::run(&context, &verb),
         Verb::Config(verb) => config::run(&context, &verb),

@@ -74,6 +74,11 @@ impl Failure {
         &self.message
     }
 
+    /// What to do next.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Shows the failure.
     pub fn print(&self, printer: &Printer) {
         match &self.diagnostics {
@@ -112,6 +117,9 @@ impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
         // Of I/O errors, those have a hint that the person can do something about.
         match error.hint() {
+            hint @ Some(_) if matches!(error, crate::store::StoreError::Damaged { .. }) => {
+                Self::new(Exit::HashMismatch, error.to_string(), hint)
+            }
             Some(hint) => Self::user(error.to_string(), Some(hint)),
             None => Self::build(error.to_string(), None),
         }

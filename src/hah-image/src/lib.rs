@@ -9,6 +9,7 @@
 //! | [`fetch`] | the network |
 //! | [`store`], [`draft`] | the cache, and files in the making |
 //! | [`qemu`] | other processes |
+//! | [`flash`] | block devices |
 //!
 //! A build goes through [`project`], [`locking`], [`artifacts`], [`fetching`], [`packs`] and [`assemble`]; [`build`] is its conductor.
 
@@ -29,3 +30,4 @@ pub mod packs;
 pub mod assemble;
 pub mod agent;
 pub mod qemu;
+pub mod flash;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use hah_format::deb::Entry;
-use hah_format::digest::Sha256;
+use hah_format::digest::{Hashing, Sha256};
 use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;
 use hah_format::pack::keep::Documents;
@@ -154,12 +154,21 @@ fn make(
     Ok(())
 }
 
+/// The download is hashed as it is read, so that the decompressors need not check their own sums: a pack is made of the
+/// very bytes that were locked, or not at all.
 fn one(store: &Store, input: &Input, deb: &Path, options: &PackOptions) -> Result<(), StoreError> {
     store.realise(Bucket::Packs, &key(&input.sha256, options).0, |file| {
-        let deb = BufReader::with_capacity(1 << 16, fs_err::File::open(deb)?);
+        let mut reader = BufReader::with_capacity(1 << 16, Hashing::new(fs_err::File::open(deb)?));
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        pack::pack_deb(deb, &mut out, options)
-            .map_err(|source| StoreError::make(PackFailed { package: input.name.clone(), source }))?;
+        let packed = pack::pack_deb(&mut reader, &mut out, options);
+        // What a damaged archive fails with says less than that it is damaged.
+        io::copy(&mut reader, &mut io::sink())?;
+        let (found, ..) = reader.into_inner().finish();
+        if found != input.sha256 {
+            fs_err::remove_file(deb)?;
+            return Err(StoreError::Damaged { name: input.name.to_string(), wanted: input.sha256, found });
+        }
+        packed.map_err(|source| StoreError::make(PackFailed { package: input.name.clone(), source }))?;
         out.flush().map_err(StoreError::make)
     })?;
     Ok(())

@@ -8,13 +8,15 @@
 //! | event | fields |
 //! |---|---|
 //! | `started` | `step` (the verb), `subject`, `bytes` (expected total, or null) |
+//! | `progress` | `step`, `subject`, `bytes` (so far), `total` (or null), `bytes_per_second`, `seconds_left` (or null); of transfers, twice a second |
 //! | `finished` | `step`, `subject`, `outcome`, `millis` |
 //! | `note`, `warning` | `message` |
 //! | `error` | `message`, `hint` (or null), for recipes also `place` (`PATH:LINE:COLUMN` or null) |
 //! | `result` | what the verb made, by verb |
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hah_plan::diagnostic::{Diagnostics, Style};
@@ -79,16 +81,26 @@ impl Printer {
     pub fn step(&self, verb: &'static str, subject: impl Into<String>, bytes: Option<u64>) -> Step<'_> {
         let subject = subject.into();
         self.json(|| serde_json::json!({"event": "started", "step": verb, "subject": subject, "bytes": bytes}));
-        let bar = (self.mode == Mode::Terminal).then(|| self.bar(verb, &subject, bytes));
-        Step { printer: self, verb, subject, bar, started: now() }
+        let bar = (self.mode == Mode::Terminal)
+            .then(|| self.bar(verb, &subject, bytes, "{prefix} {msg:!26} {bar:14} {bytes:>10}/{total_bytes:>10}"));
+        Step { printer: self, verb, subject, bar, started: now(), transfer: None }
     }
 
-    fn bar(&self, verb: &str, subject: &str, bytes: Option<u64>) -> ProgressBar {
+    /// Starts a step whose speed and end people wait for: a card being written.
+    pub fn transfer(&self, verb: &'static str, subject: impl Into<String>, bytes: Option<u64>) -> Step<'_> {
+        let subject = subject.into();
+        self.json(|| serde_json::json!({"event": "started", "step": verb, "subject": subject, "bytes": bytes}));
+        let template =
+            "{prefix} {msg:!18} {bar:14} {bytes:>10}/{total_bytes:>10} {binary_bytes_per_sec:>11}, {eta} left";
+        let bar = (self.mode == Mode::Terminal).then(|| self.bar(verb, &subject, bytes, template));
+        let transfer = Transfer { total: bytes, done: AtomicU64::new(0), told: AtomicU64::new(0) };
+        Step { printer: self, verb, subject, bar, started: now(), transfer: Some(transfer) }
+    }
+
+    fn bar(&self, verb: &str, subject: &str, bytes: Option<u64>, template: &str) -> ProgressBar {
         let bar = match bytes {
-            Some(bytes) => {
-                ProgressBar::new(bytes).with_style(style("{prefix} {msg:!26} {bar:14} {bytes:>10}/{total_bytes:>10}"))
-            }
-            None => ProgressBar::new_spinner().with_style(style("{prefix} {msg} {spinner}")),
+            Some(bytes) => ProgressBar::new(bytes).with_style(style(template)),
+            None => ProgressBar::new_spinner().with_style(style("{prefix} {msg} {spinner} {bytes}")),
         };
         let bar = self.bars.add(bar);
         bar.set_prefix(self.verb(verb, "36"));
@@ -130,6 +142,23 @@ impl Printer {
         }
         let style = if self.color { Style::Colour } else { Style::Plain };
         self.talk(diagnostics.render(style).trim_end());
+    }
+
+    /// Whether there is a person who can be asked.
+    pub fn can_ask(&self) -> bool {
+        self.mode != Mode::Json && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks for a line of text; the end of the input is an empty one.
+    pub fn ask(&self, question: &str) -> io::Result<String> {
+        self.bars.suspend(|| {
+            let mut out = io::stderr().lock();
+            write!(out, "{question} ")?;
+            out.flush()?;
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line)?;
+            Ok(line.trim().to_owned())
+        })
     }
 
     /// A multi-line text for people, such as rendered diagnostics, on stderr.
@@ -207,7 +236,19 @@ pub struct Step<'a> {
     subject: String,
     bar: Option<ProgressBar>,
     started: Instant,
+    transfer: Option<Transfer>,
 }
+
+/// How far a transfer is.
+struct Transfer {
+    total: Option<u64>,
+    done: AtomicU64,
+    /// When that was last told, in milliseconds since the start.
+    told: AtomicU64,
+}
+
+/// Milliseconds between two `progress` events.
+const PROGRESS: u64 = 500;
 
 impl Step<'_> {
     /// `bytes` more are done.
@@ -215,6 +256,31 @@ impl Step<'_> {
         if let Some(bar) = &self.bar {
             bar.inc(bytes);
         }
+        if let Some(Transfer { total, done, told }) = &self.transfer {
+            let done = done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            let millis = self.millis();
+            if millis < told.load(Ordering::Relaxed) + PROGRESS {
+                return;
+            }
+            told.store(millis, Ordering::Relaxed);
+            self.printer.json(|| {
+                let speed = self.speed(done);
+                let left = speed
+                    .filter(|speed| *speed > 0)
+                    .and_then(|speed| Some(total.as_ref()?.saturating_sub(done) / speed));
+                serde_json::json!({"event": "progress", "step": self.verb, "subject": self.subject, "bytes": done,
+                    "total": total, "bytes_per_second": speed, "seconds_left": left})
+            });
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Bytes per second so far, when `bytes` are done.
+    pub fn speed(&self, bytes: u64) -> Option<u64> {
+        bytes.saturating_mul(1000).checked_div(self.millis())
     }
 
     /// `bytes` are done in all.
@@ -233,7 +299,7 @@ impl Step<'_> {
 
     /// The step is over. `past` is the verb as in "Packed", `summary` the rest of its line.
     pub fn done(mut self, past: &str, summary: &str, outcome: Outcome) {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = self.millis();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }

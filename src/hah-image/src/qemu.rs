@@ -34,6 +34,17 @@ pub struct Guest<'a> {
     pub disk_bytes: u64,
     /// Which node, from 0: decides its MAC address and the host's ports.
     pub node: u16,
+    /// What its network card is connected to.
+    pub link: Link<'a>,
+}
+
+/// What a machine's network card is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link<'a> {
+    /// A network of its own behind the host, made by QEMU; [`PORTS`] are forwarded.
+    User,
+    /// A tap device that is there already: several nodes see each other when their devices are on one bridge.
+    Tap(&'a str),
 }
 
 /// A machine ready to be started.
@@ -50,11 +61,11 @@ pub struct Prepared {
 
 /// Writes the node's files and decides the arguments.
 pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, Failure> {
-    let Guest { image, machine, directory, disk_bytes, node } = guest;
+    let Guest { image, machine, directory, disk_bytes, node, link } = guest;
     fs::create_dir_all(directory)?;
     extract_boot(image, machine, directory)?;
     let fresh = overlay(image, directory, *disk_bytes)?;
-    let forwards = forwards(*node);
+    let forwards = if *link == Link::User { forwards(*node) } else { Vec::new() };
     let mut args: Vec<OsString> = machine.args.iter().map(OsString::from).collect();
     let mut push = |words: &[&str]| args.extend(words.iter().map(OsString::from));
     let memory = format!("{}M", machine.memory >> 20);
@@ -76,9 +87,14 @@ pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, Failure> {
     let cmdline = fs::read_to_string(directory.join("cmdline.txt"))?;
     let cmdline: Vec<&str> = cmdline.split_whitespace().chain(machine.cmdline.iter().map(String::as_str)).collect();
     push(&["-append", &cmdline.join(" ")]);
-    let forward: String =
-        forwards.iter().map(|(_, host, port)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{port}")).collect();
-    push(&["-netdev", &format!("user,id=net{forward}")]);
+    match link {
+        Link::User => {
+            let forward: String =
+                forwards.iter().map(|(_, host, port)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{port}")).collect();
+            push(&["-netdev", &format!("user,id=net{forward}")]);
+        }
+        Link::Tap(name) => push(&["-netdev", &format!("tap,id=net,ifname={name},script=no,downscript=no")]),
+    }
     let mac = format!("52:54:00:68:61:{:02x}", 0x10 + (node & 0x7f));
     match machine.network {
         MachineNetwork::Virtio => push(&["-device", &format!("virtio-net-pci,netdev=net,mac={mac},romfile=")]),

@@ -69,6 +69,16 @@ pub enum StoreError {
     /// Making the content failed.
     #[error("{0}")]
     Make(Box<dyn std::error::Error + Send + Sync>),
+    /// A download is no longer what was fetched; it was removed.
+    #[error("the download of {name} is damaged: its sha256 is {found}, and {wanted} is locked")]
+    Damaged {
+        /// Whose download.
+        name: String,
+        /// Locked.
+        wanted: Sha256,
+        /// On the disk.
+        found: Sha256,
+    },
 }
 
 impl StoreError {
@@ -82,6 +92,9 @@ impl StoreError {
         let kind = match self {
             Self::Io(error) => error.kind(),
             Self::Make(error) => system_error(&**error)?.kind(),
+            Self::Damaged { .. } => {
+                return Some("it was removed from the cache; run the same command again to fetch it anew".into());
+            }
         };
         match kind {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

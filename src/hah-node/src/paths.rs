@@ -24,5 +24,17 @@ pub const STAGE1_MODULES: &str = "/hah/modules";
 pub const BOOT: &str = "/boot/firmware";
 /// The node identity that `flash` writes, relative to the boot partition.
 pub const IDENTITY_ON_BOOT: &str = "hah/node.json";
+/// What Raspberry Pi Imager leaves on the boot partition of an image that says `init_format: rpi-preseed`.
+pub const PRESEED_ON_BOOT: &str = "rpi-preseed.toml";
+/// Files whose mere presence on the boot partition switches the SSH server on.
+pub const SSH_ON_BOOT: [&str; 2] = ["ssh", "ssh.txt"];
+/// The node identity on the data partition: mode 0600, in a directory of mode 0700.
+pub const IDENTITY: &str = "/var/lib/hah/identity/node.json";
+/// Certificates, keys and tokens for the programs that run, on the `/run` tmpfs: `PROGRAM/{ca,cert,key}.pem`,
+/// `{consul,nomad}.token`, `vault/{role-id,wrapped-secret-id}`; each owned by its program's user, mode 0400.
+pub const SECRETS: &str = "/run/hah/secrets";
+/// In the root file system: the version of Consul whose spelling of TLS and ACL settings identity fragments use.
+/// `1.8` is the one before `tls {}`; without the file it is the newest.
+pub const CONSUL_DIALECT: &str = "/usr/share/hah/consul-dialect";
 /// The data partition's copies of the directories in [`crate::stage1::Stage1::persist`] are below this one.
 pub const PERSIST: &str = "/var/lib/hah/persist";

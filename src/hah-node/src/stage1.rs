@@ -75,10 +75,30 @@ pub struct Report {
     pub hostname: String,
     /// Whether the machine id was made in this boot.
     pub new_machine_id: bool,
+    /// Where the node's identity comes from.
+    #[serde(default)]
+    pub identity: IdentityOrigin,
     /// When each step ended, in order.
     pub steps: Vec<Step>,
     /// What went wrong without stopping the boot: sentences.
     pub warnings: Vec<String>,
+}
+
+/// Where a node's identity comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityOrigin {
+    /// It has none: the image's defaults.
+    #[default]
+    None,
+    /// The data partition keeps it from an earlier boot.
+    Kept,
+    /// It came with `hah/node.json` in this boot.
+    Node,
+    /// It came with `rpi-preseed.toml` in this boot.
+    Preseed,
+    /// An `ssh` file came in this boot, and nothing else.
+    Ssh,
 }
 
 /// What stage 1 did to the data partition.

@@ -24,7 +24,7 @@ use hah_format::digest::Sha256;
 pub use encode::system;
 
 /// Raised when the same inputs are to make other bytes: a changed pass, writer or layout.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The identity of a derivation's output.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -119,3 +119,23 @@ fn an_agent_of_another_kind() {
     std::fs::remove_file(toy.path("agent")).unwrap();
     toy.run(&["build", "toy"]).failed(1, &["agent"]);
 }
+
+/// The disk lost a bit between the download and its first use: no pack is made of it, and the next build fetches it again.
+#[test]
+fn damaged_in_the_cache() {
+    let toy = Toy::new();
+    let want = toy.build();
+    let digest = crate::archive::project::digest(&toy.pool("toy-data"));
+    let path = toy.path(&format!("home/.cache/hah-image/downloads/sha256/{digest}"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x10;
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::remove_dir_all(toy.path("home/.cache/hah-image/packs")).unwrap();
+    std::fs::remove_dir_all(toy.path("project/out")).unwrap();
+    toy.run(&["build", "toy"]).failed(102, &["the download of toy-data is damaged", "run the same command again"]);
+    assert!(!path.exists());
+    assert!(!toy.image().exists());
+    toy.assert_nothing_half_written();
+    assert_eq!(toy.build(), want);
+}

@@ -2,14 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hah_image::qemu::{self, Guest};
+use hah_image::qemu::{self, Guest, Link};
 
 use super::image::{self, Image};
 
@@ -35,28 +35,50 @@ pub(super) struct Node {
     machine: String,
     directory: PathBuf,
     disk_bytes: u64,
+    place: Option<Place>,
+}
+
+/// A node's place in a network of several.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Which node, from 0.
+    pub(crate) number: u16,
+    /// The tap device that it is connected to.
+    pub(crate) tap: String,
+    /// The node's own address there.
+    pub(crate) address: Ipv4Addr,
 }
 
 impl Node {
     /// A node with a fresh card of `disk_gib` GiB. `name` is its directory.
-    pub(super) fn new(image: &Image, machine: &str, name: &str, disk_gib: u64) -> Self {
+    pub(crate) fn new(image: &Image, machine: &str, name: &str, disk_gib: u64) -> Self {
         let directory = image::directory().join(name);
         if directory.exists() {
             fs::remove_dir_all(&directory).unwrap();
         }
-        Self { image: image.clone(), machine: machine.to_owned(), directory, disk_bytes: disk_gib << 30 }
+        Self { image: image.clone(), machine: machine.to_owned(), directory, disk_bytes: disk_gib << 30, place: None }
+    }
+
+    /// Connects it to other nodes; such machines may run side by side.
+    pub(crate) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
     }
 
     /// Switches the node on.
-    pub(super) fn boot(&self) -> Vm<'_> {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn boot(&self) -> Vm<'_> {
+        let turn = match self.place {
+            None => Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)),
+            Some(_) => None,
+        };
         let machine = self.image.machine(&self.machine);
         let guest = Guest {
             image: &self.image.path,
             machine: &machine,
             directory: self.directory.clone(),
             disk_bytes: self.disk_bytes,
-            node: 0,
+            node: self.place.as_ref().map_or(0, |place| place.number),
+            link: self.place.as_ref().map_or(Link::User, |place| Link::Tap(&place.tap)),
         };
         let prepared = qemu::prepare(&guest).unwrap();
         let mut child = Command::new(&prepared.program)
@@ -128,7 +150,7 @@ pub(super) struct Vm<'n> {
     /// The connection that every ssh command goes through, and the directory of its socket.
     master: Option<(Child, tempfile::TempDir)>,
     started: Instant,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Vm<'_> {
@@ -188,15 +210,26 @@ impl Vm<'_> {
         assert!(!console.contains("FAILED"), "the boot or the shutdown\n{}", tail(&console));
     }
 
-    /// The host's port for a service.
-    fn port(&self, service: &str) -> u16 {
-        self.forwards.iter().find(|(name, ..)| *name == service).expect("the service is forwarded").1
+    /// Where a service is reached from here.
+    fn address(&self, service: &str) -> SocketAddr {
+        match &self.node.place {
+            Some(place) => {
+                let (_, port) = qemu::PORTS.iter().find(|(name, _)| *name == service).expect("a service of the stack");
+                SocketAddr::from((place.address, *port))
+            }
+            None => {
+                let forward = self.forwards.iter().find(|(name, ..)| *name == service);
+                SocketAddr::from((Ipv4Addr::LOCALHOST, forward.expect("the service is forwarded").1))
+            }
+        }
     }
 
     fn ssh_command(&self) -> Command {
         let mut ssh = Command::new("ssh");
         let key = self.node.image.key.as_ref().expect("the image has the test's key");
-        ssh.arg("-i").arg(key).args(["-p", &self.port("ssh").to_string(), "-l", "hah"]);
+        let address = self.address("ssh");
+        ssh.arg("-i").arg(key).args(["-p", &address.port().to_string(), "-l", "hah"]);
+        ssh.args(["-o", &format!("HostName={}", address.ip())]);
         // The first boot's keys are learnt, and another key in a later boot is refused.
         let known = self.node.directory.join("known_hosts");
         ssh.arg("-o").arg(format!("UserKnownHostsFile={}", known.display()));
@@ -241,7 +274,7 @@ impl Vm<'_> {
                 let mut child = master
                     .args(["-M", "-N", "-S"])
                     .arg(&socket)
-                    .arg("127.0.0.1")
+                    .arg("node")
                     .stderr(Stdio::piped())
                     .spawn()
                     .unwrap();
@@ -257,7 +290,7 @@ impl Vm<'_> {
                 socket
             }
         };
-        let output = self.ssh_command().arg("-S").arg(socket).arg("127.0.0.1").arg(command).output().unwrap();
+        let output = self.ssh_command().arg("-S").arg(socket).arg("node").arg(command).output().unwrap();
         if output.status.code() == Some(255) {
             self.hang_up();
         }
@@ -281,7 +314,7 @@ impl Vm<'_> {
     }
 
     fn exchange(&self, service: &str, path: &str) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port(service)))?;
+        let mut stream = TcpStream::connect(self.address(service))?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         // HTTP/1.0: the answer ends with the connection and is not chunked.
         stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: node\r\nAccept: */*\r\n\r\n").as_bytes())?;

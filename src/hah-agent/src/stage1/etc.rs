@@ -34,25 +34,28 @@ pub(crate) fn machine_id(root: &Path) -> Result<MachineId, Error> {
     Ok(MachineId { text, is_new: true })
 }
 
-/// Writes machine-id, hostname and hosts into the overlay; returns the hostname.
-pub(crate) fn write_names(root: &Path, prefix: &str, machine_id: &str) -> Result<String, Error> {
-    let serial = fs::read(SERIAL).ok();
-    let hostname = identity::hostname(prefix, serial.as_deref(), machine_id);
+/// The node's name without an identity: `prefix` and the board's serial number, or the machine id.
+pub(crate) fn default_hostname(prefix: &str, machine_id: &str) -> String {
+    identity::hostname(prefix, fs::read(SERIAL).ok().as_deref(), machine_id)
+}
+
+/// Writes machine-id, hostname and hosts into the overlay.
+pub(crate) fn write_names(root: &Path, hostname: &str, machine_id: &str) -> Result<(), Error> {
     let hosts = fs::read_to_string(root.join("etc/hosts")).unwrap_or_default();
     let files = [
         ("machine-id", format!("{machine_id}\n")),
         ("hostname", format!("{hostname}\n")),
-        ("hosts", identity::hosts(&hosts, &hostname)),
+        ("hosts", identity::hosts(&hosts, hostname)),
     ];
     for (name, text) in files {
         let path = root.join("etc").join(name);
         // In place, so that owner and mode stay the image's.
         fs::write(&path, text).doing(|| format!("write /etc/{name}"))?;
     }
-    Ok(hostname)
+    Ok(())
 }
 
 /// An absolute path of the running system, while its root is mounted elsewhere.
-fn in_root(root: &Path, path: &str) -> std::path::PathBuf {
+pub(crate) fn in_root(root: &Path, path: &str) -> std::path::PathBuf {
     root.join(path.trim_start_matches('/'))
 }

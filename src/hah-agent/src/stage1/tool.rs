@@ -1,5 +1,6 @@
 //! The root file system's own programs, run inside it: the agent carries no mke2fs.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -38,12 +39,28 @@ impl<'r> ToolRoot<'r> {
 
     /// Runs a program to its end.
     pub(crate) fn run(&self, program: &'static str, arguments: &[&str]) -> Result<Answer, Error> {
+        self.run_with_input(program, arguments, &[])
+    }
+
+    /// Runs a program to its end with something on its standard input.
+    pub(crate) fn run_with_input(
+        &self,
+        program: &'static str,
+        arguments: &[&str],
+        input: &[u8],
+    ) -> Result<Answer, Error> {
         let mut command = Command::new(program);
         command.args(arguments).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
         // mke2fs asks before it formats what looks like something, if it has a terminal to ask on.
-        command.stdin(Stdio::null());
-        let output = sys::start_in_root(&mut command, self.root).output();
-        let output = output.doing(|| format!("run {program} of the root file system"))?;
+        command.stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let start = || format!("run {program} of the root file system");
+        let mut child = sys::start_in_root(&mut command, self.root).spawn().doing(start)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that does not want it says so by its exit code.
+            let _ = stdin.write_all(input);
+        }
+        let output = child.wait_with_output().doing(start)?;
         let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
         said.push_str(&String::from_utf8_lossy(&output.stderr));
         Ok(Answer { code: output.status.code(), status: output.status.to_string(), said: last_words(&said) })

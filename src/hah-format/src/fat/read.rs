@@ -65,11 +65,8 @@ pub fn read_file<S: Read + Seek>(storage: S, path: &TreePath) -> Result<Vec<u8>,
     let mut components = path.components().peekable();
     while let Some(component) = components.next() {
         let wanted = name::folded(component);
-        let entry = volume
-            .directory(cluster)?
-            .into_iter()
-            .find(|entry| name::folded(&entry.name) == wanted || name::display(&entry.short) == wanted)
-            .ok_or_else(missing)?;
+        let entry =
+            volume.directory(cluster)?.into_iter().find(|entry| entry.is_called(&wanted)).ok_or_else(missing)?;
         match (components.peek(), entry.is_directory) {
             (Some(_), true) => cluster = entry.cluster,
             (None, false) => return volume.content(&entry, path),
@@ -90,6 +87,11 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether a folded name means this entry.
+    fn is_called(&self, folded: &str) -> bool {
+        name::folded(&self.name) == folded || name::display(&self.short) == folded
+    }
+
     fn below(&self, parent: &TreePath) -> Result<TreePath, FatError> {
         let corrupt =
             || FatError::Corrupt(format!("{parent} has an entry with the name `{}`", self.name.escape_debug()));
@@ -100,14 +102,20 @@ impl Entry {
     }
 }
 
-struct Volume<S> {
-    storage: S,
+pub(super) struct Volume<S> {
+    pub(super) storage: S,
     /// Byte offset of the first FAT, the one that is read.
-    fat: u64,
+    pub(super) fat: u64,
+    /// Bytes of a FAT.
+    pub(super) fat_bytes: u64,
+    /// Copies of the FAT.
+    pub(super) fats: u8,
+    /// Sector of FSInfo.
+    pub(super) info_sector: u32,
     /// Byte offset of cluster 2.
-    data: u64,
-    cluster_bytes: u32,
-    clusters: u32,
+    pub(super) data: u64,
+    pub(super) cluster_bytes: u32,
+    pub(super) clusters: u32,
     /// First cluster of the root directory.
     root: u32,
     /// The sector of the FAT that was read last, by its number.
@@ -115,7 +123,7 @@ struct Volume<S> {
 }
 
 impl<S: Read + Seek> Volume<S> {
-    fn open(mut storage: S) -> Result<Self, FatError> {
+    pub(super) fn open(mut storage: S) -> Result<Self, FatError> {
         let length = storage.seek(SeekFrom::End(0))?;
         let mut boot = [0; SECTOR as usize];
         storage.seek(SeekFrom::Start(0))?;
@@ -140,7 +148,8 @@ impl<S: Read + Seek> Volume<S> {
             return corrupt("the volume is larger than its storage");
         }
         let fat = u64::from(reserved) * SECTOR;
-        let data = fat + u64::from(fats) * u64::from(fat_sectors) * SECTOR;
+        let fat_bytes = u64::from(fat_sectors) * SECTOR;
+        let data = fat + u64::from(fats) * fat_bytes;
         let clusters = (u64::from(sectors) * SECTOR).saturating_sub(data) / (u64::from(cluster_sectors) * SECTOR);
         let clusters = u32::try_from(clusters).unwrap_or(u32::MAX);
         if !(FAT32_CLUSTERS_MIN..=FAT32_CLUSTERS_MAX).contains(&clusters) {
@@ -150,11 +159,22 @@ impl<S: Read + Seek> Volume<S> {
             return corrupt("the FAT is too short for the volume");
         }
         let cluster_bytes = cluster_sectors * SECTOR as u32;
-        Ok(Self { storage, fat, data, cluster_bytes, clusters, root: u32_at(44), sector: None })
+        Ok(Self {
+            storage,
+            fat,
+            fat_bytes,
+            fats,
+            info_sector: u16_at(48),
+            data,
+            cluster_bytes,
+            clusters,
+            root: u32_at(44),
+            sector: None,
+        })
     }
 
     /// The FAT's entry for `cluster`.
-    fn entry(&mut self, cluster: u32) -> Result<u32, FatError> {
+    pub(super) fn entry(&mut self, cluster: u32) -> Result<u32, FatError> {
         let (number, within) = (cluster / 128, cluster as usize % 128 * 4);
         let bytes = match self.sector {
             Some((known, bytes)) if known == number => bytes,
@@ -169,6 +189,48 @@ impl<S: Read + Seek> Volume<S> {
         let [a, b, c, d] = [0, 1, 2, 3].map(|index| bytes[within + index]);
         // The top four bits are reserved.
         Ok(u32::from_le_bytes([a, b, c, d]) & END_OF_CHAIN)
+    }
+
+    /// The clusters of the chain from `first`; an error when it is longer than `most`.
+    pub(super) fn chain_clusters(&mut self, first: u32, most: u64) -> Result<Vec<u32>, FatError> {
+        let mut clusters = Vec::new();
+        let mut cluster = first;
+        loop {
+            if !self.is_cluster(cluster) {
+                return Err(FatError::Corrupt(format!("a chain leads to cluster {cluster}")));
+            }
+            if clusters.len() as u64 >= most {
+                return Err(FatError::Corrupt(format!("the chain from cluster {first} is too long")));
+            }
+            clusters.push(cluster);
+            cluster = self.entry(cluster)?;
+            if cluster >= CHAIN_ENDS {
+                return Ok(clusters);
+            }
+        }
+    }
+
+    /// The bytes of one cluster.
+    pub(super) fn cluster(&mut self, cluster: u32) -> Result<Vec<u8>, FatError> {
+        let mut bytes = vec![0; self.cluster_bytes as usize];
+        let offset = self.data + u64::from(cluster - FIRST_CLUSTER) * u64::from(self.cluster_bytes);
+        self.storage.seek(SeekFrom::Start(offset))?;
+        self.storage.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The first cluster of a directory.
+    pub(super) fn find_directory(&mut self, path: &TreePath) -> Result<u32, FatError> {
+        let mut cluster = self.root;
+        for component in path.components() {
+            let wanted = name::folded(component);
+            let entry = self.directory(cluster)?.into_iter().find(|entry| entry.is_called(&wanted));
+            cluster = match entry {
+                Some(entry) if entry.is_directory => entry.cluster,
+                _ => return Err(FatError::NotFound(path.clone())),
+            };
+        }
+        Ok(cluster)
     }
 
     fn is_cluster(&self, cluster: u32) -> bool {
@@ -256,7 +318,7 @@ impl<S: Read + Seek> Volume<S> {
 }
 
 /// A short name in the case that Windows NT's flags ask for: bit 3 lowers the base, bit 4 the extension.
-fn shown(short: &Short, flags: u8) -> String {
+pub(super) fn shown(short: &Short, flags: u8) -> String {
     let mut cased = *short;
     if flags & 0x08 != 0 {
         cased[..8].make_ascii_lowercase();
@@ -269,7 +331,7 @@ fn shown(short: &Short, flags: u8) -> String {
 
 /// Long-name records as they are met. Anything out of order makes the name void, and the short name counts.
 #[derive(Default)]
-struct LongName {
+pub(super) struct LongName {
     units: Vec<u16>,
     /// Number of the part that was added last, from 1; 0 when there is none.
     part: u8,
@@ -277,7 +339,7 @@ struct LongName {
 }
 
 impl LongName {
-    fn add(&mut self, record: &[u8]) {
+    pub(super) fn add(&mut self, record: &[u8]) {
         let number = record[0] & !LONG_LAST;
         if record[0] & LONG_LAST != 0 && (1..=LONG_PARTS_MAX).contains(&number) {
             *self = Self { units: vec![0; usize::from(number) * LONG_PART], part: number, checksum: record[13] };
@@ -293,7 +355,7 @@ impl LongName {
         }
     }
 
-    fn finish(self, short: &Short) -> Option<String> {
+    pub(super) fn finish(self, short: &Short) -> Option<String> {
         if self.part != 1 || self.checksum != name::checksum(short) {
             return None;
         }

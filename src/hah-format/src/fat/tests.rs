@@ -254,3 +254,83 @@ fn names_that_escape_are_refused() {
         assert!(matches!(list(Cursor::new(&volume)), Err(FatError::Corrupt(_))), "{name}");
     }
 }
+
+/// A volume with a patch applied to it.
+fn patched(volume: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
+    let mut patched = volume.to_vec();
+    for region in put_file(Cursor::new(volume), &path(name), content, 1_790_000_001).unwrap() {
+        assert_eq!((region.offset % 512, region.bytes.len() % 512), (0, 0));
+        let start = region.offset as usize;
+        patched[start..start + region.bytes.len()].copy_from_slice(&region.bytes);
+    }
+    patched
+}
+
+/// Free clusters: as FSInfo says, and as the FAT does.
+fn free_clusters(volume: &[u8]) -> (u32, u32) {
+    let u32_at = |at: usize| u32::from_le_bytes([volume[at], volume[at + 1], volume[at + 2], volume[at + 3]]);
+    let (fat, sectors) = (volume[14] as usize * 512, u32_at(36) as usize);
+    let data = fat + 2 * sectors * 512;
+    let clusters = (volume.len() - data) / (512 * volume[13] as usize);
+    let free = (2..clusters + 2).filter(|cluster| u32_at(fat + cluster * 4) == 0).count();
+    assert!(volume[fat..fat + sectors * 512] == volume[fat + sectors * 512..data], "the copies of the FAT differ");
+    (u32_at(512 + 488), free as u32)
+}
+
+#[test]
+fn a_file_can_be_put_into_a_volume() {
+    let before = volume(&options(), &sample());
+    for length in [0u32, 1, 511, 512, 513, 5000, 100_000] {
+        let content: Vec<u8> = (0..length).map(|n| (n % 250 + 1) as u8).collect();
+        let after = patched(&before, "a/node.json", &content);
+        assert_eq!(read_file(Cursor::new(&after), &path("a/node.json")).unwrap(), content);
+        for (path, data) in sample() {
+            assert!(read_file(Cursor::new(&after), &path).unwrap() == data, "{path}");
+        }
+        assert_eq!(list(Cursor::new(&after)).unwrap().len(), list(Cursor::new(&before)).unwrap().len() + 1);
+        let (said, counted) = free_clusters(&after);
+        assert_eq!((said, counted), (counted, free_clusters(&before).1 - length.div_ceil(512)));
+        let system = fatfs::FileSystem::new(Cursor::new(after), fatfs::FsOptions::new()).unwrap();
+        let mut read = Vec::new();
+        system.root_dir().open_file("a/node.json").unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, content);
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_leaves_nothing() {
+    let before = volume(&options(), &sample());
+    let once = patched(&before, "a/node.json", &[b'S'; 3000]);
+    let twice = patched(&once, "a/NODE.JSON", b"short");
+    assert_eq!(read_file(Cursor::new(&twice), &path("a/node.json")).unwrap(), b"short");
+    assert!(!twice.windows(16).any(|window| window == [b'S'; 16]));
+    let (said, counted) = free_clusters(&twice);
+    assert_eq!((said, counted), (counted, free_clusters(&before).1 - 1));
+    // Again and again: the directory does not fill up.
+    let mut volume = twice;
+    for round in 0..100u32 {
+        volume = patched(&volume, "a/node.json", &vec![b'x'; (round * 7) as usize]);
+    }
+    assert_eq!(list(Cursor::new(&volume)).unwrap().len(), list(Cursor::new(&before)).unwrap().len() + 1);
+}
+
+#[test]
+fn a_patch_needs_its_directory() {
+    let volume = volume(&options(), &sample());
+    let fails = |name: &str, content: &[u8]| put_file(Cursor::new(&volume), &path(name), content, 0).unwrap_err();
+    assert!(matches!(fails("no/node.json", b""), FatError::NotFound(_)));
+    assert!(matches!(fails("empty/node.json", b""), FatError::NotFound(_)));
+    assert!(matches!(fails("a/b", b""), FatError::Collision { .. }));
+    assert!(matches!(fails("a/x:y", b""), FatError::Name { .. }));
+    assert!(matches!(fails("", b""), FatError::Name { .. }));
+    assert!(matches!(fails("a/x", &vec![0; 17 << 20]), FatError::TooLarge { .. }));
+    let file = BTreeMap::from([(path("a/x"), vec![7u8; 33 << 20])]);
+    let full = self::volume(&options(), &file);
+    let error = put_file(Cursor::new(&full), &path("a/y"), &vec![1; 4 << 20], 0).unwrap_err();
+    assert!(matches!(error, FatError::Full { .. }), "{error}");
+    // A directory whose clusters are full of records.
+    let files: BTreeMap<TreePath, Vec<u8>> = (0..13).map(|n| (path(&format!("a/F{n}")), Vec::new())).collect();
+    let crowded = self::volume(&options(), &files);
+    assert!(matches!(put_file(Cursor::new(&crowded), &path("a/node.json"), b"", 0), Err(FatError::TooLarge { .. })));
+    assert!(put_file(Cursor::new(&crowded), &path("a/Y"), b"", 0).is_ok());
+}

@@ -272,7 +272,7 @@ fn records(path: &TreePath, directories: &BTreeMap<TreePath, Directory<'_>>, lab
     bytes
 }
 
-fn record(short: &Short, attributes: u8, cluster: u32, size: u32, time: DosTime) -> [u8; RECORD] {
+pub(super) fn record(short: &Short, attributes: u8, cluster: u32, size: u32, time: DosTime) -> [u8; RECORD] {
     let mut record = [0; RECORD];
     let mut put = |offset: usize, bytes: &[u8]| record[offset..offset + bytes.len()].copy_from_slice(bytes);
     put(0, short);

@@ -6,6 +6,7 @@
 //! config.txt                                                os_prefix=g0/ chooses the generation
 //! cmdline.txt  kernel  initramfs  *.dtb                     the rescue copy: firmware drops a prefix that has no kernel
 //! g0/cmdline.txt  g0/kernel  g0/initramfs  g0/*.dtb         generation 0
+//! hah/README.txt                                            where `flash` puts a node's identity
 //! ```
 //!
 //! Source: raspberrypi/documentation, `config_txt/boot.adoc` (os_prefix), `boot_folder.adoc`.
@@ -29,8 +30,18 @@ use crate::store::{Bucket, Store, StoreError};
 /// Directory of generation 0.
 pub const GENERATION: &str = "g0";
 
-/// Level of gzip for the kernel: it is made once per kernel and read on every boot.
-const GZIP_LEVEL: u32 = 9;
+/// Says what the directory is for, and makes it exist: `flash` puts a file into it and makes none.
+const IDENTITY_README: &str = "\
+This directory takes the identity of a node.\r
+\r
+`hah-image flash IMAGE DEVICE --node NAME` writes node.json here. On its first boot\r
+the node moves it to its data partition and wipes it from this one. A node.json that\r
+is put here later replaces the identity that the node has, on its next boot.\r
+Its keys are described in docs/identity.md of hah-image.\r
+";
+
+/// Level of gzip for the kernel; 9 takes three times as long and saves one percent.
+const GZIP_LEVEL: u32 = 6;
 
 /// Files of the boot partition by path.
 pub type BootFiles = BTreeMap<TreePath, Arc<[u8]>>;
@@ -72,6 +83,9 @@ pub fn files(
     if let Some(config) = &board.config_txt {
         files.insert(path("config.txt")?, config.clone().into_bytes().into());
     }
+    if let Some((directory, _)) = hah_node::paths::IDENTITY_ON_BOOT.rsplit_once('/') {
+        files.insert(path(&format!("{directory}/README.txt"))?, IDENTITY_README.as_bytes().into());
+    }
     let mut generation: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
     generation.insert("kernel".into(), kernel(store, system, packages, packs, &version)?);
     generation.insert("initramfs".into(), initramfs.into());
@@ -88,6 +102,13 @@ pub fn files(
         files.insert(path(&name)?, bytes);
     }
     Ok(files)
+}
+
+/// Compresses the kernel into the store, where [`files`] finds it.
+pub fn prepare_kernel(store: &Store, system: &System, packs: &PackSet) -> Result<(), Failure> {
+    let packages = packs.unpacked();
+    let version = kernel_version(system, &packages)?;
+    kernel(store, system, &packages, packs, &version).map(drop)
 }
 
 fn kernel(

@@ -8,7 +8,7 @@ use clap::Args;
 use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::project::Project;
-use crate::qemu::{self, Guest};
+use crate::qemu::{self, Guest, Link};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -25,6 +25,9 @@ pub(super) struct RunArgs {
     /// Use this machine of the board file
     #[arg(long, value_name = "NAME")]
     machine: Option<String>,
+    /// Connect the node to this tap device instead of QEMU's own network: nodes on one bridge make a cluster
+    #[arg(long, value_name = "DEVICE")]
+    tap: Option<String>,
     /// Size of the node's disk (a power of two for SD cards)
     #[arg(long, value_name = "GIB", default_value_t = 8)]
     disk: u64,
@@ -67,7 +70,8 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     if args.fresh && directory.exists() {
         fs_err::remove_dir_all(&directory)?;
     }
-    let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk << 30, node: args.node };
+    let link = args.tap.as_deref().map_or(Link::User, Link::Tap);
+    let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk << 30, node: args.node, link };
     let prepared = qemu::prepare(&guest)?;
     if args.dry_run {
         let words: Vec<String> =

@@ -169,7 +169,7 @@ const DEBIAN: [&[u8]; 9] = [
 
 /// The vendors' keys by the names that recipes call them, as `keys/README.md` describes them.
 const VENDORS: [(&str, &[u8]); 2] =
-    [("hashicorp", include_bytes!("../../keys/hashicorp.asc")), ("openbao", include_bytes!("../../keys/openbao.asc"))];
+    [("hashicorp", include_bytes!("../../keys/hashicorp.gpg")), ("openbao", include_bytes!("../../keys/openbao.gpg"))];
 
 impl Keyring {
     /// The keys of a vendor.

@@ -1,7 +1,8 @@
 //! Keys and signatures made for a test.
 
 use pgp::composed::{
-    ArmorOptions, CleartextSignedMessage, KeyType, SecretKeyParamsBuilder, SignedPublicKey, SignedSecretKey,
+    ArmorOptions, CleartextSignedMessage, DetachedSignature, KeyType, SecretKeyParamsBuilder, SignedPublicKey,
+    SignedSecretKey,
 };
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{KeyFlags, SignatureConfig, SignatureType, Subpacket, SubpacketData, UserId};
@@ -34,21 +35,50 @@ impl Signer {
 
     /// The certificate; it may sign, for `lifetime` seconds if that is not 0.
     pub(super) fn certificate(&self, lifetime: u32) -> Vec<u8> {
+        self.renewed(&[(self.created, lifetime)])
+    }
+
+    /// The certificate with a self-signature for each of these: when it was made, and how long the key may sign from its
+    /// own making, in seconds.
+    pub(super) fn renewed(&self, signatures: &[(u32, u32)]) -> Vec<u8> {
         let mut flags = KeyFlags::default();
         flags.set_certify(true);
         flags.set_sign(true);
         let id = UserId::from_str(PacketHeaderVersion::New, "Archive <archive@example.org>").unwrap();
-        let mut facts = vec![SubpacketData::KeyFlags(flags)];
-        if lifetime > 0 {
-            facts.push(SubpacketData::KeyExpirationTime(Duration::from_secs(lifetime)));
-        }
-        let config = self.config(SignatureType::CertPositive, HashAlgorithm::Sha256, self.created, facts);
-        let key = &self.secret.primary_key;
-        let own = config.sign_certification(key, key.public_key(), &Password::empty(), Tag::UserId, &id).unwrap();
+        let own = signatures.iter().map(|(made, lifetime)| {
+            let mut facts = vec![SubpacketData::KeyFlags(flags.clone())];
+            if *lifetime > 0 {
+                facts.push(SubpacketData::KeyExpirationTime(Duration::from_secs(*lifetime)));
+            }
+            let config = self.config(SignatureType::CertPositive, HashAlgorithm::Sha256, *made, facts);
+            let key = &self.secret.primary_key;
+            config.sign_certification(key, key.public_key(), &Password::empty(), Tag::UserId, &id).unwrap()
+        });
+        let own = own.collect();
         let mut public: SignedPublicKey = self.secret.to_public_key();
         public.details.direct_signatures.clear();
-        public.details.users = vec![SignedUser::new(id, vec![own])];
+        public.details.users = vec![SignedUser::new(id, own)];
         public.to_bytes().unwrap()
+    }
+
+    /// A detached signature of `bytes`, made at `time`; binary, as HashiCorp's are.
+    pub(super) fn detached(&self, bytes: &[u8], time: u32) -> Vec<u8> {
+        self.signature(bytes, (SignatureType::Binary, HashAlgorithm::Sha512, time)).to_bytes().unwrap()
+    }
+
+    /// The same in ASCII armour, as OpenBao's are.
+    pub(super) fn armoured(&self, bytes: &[u8], time: u32) -> Vec<u8> {
+        let signature = self.signature(bytes, (SignatureType::Binary, HashAlgorithm::Sha512, time));
+        signature.to_armored_string(ArmorOptions::default()).unwrap().into_bytes()
+    }
+
+    pub(super) fn signature(
+        &self,
+        bytes: &[u8],
+        (kind, hash, time): (SignatureType, HashAlgorithm, u32),
+    ) -> DetachedSignature {
+        let config = self.config(kind, hash, time, Vec::new());
+        DetachedSignature::new(config.sign(&self.secret.primary_key, &Password::empty(), bytes).unwrap())
     }
 
     /// `text`, signed at `time`.

@@ -4,6 +4,9 @@
 //! refused is passed over, and when none is left the error says what was wrong with each. The digest comes from the
 //! checksum file and never from the download: a release site answers what it does not have with a page like any other.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::Path;
 
@@ -75,7 +78,7 @@ pub enum Refusal {
     #[error("{0}")]
     Checksums(Problem),
     /// The checksum file is there, and nothing vouches for it.
-    #[error("the checksum file is there, and its signature is not: {0}")]
+    #[error("{0}, and without it the checksum file proves nothing")]
     Unsigned(Problem),
     /// The signature does not count.
     #[error("{0}")]

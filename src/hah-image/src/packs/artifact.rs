@@ -2,6 +2,9 @@
 //!
 //! A pack is keyed by the artifact's digest and its format, so that another path, mode or member costs nothing.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};

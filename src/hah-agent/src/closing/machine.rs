@@ -1,0 +1,698 @@
+//! The loop as a pure state machine: `(State, Event, now) → (State, Vec<Action>)`.
+//!
+//! One question is out at a time. A *pass* asks for the conditions in the order of the rungs until one does not hold,
+//! then looks at Prometheus and Vault in any case, ends, and sleeps. What a pass finds is a fact about that moment; the
+//! rung that is published follows at once upwards, and downwards when several passes in a row agree.
+//!
+//! Nothing here reads a clock: `now` is given. A reply is known by its question's number, so one that comes late or twice
+//! is dropped; a question that stays without any is given up at its deadline.
+
+use hah_node::closing::{Marker, Phase, Resubmit, Rung, Seen};
+
+use super::decide::{Age, Decision, decide};
+use super::pace::{self, Jitter, Millis};
+use super::view::{Health, Job, Memory, Monitoring, Quorum, Registered};
+use super::words::{Note, Program, Unmet};
+
+/// What does not change while the agent runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// This node's name.
+    pub(crate) node: String,
+    /// How many Consul servers there should be.
+    pub(crate) consul: u32,
+    /// How many Nomad servers, on a node that has Nomad.
+    pub(crate) nomad: Option<u32>,
+    /// The image's job.
+    pub(crate) job: Option<Intent>,
+    /// Whether this node submits it.
+    pub(crate) submit: bool,
+    /// What to do when it is lost.
+    pub(crate) resubmit: Resubmit,
+    /// Whether there is a Vault to look at.
+    pub(crate) vault: bool,
+    /// What the model test breaks, to see that it would notice.
+    #[cfg(test)]
+    pub(crate) mutation: Option<Mutation>,
+}
+
+/// The job that closes the loop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Intent {
+    /// `Job.ID`.
+    pub(crate) id: String,
+    /// `Job.Meta.hah_job`.
+    pub(crate) hah_job: String,
+}
+
+/// The two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// Monotonic, since the kernel started.
+    pub(crate) boot: Millis,
+    /// Seconds since 1970, as far as the node knows: for people, never for a decision.
+    pub(crate) wall: u64,
+}
+
+/// What happens to the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// Time has passed.
+    Tick,
+    /// The answer to the question of this number.
+    Reply(u64, Reply),
+}
+
+/// Something that the driver is to find out, or to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Consul's leader and servers.
+    Consul,
+    /// The marker.
+    Memory,
+    /// Write the marker where it has this `ModifyIndex`.
+    Write(u64, Box<Marker>),
+    /// Nomad's leader and servers.
+    Nomad,
+    /// The job.
+    Job,
+    /// Submit the job where it has this `JobModifyIndex`.
+    Register(u64),
+    /// The job's evaluation, deployment and allocations.
+    Health,
+    /// Prometheus and its targets.
+    Prometheus,
+    /// Vault.
+    Vault,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// To [`Question::Consul`] and [`Question::Nomad`].
+    Quorum(Quorum),
+    /// To [`Question::Memory`].
+    Memory(Memory),
+    /// To [`Question::Write`]: whether the index was still the one.
+    Written(bool),
+    /// To [`Question::Job`].
+    Job(Option<Job>),
+    /// To [`Question::Register`].
+    Registered(Registered),
+    /// To [`Question::Health`].
+    Health(Health),
+    /// To [`Question::Prometheus`].
+    Prometheus(Monitoring),
+    /// To [`Question::Vault`]: a sentence, and whether all is well.
+    Vault(String, bool),
+    /// To any: no answer, or none that makes sense.
+    Failed(String),
+}
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Ask, and send [`Event::Reply`] with this number.
+    Ask(u64, Question),
+    /// Send [`Event::Tick`] at this time, unless another action says another.
+    Wake(Millis),
+    /// Tell people.
+    Say(Said),
+    /// A pass has ended: publish the state.
+    Publish,
+}
+
+/// What people are told, once each time that it happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// A rung was reached.
+    Reached(Rung),
+    /// Something that held does not hold any more.
+    Fell(Rung),
+    /// The first unmet condition is another one than before.
+    Waiting(String),
+    /// The job goes to Nomad now: its version, and whether it replaces one.
+    Submitting(String, Replaces),
+    /// A note that was not there in the pass before.
+    Note(String),
+}
+
+/// See [`Said::Submitting`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaces {
+    /// The first one.
+    Nothing,
+    /// The version that is there.
+    Older,
+}
+
+/// All that the machine knows. It is lost when the agent ends, and nothing that matters is lost with it.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// The highest rung whose conditions hold.
+    pub(crate) rung: Rung,
+    /// When it was reached.
+    pub(crate) since: Now,
+    /// When each rung was first reached.
+    pub(crate) reached: [Option<Millis>; 7],
+    /// Changes of `rung`.
+    pub(crate) transitions: u64,
+    /// The first condition that does not hold, as the last pass found it.
+    pub(crate) waiting: Option<Unmet>,
+    /// What else the last pass noticed.
+    pub(crate) notes: Vec<Note>,
+    /// Prometheus, as the last pass saw it.
+    pub(crate) seen: Seen,
+    /// Vault, as the last pass saw it.
+    pub(crate) vault: Option<String>,
+    /// What the last pass read of the marker: version, and what became of it.
+    pub(crate) remembered: Option<(String, Phase)>,
+    /// What failed last.
+    pub(crate) failure: Option<(u64, String)>,
+    doing: Doing,
+    next: u64,
+    /// The latest time. It does not run backwards here: a clock that was set back goes on from where it was.
+    clock: Millis,
+    /// How far the clock was set back, in all.
+    offset: Millis,
+    jitter: Jitter,
+    failures: u32,
+    strikes: u32,
+    /// The marker's `ModifyIndex`, since when it is that, and how many passes have read it.
+    standing: Option<(u64, Millis, u32)>,
+    /// When this agent last set out to submit.
+    acted: Option<Millis>,
+    pass: Pass,
+    /// What was said last: not again.
+    said: Option<Unmet>,
+}
+
+#[derive(Clone, Debug)]
+enum Doing {
+    /// Nothing until then.
+    Sleeping(Millis),
+    /// Waiting for the answer to this question, asked then.
+    Asking { number: u64, asked: Millis, step: Step },
+}
+
+/// What an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Consul,
+    Memory,
+    Nomad,
+    Job,
+    Claim(u64),
+    Register,
+    Record,
+    Health,
+    Prometheus,
+    Close,
+    Vault,
+}
+
+/// What the running pass has found.
+#[derive(Clone, Debug)]
+struct Pass {
+    rung: Rung,
+    unmet: Option<Unmet>,
+    notes: Vec<Note>,
+    memory: Memory,
+    /// Consul's servers, until the marker tells whether they have to be complete.
+    consul: Quorum,
+    rounds: u32,
+    /// Whether the marker has been counted as seen in this pass.
+    counted: bool,
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self {
+            rung: Rung::Booted,
+            unmet: None,
+            notes: Vec::new(),
+            memory: Memory::Blank,
+            consul: Quorum::default(),
+            rounds: 0,
+            counted: false,
+        }
+    }
+}
+
+impl State {
+    /// An agent that has just started. Agents with different seeds do not act at the same moment.
+    pub(crate) fn new(seed: u64, now: Now) -> Self {
+        let mut jitter = Jitter(seed);
+        let start = now.boot.saturating_add(jitter.below(pace::FIRST));
+        let mut reached = [None; 7];
+        if let Some(booted) = reached.first_mut() {
+            *booted = Some(now.boot);
+        }
+        Self {
+            rung: Rung::Booted,
+            since: now,
+            reached,
+            transitions: 0,
+            waiting: Some(Unmet::Starting),
+            notes: Vec::new(),
+            seen: Seen::default(),
+            vault: None,
+            remembered: None,
+            failure: None,
+            doing: Doing::Sleeping(start),
+            next: 0,
+            clock: now.boot,
+            offset: 0,
+            jitter,
+            failures: 0,
+            strikes: 0,
+            standing: None,
+            acted: None,
+            pass: Pass::default(),
+            said: None,
+        }
+    }
+}
+
+/// The machine.
+pub(crate) fn step(settings: &Settings, state: State, event: Event, now: Now) -> (State, Vec<Action>) {
+    let mut state = state;
+    let given = now.boot.saturating_add(state.offset);
+    state.offset = state.offset.saturating_add(state.clock.saturating_sub(given));
+    state.clock = state.clock.max(given);
+    let now = Now { boot: state.clock, ..now };
+    let mut run = Run { settings, state, now, actions: Vec::new() };
+    match (event, run.state.doing.clone()) {
+        (Event::Tick, Doing::Sleeping(until)) if now.boot >= until => run.begin(),
+        (Event::Tick, Doing::Asking { asked, step, .. })
+            if now.boot >= asked.saturating_add(pace::DEADLINE) && !settings.breaks_no_deadline() =>
+        {
+            run.answer(step, asked, Reply::Failed("no answer at all".to_owned()));
+        }
+        (Event::Reply(number, reply), Doing::Asking { number: awaited, asked, step }) if number == awaited => {
+            run.answer(step, asked, reply);
+        }
+        // A tick too early, or the answer to a question that was given up or answered.
+        _ => {}
+    }
+    let wake = match run.state.doing {
+        Doing::Sleeping(until) => until,
+        Doing::Asking { asked, .. } => asked.saturating_add(pace::DEADLINE),
+    };
+    run.actions.push(Action::Wake(wake.saturating_sub(run.state.offset)));
+    (run.state, run.actions)
+}
+
+/// One step.
+struct Run<'s> {
+    settings: &'s Settings,
+    state: State,
+    now: Now,
+    actions: Vec<Action>,
+}
+
+impl Run<'_> {
+    fn begin(&mut self) {
+        self.state.pass = Pass::default();
+        self.ask(Step::Consul, Question::Consul);
+    }
+
+    fn ask(&mut self, step: Step, question: Question) {
+        let number = self.state.next;
+        self.state.next = number.wrapping_add(1);
+        self.state.doing = Doing::Asking { number, asked: self.now.boot, step };
+        self.actions.push(Action::Ask(number, question));
+    }
+
+    fn answer(&mut self, step: Step, asked: Millis, reply: Reply) {
+        match (step, reply) {
+            (Step::Consul, Reply::Quorum(quorum)) if quorum.leader => {
+                self.state.pass.consul = quorum;
+                self.ask(Step::Memory, Question::Memory);
+            }
+            (Step::Consul, Reply::Quorum(quorum)) => {
+                self.unmet(Unmet::Quorum(Program::Consul, self.settings.consul, quorum));
+            }
+            (Step::Consul, Reply::Failed(why)) => self.unmet(Unmet::Silent(Program::Consul, why)),
+            (Step::Memory, Reply::Memory(memory)) => self.memory(memory),
+            (Step::Nomad, Reply::Quorum(quorum)) => self.nomad(quorum),
+            (Step::Job, Reply::Job(job)) => self.job(asked, job.as_ref()),
+            (Step::Claim(index), Reply::Written(true)) => self.claimed(asked, index),
+            (Step::Record, Reply::Written(true)) => self.again(),
+            (Step::Claim(_) | Step::Record, Reply::Written(false)) => self.again(),
+            // Somebody else did it, or it is done: marker and job tell.
+            (Step::Register, Reply::Registered(Registered::Accepted | Registered::Conflict)) => self.again(),
+            (Step::Register, Reply::Registered(Registered::Refused(why))) => self.unmet(Unmet::Refused(why)),
+            (Step::Health, Reply::Health(Health::Good(note))) => {
+                self.reach(Rung::JobHealthy);
+                self.state.pass.notes.extend(note.map(Note::Seen));
+                self.prometheus();
+            }
+            (Step::Health, Reply::Health(Health::Waits(why))) => self.unmet(Unmet::Job(why)),
+            (Step::Prometheus, Reply::Prometheus(monitoring)) => self.targets(monitoring),
+            (Step::Prometheus, Reply::Failed(why)) => self.targets(Monitoring::Down(why, None)),
+            (Step::Close, Reply::Written(true)) => {
+                self.reach(Rung::Closed);
+                self.vault();
+            }
+            // The next pass tries again; the loop is closed but for the cluster's knowing it.
+            (Step::Close, Reply::Written(false)) => self.vault_after(Unmet::Busy),
+            (Step::Close, Reply::Failed(why)) => self.vault_after(Unmet::Marker(why)),
+            (Step::Vault, Reply::Vault(text, well)) => {
+                if !well {
+                    self.state.pass.notes.push(Note::Seen(format!("Vault is {text}")));
+                }
+                self.state.vault = Some(text);
+                self.end();
+            }
+            (Step::Vault, Reply::Failed(why)) => {
+                self.state.pass.notes.push(Note::Seen(format!("Vault does not answer: {why}")));
+                self.state.vault = Some("silent".to_owned());
+                self.end();
+            }
+            (Step::Memory | Step::Claim(_) | Step::Record, Reply::Failed(why)) => self.unmet(Unmet::Marker(why)),
+            (Step::Nomad | Step::Job | Step::Register | Step::Health, Reply::Failed(why)) => {
+                self.unmet(Unmet::Silent(Program::Nomad, why));
+            }
+            // An answer to another question than the one that was asked would be the driver's mistake.
+            (_, _) => self.unmet(Unmet::Busy),
+        }
+    }
+
+    /// Too few servers matter only before the cluster has ever had a job: afterwards a leader is enough.
+    fn suffices(&self, quorum: &Quorum, expect: u32) -> bool {
+        quorum.leader && (quorum.peers >= expect || self.state.pass.memory != Memory::Blank)
+    }
+
+    fn memory(&mut self, memory: Memory) {
+        let pass = &mut self.state.pass;
+        let index = match &memory {
+            Memory::Known(index, _) => *index,
+            Memory::Blank | Memory::Foreign(_) => 0,
+        };
+        self.state.standing = match self.state.standing {
+            Some((known, since, passes)) if known == index => Some((known, since, passes + u32::from(!pass.counted))),
+            _ => Some((index, self.now.boot, 1)),
+        };
+        pass.counted = true;
+        self.state.remembered = match &memory {
+            Memory::Known(_, marker) => Some((marker.hah_job.clone(), marker.phase)),
+            Memory::Blank | Memory::Foreign(_) => None,
+        };
+        pass.memory = memory;
+        let quorum = std::mem::take(&mut pass.consul);
+        if pass.rounds == 0 && !self.suffices(&quorum, self.settings.consul) {
+            return self.unmet(Unmet::Quorum(Program::Consul, self.settings.consul, quorum));
+        }
+        self.reach(Rung::ConsulQuorum);
+        match self.settings.nomad {
+            None => self.prometheus(),
+            Some(_) if self.state.pass.rounds > 0 => self.ask(Step::Job, Question::Job),
+            Some(_) => self.ask(Step::Nomad, Question::Nomad),
+        }
+    }
+
+    fn nomad(&mut self, quorum: Quorum) {
+        let expect = self.settings.nomad.unwrap_or_default();
+        if !self.suffices(&quorum, expect) {
+            return self.unmet(Unmet::Quorum(Program::Nomad, expect, quorum));
+        }
+        self.reach(Rung::NomadQuorum);
+        match self.settings.job {
+            None => self.prometheus(),
+            Some(_) => self.ask(Step::Job, Question::Job),
+        }
+    }
+
+    fn job(&mut self, asked: Millis, job: Option<&Job>) {
+        let Some(intent) = &self.settings.job else { return self.prometheus() };
+        let decision = decide(self.settings, intent, &self.state.pass.memory, job, self.age(asked));
+        match decision {
+            Decision::Follow(note) => self.follow(note),
+            // A node that does not submit does not write either, and needs no permission to.
+            Decision::Record { .. } if !self.settings.submit => match job {
+                Some(job) if job.stopped => self.unmet(Unmet::Stopped),
+                _ => self.follow(None),
+            },
+            Decision::Wait(unmet) => self.unmet(unmet),
+            Decision::Claim { .. } | Decision::Record { .. } if self.state.pass.rounds >= pace::ROUNDS => {
+                self.unmet(Unmet::Busy);
+            }
+            Decision::Claim { cas, marker } => {
+                let index = marker.index;
+                self.state.acted = Some(self.now.boot);
+                if self.settings.breaks_skip_claim() {
+                    return self.claimed(self.now.boot, index);
+                }
+                self.ask(Step::Claim(index), Question::Write(cas, marker));
+            }
+            Decision::Record { cas, marker } => self.ask(Step::Record, Question::Write(cas, marker)),
+        }
+    }
+
+    fn follow(&mut self, note: Option<Note>) {
+        self.reach(Rung::JobSubmitted);
+        self.state.pass.notes.extend(note);
+        self.ask(Step::Health, Question::Health);
+    }
+
+    /// Whether the marker's writer can still be at it. What counts is when the question for the job was asked: an answer
+    /// from before says nothing.
+    fn age(&self, asked: Millis) -> Age {
+        let Memory::Known(_, marker) = &self.state.pass.memory else { return Age::Fresh };
+        let old = match (self.state.acted, self.state.standing) {
+            (Some(acted), _) if marker.by == self.settings.node && marker.phase == Phase::Submitting => {
+                asked >= acted.saturating_add(pace::OWN_PATIENCE)
+            }
+            (_, Some((_, since, passes))) => {
+                asked >= since.saturating_add(pace::PATIENCE) && passes >= pace::PATIENCE_PASSES
+            }
+            (_, None) => false,
+        };
+        let old = (old || self.settings.breaks_no_patience()) && !self.settings.breaks_no_take_over();
+        if old { Age::Old } else { Age::Fresh }
+    }
+
+    fn claimed(&mut self, asked: Millis, index: u64) {
+        if self.now.boot > asked.saturating_add(pace::CLAIM_FRESH) {
+            return self.unmet(Unmet::Marker("it took too long to write".to_owned()));
+        }
+        self.state.acted = Some(self.now.boot);
+        if let Some(intent) = &self.settings.job {
+            let replaces = if index == 0 { Replaces::Nothing } else { Replaces::Older };
+            self.actions.push(Action::Say(Said::Submitting(intent.hah_job.clone(), replaces)));
+        }
+        self.ask(Step::Register, Question::Register(self.settings.enforced(index)));
+    }
+
+    /// Reads marker and job once more, since one of them has changed.
+    fn again(&mut self) {
+        self.state.pass.rounds += 1;
+        self.ask(Step::Memory, Question::Memory);
+    }
+
+    fn targets(&mut self, monitoring: Monitoring) {
+        let targets = match monitoring {
+            Monitoring::Down(why, address) => {
+                self.state.seen = Seen { address, ..Seen::default() };
+                return self.vault_after(Unmet::Prometheus(why));
+            }
+            Monitoring::Up(targets) => *targets,
+        };
+        self.state.seen =
+            Seen { up: true, address: Some(targets.address), targets_up: targets.up, targets_down: targets.down };
+        self.state.pass.notes.extend(targets.notes.into_iter().map(Note::Seen));
+        if let Some(why) = targets.waits {
+            return self.vault_after(Unmet::Targets(why));
+        }
+        // Without Nomad, or without a job of its own, a node knows the rungs between by what they lead to.
+        let through = self.settings.nomad.is_none() || self.settings.job.is_none();
+        if self.state.pass.unmet.is_some() || self.state.pass.rung < Rung::JobHealthy && !through {
+            return self.vault();
+        }
+        self.reach(Rung::TargetsUp);
+        match &self.state.pass.memory {
+            Memory::Known(index, marker) if marker.closed_at.is_none() && self.settings.submit && !through => {
+                let marker = Marker {
+                    closed_at: Some(self.now.wall),
+                    closed_by: Some(self.settings.node.clone()),
+                    ..(**marker).clone()
+                };
+                self.ask(Step::Close, Question::Write(*index, Box::new(marker)));
+            }
+            _ => {
+                self.reach(Rung::Closed);
+                self.vault();
+            }
+        }
+    }
+
+    fn prometheus(&mut self) {
+        self.ask(Step::Prometheus, Question::Prometheus);
+    }
+
+    /// Notes the first unmet condition, and goes on with what is looked at in any case.
+    fn unmet(&mut self, unmet: Unmet) {
+        self.note_unmet(unmet);
+        self.prometheus();
+    }
+
+    fn vault_after(&mut self, unmet: Unmet) {
+        self.note_unmet(unmet);
+        self.vault();
+    }
+
+    fn note_unmet(&mut self, unmet: Unmet) {
+        if matches!(unmet, Unmet::Silent(..) | Unmet::Marker(_) | Unmet::Refused(_)) {
+            self.state.failure = Some((self.now.wall, unmet.to_string()));
+        }
+        self.state.pass.unmet.get_or_insert(unmet);
+    }
+
+    fn vault(&mut self) {
+        if self.settings.vault { self.ask(Step::Vault, Question::Vault) } else { self.end() }
+    }
+
+    /// The pass knows that this rung's conditions hold. Upwards that counts at once.
+    fn reach(&mut self, rung: Rung) {
+        self.state.pass.rung = self.state.pass.rung.max(rung);
+        if self.state.pass.rung > self.state.rung {
+            self.state.failures = 0;
+            self.move_to(self.state.pass.rung);
+        }
+    }
+
+    fn move_to(&mut self, rung: Rung) {
+        let up = rung > self.state.rung;
+        self.state.rung = rung;
+        self.state.since = self.now;
+        self.state.transitions += 1;
+        self.state.strikes = 0;
+        if up {
+            if let Some(first) = self.state.reached.get_mut(rung as usize) {
+                first.get_or_insert(self.now.boot);
+            }
+            self.actions.push(Action::Say(Said::Reached(rung)));
+        } else {
+            self.actions.push(Action::Say(Said::Fell(rung)));
+        }
+    }
+
+    /// Ends the pass: draws the conclusions, and sleeps.
+    fn end(&mut self) {
+        let pass = std::mem::take(&mut self.state.pass);
+        let mut delay = if pass.unmet.is_none() { pace::WATCH } else { self.settings.backoff(self.state.failures) };
+        if pass.unmet.is_some() {
+            self.state.failures = self.state.failures.saturating_add(1);
+        } else {
+            self.state.failures = 0;
+        }
+        if pass.rung < self.state.rung {
+            self.state.strikes += 1;
+            // That the job was stopped or has gone is no hiccup.
+            let certain = matches!(pass.unmet, Some(Unmet::Stopped | Unmet::Lost | Unmet::LostElsewhere));
+            if certain || self.state.strikes >= pace::STRIKES {
+                self.move_to(pass.rung);
+            } else {
+                delay = pace::STRIKE;
+            }
+        } else {
+            self.state.strikes = 0;
+        }
+        for note in &pass.notes {
+            if !self.state.notes.contains(note) {
+                self.actions.push(Action::Say(Said::Note(note.to_string())));
+            }
+        }
+        if let Some(unmet) = &pass.unmet
+            && self.state.said.as_ref() != Some(unmet)
+        {
+            self.actions.push(Action::Say(Said::Waiting(unmet.to_string())));
+        }
+        self.state.said = pass.unmet.clone();
+        self.state.waiting = pass.unmet;
+        self.state.notes = pass.notes;
+        let delay = self.settings.slept(self.state.jitter.spread(delay));
+        self.state.doing = Doing::Sleeping(self.now.boot.saturating_add(delay));
+        self.actions.push(Action::Publish);
+    }
+}
+
+#[cfg(test)]
+pub(crate) use mutation::Mutation;
+
+/// The ways to break the machine that the model test must notice. Outside of tests they do not exist.
+#[cfg(test)]
+mod mutation {
+    /// One way to break it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Mutation {
+        /// Submits whatever there is.
+        NotEnforced,
+        /// Submits without having claimed.
+        SkipClaim,
+        /// Takes a claim over at once.
+        NoPatience,
+        /// Brings back versions that were replaced.
+        IgnorePast,
+        /// Sees no difference between a stopped job and a running one.
+        IgnoreStop,
+        /// Does not remember that a job was stopped.
+        ForgetStop,
+        /// Waits for an answer for ever.
+        NoDeadline,
+        /// Never takes a claim over.
+        NoTakeOver,
+        /// Doubles the delay for ever.
+        NoBound,
+        /// Does not sleep.
+        NoSleep,
+    }
+}
+
+/// In tests a mutation may say otherwise; elsewhere these are constants.
+macro_rules! breaks {
+    ($($name:ident = $mutation:ident),* $(,)?) => {
+        impl Settings {
+            $(
+                #[cfg(test)]
+                pub(crate) fn $name(&self) -> bool {
+                    self.mutation == Some(Mutation::$mutation)
+                }
+
+                #[cfg(not(test))]
+                #[inline]
+                pub(crate) const fn $name(&self) -> bool {
+                    false
+                }
+            )*
+        }
+    };
+}
+
+breaks! {
+    breaks_skip_claim = SkipClaim,
+    breaks_no_patience = NoPatience,
+    breaks_ignore_past = IgnorePast,
+    breaks_ignore_stop = IgnoreStop,
+    breaks_forget_stop = ForgetStop,
+    breaks_no_deadline = NoDeadline,
+    breaks_no_take_over = NoTakeOver,
+    breaks_not_enforced = NotEnforced,
+    breaks_no_bound = NoBound,
+    breaks_no_sleep = NoSleep,
+}
+
+impl Settings {
+    fn enforced(&self, index: u64) -> u64 {
+        if self.breaks_not_enforced() { u64::MAX } else { index }
+    }
+
+    fn backoff(&self, failures: u32) -> Millis {
+        if self.breaks_no_bound() { pace::FIRST << failures.min(30) } else { pace::backoff(failures) }
+    }
+
+    fn slept(&self, delay: Millis) -> Millis {
+        if self.breaks_no_sleep() { 0 } else { delay }
+    }
+}

@@ -1,0 +1,660 @@
+//! The simulated world, and one schedule of it.
+
+use hah_node::closing::{Marker, Phase, Resubmit, Rung};
+
+use super::Coverage;
+use crate::closing::machine::{Action, Event, Intent, Mutation, Now, Question, Reply, Said, Settings, State, step};
+use crate::closing::pace::{self, Jitter, Millis};
+use crate::closing::view::{Health, Job, Memory, Monitoring, Quorum, Registered, Targets};
+use crate::closing::words::{Note, Unmet};
+
+/// A request that is not lost arrives within this time.
+pub(super) const ARRIVES_WITHIN: Millis = 25_000;
+/// Questions of one agent in one minute.
+pub(super) const ASKS_MAX: u32 = 150;
+/// How long a calm world may take to come to rest.
+const REST_WITHIN: Millis = 600_000;
+/// Steps of a schedule: far more than any takes that sleeps at all.
+const STEPS_MAX: u32 = 20_000;
+
+/// What else than rungs has to be visited.
+pub(super) const VISITED: [&str; 23] = [
+    "conflict",
+    "claim lost",
+    "claimed by another",
+    "not submitted yet",
+    "stopped",
+    "lost",
+    "lost, others submit",
+    "resubmitted",
+    "updated",
+    "newer elsewhere",
+    "changed by hand",
+    "foreign marker",
+    "foreign marker, no job",
+    "taken over",
+    "no leader",
+    "too few servers",
+    "job waits",
+    "Prometheus down",
+    "targets down",
+    "fell",
+    "person started it again",
+    "forgotten by Nomad",
+    "five agents",
+];
+
+/// An invariant that did not hold.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) invariant: &'static str,
+    pub(super) what: String,
+}
+
+fn broken(invariant: &'static str, what: impl Into<String>) -> Verdict {
+    Verdict { invariant, what: what.into() }
+}
+
+struct Agent {
+    settings: Settings,
+    /// Nothing while it is not running.
+    state: Option<State>,
+    /// Replies to earlier processes are dropped.
+    incarnation: u32,
+    wake: Millis,
+    /// Added to the world's time.
+    clock: i64,
+    window: Millis,
+    asks: u32,
+}
+
+struct SimJob {
+    index: u64,
+    version: u64,
+    stopped: bool,
+    hah_job: String,
+    healthy_at: Millis,
+}
+
+enum Travel {
+    /// A request on its way, with the version of the job that its sender had.
+    Request(Question, usize),
+    /// A reply on its way.
+    Reply(Reply),
+}
+
+struct Flight {
+    at: Millis,
+    agent: usize,
+    incarnation: u32,
+    number: u64,
+    travel: Travel,
+}
+
+/// One run of the world.
+pub(super) struct Schedule {
+    dice: Jitter,
+    now: Millis,
+    calm: bool,
+    steps: u32,
+    agents: Vec<Agent>,
+    flights: Vec<Flight>,
+    kv: Option<(u64, Memory)>,
+    index: u64,
+    consul: (bool, u32),
+    nomad: (bool, u32),
+    targets: bool,
+    job: Option<SimJob>,
+    /// What the person wants to be gone.
+    forbidden: bool,
+    /// The job was purged before anybody noticed that it had been stopped, or started again: both ends are right.
+    unnoticed: bool,
+    /// Effective submissions of the versions `a` and `b`.
+    effective: [u32; 2],
+    lost: u32,
+    resubmit: Resubmit,
+    clocks_jump: bool,
+    log: Option<String>,
+}
+
+const VERSIONS: [&str; 2] = ["a", "b"];
+const NAMES: [&str; 5] = ["n0", "n1", "n2", "n3", "n4"];
+
+impl Schedule {
+    pub(super) fn new(seed: u64, mutation: Option<Mutation>) -> Self {
+        let mut dice = Jitter(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let resubmit = if dice.below(2) == 0 { Resubmit::Never } else { Resubmit::IfLost };
+        let count = [1, 2, 2, 3, 3, 3, 4, 5][dice.below(8) as usize];
+        let clocks_jump = dice.below(4) == 0;
+        let mixed = dice.below(3) == 0;
+        let agents = (0..count)
+            .map(|number| {
+                let version = if mixed { dice.below(2) as usize } else { 0 };
+                let settings = Settings {
+                    node: NAMES[number].to_owned(),
+                    consul: 3,
+                    nomad: if number > 0 && dice.below(8) == 0 { None } else { Some(3) },
+                    job: Some(Intent { id: "p".to_owned(), hah_job: VERSIONS[version].to_owned() }),
+                    submit: number == 0 || dice.below(4) != 0,
+                    resubmit,
+                    vault: false,
+                    mutation,
+                };
+                let settings = Settings { submit: settings.submit && settings.nomad.is_some(), ..settings };
+                Agent { settings, state: None, incarnation: 0, wake: 0, clock: 0, window: 0, asks: 0 }
+            })
+            .collect();
+        Self {
+            dice,
+            now: 1 << 30,
+            calm: false,
+            steps: 0,
+            agents,
+            flights: Vec::with_capacity(16),
+            kv: None,
+            index: 10,
+            consul: (true, 3),
+            nomad: (true, 3),
+            targets: true,
+            job: None,
+            forbidden: false,
+            unnoticed: false,
+            effective: [0; 2],
+            lost: 0,
+            resubmit,
+            clocks_jump,
+            log: None,
+        }
+    }
+
+    /// The same schedule again, as text.
+    pub(super) fn trace(mut self) -> String {
+        self.log = Some(String::new());
+        let verdict = self.run_to_end(&mut Coverage::default());
+        format!("{}{verdict:?}", self.log.unwrap_or_default())
+    }
+
+    pub(super) fn run(mut self, seen: &mut Coverage) -> Result<(), Verdict> {
+        self.run_to_end(seen)
+    }
+
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push_str(&format!("{:>9.3} {}\n", self.now as f64 / 1000.0, text()));
+        }
+    }
+
+    fn run_to_end(&mut self, seen: &mut Coverage) -> Result<(), Verdict> {
+        if self.agents.len() == 5 {
+            seen.add("five agents");
+        }
+        for agent in 0..self.agents.len() {
+            if self.dice.below(8) != 0 {
+                self.start(agent);
+            }
+        }
+        if self.dice.below(3) == 0 {
+            self.consul = (self.dice.below(2) == 0, 2);
+        }
+        if self.dice.below(3) == 0 {
+            self.nomad = (self.dice.below(2) == 0, 2);
+        }
+        for _ in 0..2 + self.dice.below(7) {
+            let until = self.now + [50, 1_000, 3_000, 10_000, 40_000][self.dice.below(5) as usize];
+            self.play(until, seen)?;
+            self.surprise(seen);
+        }
+        // Most of what there is to find is found by then; the way to rest is long.
+        if self.dice.below(3) != 0 {
+            return Ok(());
+        }
+        self.rest(seen)
+    }
+
+    /// Calm: everything runs and nothing is lost. Every agent comes to rest.
+    fn rest(&mut self, seen: &mut Coverage) -> Result<(), Verdict> {
+        self.note(|| "calm".to_owned());
+        self.calm = true;
+        self.consul = (true, 3);
+        self.nomad = (true, 3);
+        self.targets = true;
+        for agent in 0..self.agents.len() {
+            if self.agents[agent].state.is_none() {
+                self.start(agent);
+            }
+        }
+        let until = self.now + REST_WITHIN;
+        while self.now < until {
+            self.play((self.now + 10_000).min(until), seen)?;
+            if self.at_rest() {
+                return Ok(());
+            }
+        }
+        let states: Vec<String> = self.agents.iter().filter_map(|agent| agent.state.as_ref()).map(describe).collect();
+        Err(broken("forward", format!("the world has been calm for ten minutes, and: {}", states.join("; "))))
+    }
+
+    fn at_rest(&self) -> bool {
+        let job = self.job.as_ref().is_some_and(|job| !job.stopped);
+        let gone = self.forbidden || self.unnoticed;
+        let foreign = matches!(self.kv, Some((_, Memory::Foreign(_))));
+        if job && matches!(&self.kv, Some((_, Memory::Known(_, marker))) if marker.phase == Phase::Submitting) {
+            return false;
+        }
+        self.agents.iter().filter_map(|agent| agent.state.as_ref()).all(|state| match (&state.waiting, job) {
+            (None, true) => state.rung == Rung::Closed,
+            (Some(Unmet::Stopped | Unmet::Lost), false) => gone && state.rung < Rung::JobSubmitted,
+            (Some(Unmet::Foreign(_)), false) => foreign,
+            // Agents without Nomad see only that there is no Prometheus.
+            (Some(Unmet::Prometheus(_)), false) => gone || foreign,
+            _ => false,
+        })
+    }
+
+    fn start(&mut self, number: usize) {
+        let seed = self.dice.below(u64::MAX);
+        let now = self.clock(number);
+        let agent = &mut self.agents[number];
+        agent.state = Some(State::new(seed, now));
+        agent.incarnation += 1;
+        agent.wake = self.now;
+        agent.window = self.now;
+        agent.asks = 0;
+        self.note(|| format!("n{number} starts"));
+    }
+
+    fn clock(&mut self, number: usize) -> Now {
+        let boot = self.now.saturating_add_signed(self.agents[number].clock);
+        Now { boot, wall: if self.clocks_jump { self.dice.below(1 << 40) } else { self.now / 1000 } }
+    }
+
+    /// Lets the world run until this time.
+    fn play(&mut self, until: Millis, seen: &mut Coverage) -> Result<(), Verdict> {
+        loop {
+            let flight = self.flights.iter().enumerate().min_by_key(|(_, flight)| flight.at);
+            let flight = flight.map(|(position, flight)| (flight.at, position));
+            let running = self.agents.iter().enumerate().filter(|(_, agent)| agent.state.is_some());
+            let wake = running.map(|(number, agent)| (agent.wake, number)).min();
+            let (at, is_flight, which) = match (flight, wake) {
+                (Some((at, position)), Some((wake, _))) if at <= wake => (at, true, position),
+                (_, Some((wake, number))) => (wake, false, number),
+                (Some((at, position)), None) => (at, true, position),
+                (None, None) => (u64::MAX, false, 0),
+            };
+            if at > until {
+                self.now = until;
+                return Ok(());
+            }
+            self.now = self.now.max(at);
+            self.steps += 1;
+            if self.steps > STEPS_MAX {
+                return Err(broken("idle", format!("{STEPS_MAX} steps in {} s", self.now / 1000)));
+            }
+            if is_flight {
+                let flight = self.flights.swap_remove(which);
+                self.land(flight, seen)?;
+            } else {
+                self.event(which, Event::Tick, seen)?;
+            }
+        }
+    }
+
+    fn land(&mut self, flight: Flight, seen: &mut Coverage) -> Result<(), Verdict> {
+        let Flight { agent, incarnation, number, travel, .. } = flight;
+        match travel {
+            Travel::Request(question, version) => {
+                let reply = self.serve(agent, &question, version, seen)?;
+                if self.calm {
+                    self.fly(1, agent, incarnation, (number, Travel::Reply(reply)));
+                    return Ok(());
+                }
+                match self.dice.below(16) {
+                    0 => {}
+                    1 => {
+                        for _ in 0..2 {
+                            let delay = self.dice.below(20_000);
+                            self.fly(delay, agent, incarnation, (number, Travel::Reply(reply.clone())));
+                        }
+                    }
+                    2 => {
+                        let delay = self.dice.below(90_000);
+                        self.fly(delay, agent, incarnation, (number, Travel::Reply(reply)));
+                    }
+                    3 => self.fly(5, agent, incarnation, (number, Travel::Reply(Reply::Failed(String::new())))),
+                    _ => {
+                        let delay = 1 + self.dice.below(1_500);
+                        self.fly(delay, agent, incarnation, (number, Travel::Reply(reply)));
+                    }
+                }
+                Ok(())
+            }
+            Travel::Reply(reply) if self.agents[agent].incarnation == incarnation => {
+                self.event(agent, Event::Reply(number, reply), seen)
+            }
+            Travel::Reply(_) => Ok(()),
+        }
+    }
+
+    fn fly(&mut self, delay: Millis, agent: usize, incarnation: u32, what: (u64, Travel)) {
+        let (number, travel) = what;
+        self.flights.push(Flight { at: self.now + delay, agent, incarnation, number, travel });
+    }
+
+    fn event(&mut self, number: usize, event: Event, seen: &mut Coverage) -> Result<(), Verdict> {
+        let now = self.clock(number);
+        let Some(state) = self.agents[number].state.take() else { return Ok(()) };
+        let (state, actions) = step(&self.agents[number].settings, state, event, now);
+        let published = actions.contains(&Action::Publish);
+        for action in actions {
+            match action {
+                Action::Ask(id, question) => self.ask(number, id, question)?,
+                Action::Wake(at) => {
+                    let delay = at.saturating_sub(now.boot);
+                    let longest = if published { pace::LONGEST + pace::LONGEST / 4 } else { pace::DEADLINE };
+                    if delay > longest {
+                        return Err(broken("bounded", format!("n{number} sleeps for {delay} ms")));
+                    }
+                    self.agents[number].wake = self.now + delay;
+                }
+                Action::Say(said) => self.said(number, &said, seen),
+                Action::Publish => visit(&state, seen),
+            }
+        }
+        self.agents[number].state = Some(state);
+        Ok(())
+    }
+
+    fn ask(&mut self, number: usize, id: u64, question: Question) -> Result<(), Verdict> {
+        self.note(|| format!("n{number} asks {id} {question:?}"));
+        let now = self.now;
+        let agent = &mut self.agents[number];
+        if now >= agent.window + 60_000 {
+            agent.window = now;
+            agent.asks = 0;
+        }
+        agent.asks += 1;
+        if agent.asks > ASKS_MAX {
+            return Err(broken("idle", format!("n{number} asked {ASKS_MAX} questions within a minute")));
+        }
+        let incarnation = agent.incarnation;
+        let delay = match self.dice.below(16) {
+            _ if self.calm => 1,
+            0 => return Ok(()),
+            1 => self.dice.below(ARRIVES_WITHIN),
+            _ => self.dice.below(300),
+        };
+        let job = self.agents[number].settings.job.as_ref();
+        let version = usize::from(job.is_some_and(|job| job.hah_job == VERSIONS[1]));
+        self.fly(delay, number, incarnation, (id, Travel::Request(question, version)));
+        Ok(())
+    }
+
+    fn said(&mut self, number: usize, said: &Said, seen: &mut Coverage) {
+        self.note(|| format!("n{number} says {said:?}"));
+        if matches!(said, Said::Fell(_)) {
+            seen.add("fell");
+        }
+    }
+
+    /// The programs answer.
+    fn serve(
+        &mut self,
+        agent: usize,
+        question: &Question,
+        version: usize,
+        seen: &mut Coverage,
+    ) -> Result<Reply, Verdict> {
+        let quorum = |(leader, peers): (bool, u32)| Quorum { leader, peers, alive: Some(peers), missing: Vec::new() };
+        let refused = || Reply::Failed(String::new());
+        let reply = match question {
+            Question::Consul => Reply::Quorum(quorum(self.consul)),
+            Question::Nomad => Reply::Quorum(quorum(self.nomad)),
+            Question::Memory | Question::Write(..) if !self.consul.0 => refused(),
+            Question::Job | Question::Register(_) | Question::Health if !self.nomad.0 => refused(),
+            Question::Memory => Reply::Memory(match &self.kv {
+                None => Memory::Blank,
+                Some((_, memory)) => memory.clone(),
+            }),
+            Question::Write(cas, marker) => self.write(*cas, marker, seen),
+            Question::Job => Reply::Job(self.job.as_ref().map(|job| Job {
+                index: job.index,
+                version: job.version,
+                stopped: job.stopped,
+                hah_job: job.hah_job.clone(),
+            })),
+            Question::Register(enforced) => self.register((agent, version), *enforced, seen)?,
+            Question::Health => match &self.job {
+                Some(job) if self.now >= job.healthy_at => Reply::Health(Health::Good(None)),
+                _ => Reply::Health(Health::Waits(String::new())),
+            },
+            Question::Prometheus => match &self.job {
+                Some(job) if self.now >= job.healthy_at && !job.stopped => {
+                    let waits = (!self.targets).then(String::new);
+                    Reply::Prometheus(Monitoring::Up(Box::new(Targets { waits, up: 1, ..Targets::default() })))
+                }
+                _ => Reply::Prometheus(Monitoring::Down(String::new(), None)),
+            },
+            Question::Vault => Reply::Vault(String::new(), true),
+        };
+        self.note(|| format!("n{agent}: {question:?} is answered {reply:?}"));
+        Ok(reply)
+    }
+
+    fn write(&mut self, cas: u64, marker: &Marker, seen: &mut Coverage) -> Reply {
+        let current = self.kv.as_ref().map_or(0, |(index, _)| *index);
+        if cas != current {
+            if marker.phase == Phase::Submitting {
+                seen.add("claim lost");
+            }
+            return Reply::Written(false);
+        }
+        if let Some((_, Memory::Known(_, before))) = &self.kv
+            && before.phase == Phase::Submitting
+            && marker.phase == Phase::Submitting
+            && before.by != marker.by
+        {
+            seen.add("taken over");
+        }
+        self.index += 1;
+        self.kv = Some((self.index, Memory::Known(self.index, Box::new(marker.clone()))));
+        Reply::Written(true)
+    }
+
+    fn register(&mut self, sender: (usize, usize), enforced: u64, seen: &mut Coverage) -> Result<Reply, Verdict> {
+        let (agent, which) = sender;
+        let current = self.job.as_ref().map_or(0, |job| job.index);
+        if enforced != u64::MAX && enforced != current {
+            seen.add("conflict");
+            return Ok(Reply::Registered(Registered::Conflict));
+        }
+        self.index += 1;
+        let version = match &self.job {
+            Some(job) => {
+                seen.add("updated");
+                job.version + 1
+            }
+            None => 0,
+        };
+        let gone = self.forbidden || self.job.as_ref().is_some_and(|job| job.stopped);
+        self.job = Some(SimJob {
+            index: self.index,
+            version,
+            stopped: false,
+            hah_job: VERSIONS[which].to_owned(),
+            healthy_at: self.now + self.dice.below(20_000),
+        });
+        self.effective[which] += 1;
+        self.note(|| format!("n{agent} has submitted {}", VERSIONS[which]));
+        if gone {
+            return Err(broken("stopped", format!("n{agent} brought back what the person had stopped")));
+        }
+        if self.effective[which] > 1 {
+            seen.add("resubmitted");
+        }
+        if self.effective[which] > 1 + self.lost {
+            let times = self.effective[which];
+            return Err(broken("once", format!("version {} was submitted {times} times", VERSIONS[which])));
+        }
+        Ok(Reply::Registered(Registered::Accepted))
+    }
+
+    /// Something happens.
+    fn surprise(&mut self, seen: &mut Coverage) {
+        let number = self.dice.below(self.agents.len() as u64) as usize;
+        match self.dice.below(20) {
+            0 => self.consul = (!self.consul.0, 3),
+            1 => self.nomad = (!self.nomad.0, 3),
+            2 => {
+                self.consul = (true, 3);
+                self.nomad = (true, 3);
+            }
+            3 | 4 => {
+                self.agents[number].state = None;
+                self.note(|| format!("n{number} crashes"));
+            }
+            5 => {
+                self.agents[number].state = None;
+                self.start(number);
+            }
+            6 => {
+                let to = VERSIONS[self.dice.below(2) as usize];
+                self.note(|| format!("n{number} gets the image with {to}"));
+                if let Some(intent) = &mut self.agents[number].settings.job {
+                    intent.hah_job = to.to_owned();
+                }
+                self.start(number);
+            }
+            7 => self.targets = !self.targets,
+            8..=10 => self.stop(),
+            11 => self.start_again(seen),
+            12 => self.edit(),
+            13..=15 => self.purge(),
+            16 => self.forget(seen),
+            17 if self.dice.below(4) == 0 => {
+                self.index += 1;
+                self.kv = Some((self.index, Memory::Foreign(String::new())));
+                self.note(|| "somebody overwrites the marker".to_owned());
+            }
+            18 if self.clocks_jump => {
+                let jump = [-3_600_000, -5_000, 5_000, 100_000, 3_600_000][self.dice.below(5) as usize];
+                self.agents[number].clock += jump;
+                self.note(|| format!("n{number}'s clock jumps by {jump} ms"));
+                self.agents[number].wake = self.now;
+            }
+            _ => {
+                if let Some(job) = &mut self.job {
+                    job.healthy_at = self.now + self.dice.below(60_000);
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        let Some(job) = &mut self.job else { return };
+        if !job.stopped {
+            self.index += 1;
+            job.index = self.index;
+            job.version += 1;
+            job.stopped = true;
+            self.forbidden = true;
+            self.note(|| "the person stops the job".to_owned());
+        }
+    }
+
+    fn start_again(&mut self, seen: &mut Coverage) {
+        let Some(job) = &mut self.job else { return };
+        if job.stopped {
+            self.index += 1;
+            job.index = self.index;
+            job.version += 1;
+            job.stopped = false;
+            self.forbidden = false;
+            seen.add("person started it again");
+            self.note(|| "the person starts the job again".to_owned());
+        }
+    }
+
+    fn edit(&mut self) {
+        let Some(job) = &mut self.job else { return };
+        self.index += 1;
+        job.index = self.index;
+        job.version += 1;
+        self.note(|| "the person edits the job".to_owned());
+    }
+
+    /// Whether a submission is on its way; see the module's last paragraph.
+    fn is_submitting(&self) -> bool {
+        self.flights.iter().any(|flight| matches!(flight.travel, Travel::Request(Question::Register(_), _)))
+    }
+
+    /// What the cluster remembers.
+    fn phase(&self) -> Option<Phase> {
+        match &self.kv {
+            Some((_, Memory::Known(_, marker))) => Some(marker.phase),
+            _ => None,
+        }
+    }
+
+    fn purge(&mut self) {
+        let remembered = matches!(self.phase(), Some(Phase::Submitted | Phase::Stopped));
+        if self.job.is_none() || !remembered || self.is_submitting() || self.clocks_jump {
+            return;
+        }
+        let stopped = self.job.as_ref().is_some_and(|job| job.stopped);
+        self.job = None;
+        if self.resubmit == Resubmit::Never || stopped && self.phase() == Some(Phase::Stopped) {
+            self.forbidden = true;
+        } else {
+            self.forbidden = false;
+            self.unnoticed = stopped || self.phase() == Some(Phase::Stopped);
+            self.lost += 1;
+        }
+        self.note(|| "the job is purged".to_owned());
+    }
+
+    /// Four hours after it was stopped, which somebody has noticed, Nomad forgets the job; nothing is on its way then.
+    fn forget(&mut self, seen: &mut Coverage) {
+        let stopped = self.job.as_ref().is_some_and(|job| job.stopped);
+        let noticed = self.phase() == Some(Phase::Stopped)
+            || self.resubmit == Resubmit::Never && self.phase() == Some(Phase::Submitted);
+        // With `ForgetStop` nobody notices: four hours are enough for an agent that does.
+        let long_enough = self.agents.iter().any(|agent| agent.settings.breaks_forget_stop());
+        if stopped && (noticed || long_enough && self.phase() == Some(Phase::Submitted)) {
+            self.job = None;
+            self.flights.clear();
+            seen.add("forgotten by Nomad");
+            self.note(|| "Nomad forgets the job".to_owned());
+        }
+    }
+}
+
+fn describe(state: &State) -> String {
+    format!("{} ({:?})", state.rung, state.waiting)
+}
+
+/// What a pass that has ended has seen.
+fn visit(state: &State, seen: &mut Coverage) {
+    seen.add(state.rung.name());
+    match &state.waiting {
+        Some(Unmet::Claimed(_)) => seen.add("claimed by another"),
+        Some(Unmet::NotSubmitted) => seen.add("not submitted yet"),
+        Some(Unmet::Stopped) => seen.add("stopped"),
+        Some(Unmet::Lost) => seen.add("lost"),
+        Some(Unmet::LostElsewhere) => seen.add("lost, others submit"),
+        Some(Unmet::Foreign(_)) => seen.add("foreign marker, no job"),
+        Some(Unmet::Quorum(_, _, quorum)) if quorum.leader => seen.add("too few servers"),
+        Some(Unmet::Quorum(..)) => seen.add("no leader"),
+        Some(Unmet::Job(_)) => seen.add("job waits"),
+        Some(Unmet::Prometheus(_)) => seen.add("Prometheus down"),
+        Some(Unmet::Targets(_)) => seen.add("targets down"),
+        _ => {}
+    }
+    for note in &state.notes {
+        match note {
+            Note::Newer(_) => seen.add("newer elsewhere"),
+            Note::ChangedByHand => seen.add("changed by hand"),
+            Note::Foreign(_) => seen.add("foreign marker"),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! `rpi-preseed.toml`, as Raspberry Pi Imager writes it and rpi-preseed documents it, as an identity.
+//!
+//! Source: github.com/raspberrypi/rpi-preseed, `doc/rpi-preseed.5` and `examples/`, versions 1.0 and 1.1.
+//! Tables that would change the system itself (packages, commands, mounts, firmware) have no place on a read-only root; they
+//! are listed and left alone.
+
+use std::collections::BTreeMap;
+
+use hah_node::identity::{Identity, Interface, Secret, VERSION, Wifi};
+
+use super::toml::{self, Value};
+
+/// An identity, and what could not be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Preseed {
+    pub(crate) identity: Identity,
+    /// A password that is still to be hashed; see [`hah_node::identity::User::password_hash`].
+    pub(crate) password: Option<Secret>,
+    /// Keys that have no effect.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// Reads a file. The error names the line or the key, never a value.
+pub(crate) fn parse(text: &str) -> Result<Preseed, String> {
+    let values = toml::parse(text).map_err(|fault| format!("line {}: {}", fault.line, fault.reason))?;
+    let mut keys = Keys { values };
+    let version = keys.text("config_version")?;
+    if version.as_deref().is_some_and(|version| version.split('.').next() != Some("1")) {
+        return Err("config_version is not 1.x, the only one that is known".to_owned());
+    }
+    let mut identity = Identity { version: VERSION, ..Identity::default() };
+    // Imager takes any spelling; a host name has no case.
+    identity.hostname = keys.text("system.hostname")?.map(|name| name.to_ascii_lowercase());
+    identity.timezone = keys.text("locale.timezone")?;
+    identity.user.name = keys.text("user.name")?;
+    let password = keys.text("user.password")?.map(Secret::new);
+    let is_hash = keys.boolean("user.password_encrypted")?.unwrap_or(false);
+    let (hash, password) = if is_hash { (password, None) } else { (None, password) };
+    identity.user.password_hash = hash;
+    // The account is in the groups that the image says, and sudo asks for no password.
+    keys.values.remove("user.groups");
+    keys.values.remove("user.passwordless_sudo");
+    identity.ssh.enabled = keys.boolean("ssh.enabled")?;
+    identity.ssh.password_authentication = keys.boolean("ssh.password_authentication")?;
+    identity.ssh.authorized_keys = keys.texts("ssh.authorized_keys")?;
+    identity.wifi = wifi(&mut keys)?;
+    identity.network.ethernet = ethernet(&mut keys)?;
+    if let Some(flaw) = identity.flaw() {
+        return Err(flaw.to_string());
+    }
+    Ok(Preseed { identity, password, ignored: keys.values.into_keys().collect() })
+}
+
+fn wifi(keys: &mut Keys) -> Result<Option<Wifi>, String> {
+    let (plain, hex) = (keys.text("wlan.ssid")?, keys.text("wlan.ssid_hex")?);
+    let password = keys.text("wlan.password")?;
+    // Both forms of a key look after themselves: a hashed one has 64 digits.
+    keys.values.remove("wlan.password_encrypted");
+    let hidden = keys.boolean("wlan.hidden")?.unwrap_or(false);
+    let country = keys.text("wlan.country")?;
+    let management = keys.text("wlan.key_mgmt")?;
+    let Some(ssid) =
+        hex.map(|hex| from_hex(&hex).ok_or("wlan.ssid_hex is not UTF-8 in hex digits")).transpose()?.or(plain)
+    else {
+        return Ok(None);
+    };
+    match management.as_deref() {
+        None | Some("none" | "wpa-psk") => {}
+        Some(_) => return Err("wlan.key_mgmt is neither none nor wpa-psk, which is what this image can".to_owned()),
+    }
+    let country = country.ok_or("wlan.country is missing: without it the radio stays off")?;
+    let psk = password.filter(|password| !password.is_empty()).map(Secret::new);
+    Ok(Some(Wifi { ssid, psk, country, hidden }))
+}
+
+fn ethernet(keys: &mut Keys) -> Result<Option<Interface>, String> {
+    let method = keys.text("ethernet.method")?;
+    let address = keys.text("ethernet.address")?;
+    let gateway = keys.text("ethernet.gateway")?;
+    let dns = keys.texts("ethernet.dns")?;
+    match (method.as_deref(), address) {
+        (None | Some("dhcp"), None) if dns.is_empty() => Ok(None),
+        (None | Some("dhcp"), None) => Ok(Some(Interface { dns, ..Interface::default() })),
+        (None | Some("static"), Some(address)) => Ok(Some(Interface { addresses: vec![address], gateway, dns })),
+        (Some("static"), None) => Err("ethernet.address is missing".to_owned()),
+        _ => Err("ethernet.method is neither dhcp nor static with an address".to_owned()),
+    }
+}
+
+fn from_hex(text: &str) -> Option<String> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let bytes: Option<Vec<u8>> =
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect();
+    String::from_utf8(bytes?).ok()
+}
+
+/// What is left of the file.
+struct Keys {
+    values: BTreeMap<String, Value>,
+}
+
+impl Keys {
+    fn text(&mut self, key: &str) -> Result<Option<String>, String> {
+        match self.values.remove(key) {
+            None => Ok(None),
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(format!("{key} is not a string")),
+        }
+    }
+
+    fn boolean(&mut self, key: &str) -> Result<Option<bool>, String> {
+        match self.values.remove(key) {
+            None => Ok(None),
+            Some(Value::Boolean(value)) => Ok(Some(value)),
+            Some(_) => Err(format!("{key} is neither true nor false")),
+        }
+    }
+
+    fn texts(&mut self, key: &str) -> Result<Vec<String>, String> {
+        match self.values.remove(key) {
+            None => Ok(Vec::new()),
+            Some(Value::Texts(texts)) => Ok(texts),
+            Some(_) => Err(format!("{key} is not a list of strings")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of the documentation, by hand.
+    const EXAMPLE: &str = r#"
+config_version = "1.1"
+
+[system]
+hostname = "Kitchen"
+
+[user]
+name = "alice"
+password = "$6$salt$hash"
+password_encrypted = true
+groups = ["sudo"]
+
+[ssh]
+enabled = true
+password_authentication = false
+authorized_keys = [
+  "ssh-ed25519 AAAA alice@laptop",
+]
+
+[wlan]
+ssid_hex = "4bc3bc636865"
+password = "correct horse"
+password_encrypted = false
+hidden = true
+country = "GB"
+key_mgmt = "wpa-psk"
+
+[ethernet]
+method = "static"
+address = "192.168.1.50/24"
+gateway = "192.168.1.1"
+dns = ["192.168.1.1"]
+
+[locale]
+keymap = "gb"
+timezone = "Europe/London"
+
+[runcmd]
+late = ["systemctl enable --now htop.service"]
+"#;
+
+    #[test]
+    fn the_documented_keys() {
+        let Preseed { identity, password, ignored } = parse(EXAMPLE).unwrap();
+        assert_eq!(identity.hostname.as_deref(), Some("kitchen"));
+        assert_eq!(identity.timezone.as_deref(), Some("Europe/London"));
+        assert_eq!(identity.user.name.as_deref(), Some("alice"));
+        assert_eq!(identity.user.password_hash, Some(Secret::new("$6$salt$hash")));
+        assert_eq!((identity.ssh.enabled, identity.ssh.password_authentication), (Some(true), Some(false)));
+        assert_eq!(identity.ssh.authorized_keys, ["ssh-ed25519 AAAA alice@laptop"]);
+        let wifi = identity.wifi.unwrap();
+        assert_eq!((wifi.ssid.as_str(), wifi.hidden, wifi.country.as_str()), ("Küche", true, "GB"));
+        let ethernet = identity.network.ethernet.unwrap();
+        assert_eq!(
+            (ethernet.addresses, ethernet.gateway),
+            (vec!["192.168.1.50/24".to_owned()], Some("192.168.1.1".into()))
+        );
+        assert_eq!(password, None);
+        assert_eq!(ignored, ["locale.keymap", "runcmd.late"]);
+    }
+
+    #[test]
+    fn a_plain_password_is_still_to_be_hashed() {
+        let parsed = parse("[user]\nname = \"pi\"\npassword = \"changeme\"\n").unwrap();
+        assert_eq!(parsed.password, Some(Secret::new("changeme")));
+        assert_eq!(parsed.identity.user.password_hash, None);
+    }
+
+    #[test]
+    fn mistakes_are_named_without_values() {
+        let check = |text: &str, wanted: &str| assert_eq!(parse(text).unwrap_err(), wanted);
+        check("a = \"canary", "line 1: invalid basic string");
+        check("config_version = \"2.0\"", "config_version is not 1.x, the only one that is known");
+        check(
+            "[wlan]\nssid = \"x\"\npassword = \"canary88\"",
+            "wlan.country is missing: without it the radio stays off",
+        );
+        check("[system]\nhostname = 1", "system.hostname is not a string");
+        check("[ssh]\nauthorized_keys = \"canary\"", "ssh.authorized_keys is not a list of strings");
+        check("[ssh]\nenabled = \"yes\"", "ssh.enabled is neither true nor false");
+        check("[ethernet]\nmethod = \"static\"", "ethernet.address is missing");
+        check(
+            "[wlan]\nssid = \"x\"\npassword = \"canary\"\ncountry = \"DE\"",
+            "wifi.psk is neither 8 to 63 printable ASCII characters nor 64 hex digits",
+        );
+    }
+}

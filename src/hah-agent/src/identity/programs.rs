@@ -1,0 +1,312 @@
+//! What Consul, Nomad and Vault are told of an identity: a fragment of configuration each, merged by the program after the
+//! image's own, and the files of certificates and tokens that it names.
+//!
+//! Consul and Nomad merge fragments key by key. Vault takes the last `storage` whole, so its fragment repeats the image's.
+
+use std::net::IpAddr;
+
+use hah_node::identity::{Consul, Identity, Nomad, Policy, Secret, Tls, Vault};
+use hah_node::paths::SECRETS;
+use serde_json::{Map, Value, json};
+
+/// Which spelling of TLS and ACL settings Consul understands; see [`hah_node::paths::CONSUL_DIALECT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConsulDialect {
+    /// Before 1.11 and 1.12: settings of TLS at the top, the first token is the `master`.
+    Old,
+    /// `tls {}` and `initial_management`.
+    New,
+}
+
+impl ConsulDialect {
+    /// From the text of the image's file.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut numbers = text.trim().split('.').map_while(|number| number.parse::<u32>().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(1), Some(minor)) if minor < 12 => Self::Old,
+            _ => Self::New,
+        }
+    }
+}
+
+/// A file below [`SECRETS`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SecretFile<'i> {
+    /// `consul/key.pem`.
+    pub(crate) name: String,
+    pub(crate) content: &'i str,
+    /// Whose it is: the program, by its user's name.
+    pub(crate) program: &'static str,
+}
+
+/// Every secret file of an identity.
+pub(crate) fn secret_files(identity: &Identity) -> Vec<SecretFile<'_>> {
+    let mut files = Vec::new();
+    if let Some(consul) = &identity.consul {
+        pem("consul", consul.tls.as_ref(), &mut files);
+        token("consul", "consul.token", consul.tokens.hah.as_ref(), &mut files);
+    }
+    if let Some(nomad) = &identity.nomad {
+        pem("nomad", nomad.tls.as_ref(), &mut files);
+        token("nomad", "nomad.token", nomad.tokens.hah.as_ref(), &mut files);
+    }
+    if let Some(vault) = &identity.vault {
+        pem("vault", vault.tls.as_ref(), &mut files);
+        token("vault", "vault/role-id", vault.role_id.as_ref(), &mut files);
+        token("vault", "vault/wrapped-secret-id", vault.wrapped_secret_id.as_ref(), &mut files);
+    }
+    files
+}
+
+fn pem<'i>(program: &'static str, tls: Option<&'i Tls>, files: &mut Vec<SecretFile<'i>>) {
+    let Some(Tls { ca, cert, key }) = tls else { return };
+    for (name, content) in [("ca", ca.as_str()), ("cert", cert), ("key", key.reveal())] {
+        files.push(SecretFile { name: format!("{program}/{name}.pem"), content, program });
+    }
+}
+
+fn token<'i>(program: &'static str, name: &str, token: Option<&'i Secret>, files: &mut Vec<SecretFile<'i>>) {
+    files.extend(token.map(|token| SecretFile { name: name.to_owned(), content: token.reveal(), program }));
+}
+
+/// `identity.json` for Consul.
+pub(crate) fn consul(consul: &Consul, hostname: &str, dialect: ConsulDialect) -> Value {
+    let Consul { datacenter, server, bootstrap_expect, retry_join, advertise, bind, encrypt, tls, acl, tokens } =
+        consul;
+    let mut fragment = Map::new();
+    put(&mut fragment, "node_name", Some(hostname));
+    put(&mut fragment, "datacenter", datacenter.as_deref());
+    put(&mut fragment, "server", *server);
+    put(&mut fragment, "bootstrap_expect", *bootstrap_expect);
+    put(&mut fragment, "retry_join", (!retry_join.is_empty()).then(|| retry_join.clone()));
+    put(&mut fragment, "advertise_addr", advertise.as_deref());
+    put(&mut fragment, "bind_addr", bind.as_deref());
+    put(&mut fragment, "encrypt", encrypt.as_ref().map(Secret::reveal));
+    if tls.is_some() {
+        let [ca, cert, key] = pem_paths("consul");
+        match dialect {
+            ConsulDialect::New => put(
+                &mut fragment,
+                "tls",
+                Some(json!({"internal_rpc": {"ca_file": ca, "cert_file": cert, "key_file": key,
+                    "verify_incoming": true, "verify_outgoing": true, "verify_server_hostname": true}})),
+            ),
+            ConsulDialect::Old => {
+                for (name, path) in [("ca_file", ca), ("cert_file", cert), ("key_file", key)] {
+                    put(&mut fragment, name, Some(path));
+                }
+                for name in ["verify_incoming_rpc", "verify_outgoing", "verify_server_hostname"] {
+                    put(&mut fragment, name, Some(true));
+                }
+            }
+        }
+    }
+    if let Some(policy) = acl {
+        let first = if dialect == ConsulDialect::New { "initial_management" } else { "master" };
+        let mut known = Map::new();
+        for (name, token) in
+            [(first, &tokens.initial_management), ("agent", &tokens.agent), ("default", &tokens.default)]
+        {
+            put(&mut known, name, token.as_ref().map(Secret::reveal));
+        }
+        let policy = if *policy == Policy::Deny { "deny" } else { "allow" };
+        let mut acl = Map::new();
+        put(&mut acl, "enabled", Some(true));
+        put(&mut acl, "default_policy", Some(policy));
+        put(&mut acl, "enable_token_persistence", Some(true));
+        put(&mut acl, "tokens", (!known.is_empty()).then_some(known));
+        put(&mut fragment, "acl", Some(acl));
+    }
+    Value::Object(fragment)
+}
+
+/// `identity.json` for Nomad.
+pub(crate) fn nomad(nomad: &Nomad, hostname: &str) -> Value {
+    let Nomad { bootstrap_expect, advertise, encrypt, tls, acl, tokens, meta } = nomad;
+    let mut fragment = Map::new();
+    put(&mut fragment, "name", Some(hostname));
+    let mut server = Map::new();
+    put(&mut server, "bootstrap_expect", *bootstrap_expect);
+    put(&mut server, "encrypt", encrypt.as_ref().map(Secret::reveal));
+    put(&mut fragment, "server", (!server.is_empty()).then_some(server));
+    let advertise = advertise.as_deref().map(|address| json!({"http": address, "rpc": address, "serf": address}));
+    put(&mut fragment, "advertise", advertise);
+    if tls.is_some() {
+        let [ca, cert, key] = pem_paths("nomad");
+        let tls = json!({"rpc": true, "http": false, "ca_file": ca, "cert_file": cert, "key_file": key,
+            "verify_server_hostname": true});
+        put(&mut fragment, "tls", Some(tls));
+    }
+    put(&mut fragment, "acl", acl.then(|| json!({"enabled": true})));
+    put(&mut fragment, "consul", tokens.consul.as_ref().map(|token| json!({"token": token.reveal()})));
+    put(&mut fragment, "client", (!meta.is_empty()).then(|| json!({"meta": meta})));
+    Value::Object(fragment)
+}
+
+/// `identity.json` for Vault, or nothing when there is nothing to say. `image` is the image's own configuration.
+///
+/// A node does not join itself: a Vault that tries stays sealed and says so for ever.
+pub(crate) fn vault(
+    vault: &Vault,
+    hostname: &str,
+    own: &[IpAddr],
+    image: Option<&Value>,
+) -> Result<Option<Value>, String> {
+    let Vault { retry_join, tls, role_id: _, wrapped_secret_id: _ } = vault;
+    let raft = image.and_then(|image| block(image.get("storage")?)?.get("raft")).and_then(block);
+    let Some(raft) = raft else {
+        let problem = "the image's Vault has no `storage.raft`, so there is nothing to join";
+        return if retry_join.is_empty() { Ok(None) } else { Err(problem.to_owned()) };
+    };
+    let [ca, cert, key] = pem_paths("vault");
+    let leaders: Vec<Value> = retry_join
+        .iter()
+        .filter(|url| !host(url).and_then(|host| host.parse().ok()).is_some_and(|address| own.contains(&address)))
+        .map(|url| match tls {
+            Some(_) if url.starts_with("https:") => json!({"leader_api_addr": url, "leader_ca_cert_file": ca,
+                "leader_client_cert_file": cert, "leader_client_key_file": key}),
+            _ => json!({"leader_api_addr": url}),
+        })
+        .collect();
+    let mut raft = raft.clone();
+    put(&mut raft, "node_id", Some(hostname));
+    put(&mut raft, "retry_join", (!leaders.is_empty()).then_some(leaders));
+    Ok(Some(json!({"storage": {"raft": raft}})))
+}
+
+/// A block of HCL in JSON: an object, or a list with one.
+fn block(value: &Value) -> Option<&Map<String, Value>> {
+    match value {
+        Value::Object(object) => Some(object),
+        Value::Array(items) => items.first()?.as_object(),
+        _ => None,
+    }
+}
+
+/// The host of a URL, without brackets.
+fn host(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next(),
+        None => authority.split(':').next(),
+    }
+}
+
+fn pem_paths(program: &str) -> [String; 3] {
+    ["ca", "cert", "key"].map(|name| format!("{SECRETS}/{program}/{name}.pem"))
+}
+
+fn put(object: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        object.insert(key.to_owned(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Option<Secret> {
+        Some(Secret::new(text))
+    }
+
+    fn tls() -> Option<Tls> {
+        Some(Tls { ca: "CA".into(), cert: "CERT".into(), key: Secret::new("KEY") })
+    }
+
+    #[test]
+    fn dialects() {
+        for (text, wanted) in [
+            ("1.8\n", ConsulDialect::Old),
+            ("1.8.7", ConsulDialect::Old),
+            ("1.12", ConsulDialect::New),
+            ("2.0", ConsulDialect::New),
+            ("", ConsulDialect::New),
+            ("new", ConsulDialect::New),
+        ] {
+            assert_eq!(ConsulDialect::parse(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_consul_server() {
+        let settings = Consul {
+            datacenter: Some("home".into()),
+            server: Some(true),
+            bootstrap_expect: Some(3),
+            retry_join: vec!["10.0.0.1".into()],
+            advertise: Some("10.0.0.2".into()),
+            encrypt: secret("GOSSIP"),
+            tls: tls(),
+            acl: Some(Policy::Allow),
+            tokens: hah_node::identity::ConsulTokens { initial_management: secret("FIRST"), ..Default::default() },
+            ..Consul::default()
+        };
+        let new = consul(&settings, "a", ConsulDialect::New);
+        assert_eq!(new["node_name"], "a");
+        assert_eq!(new["retry_join"], json!(["10.0.0.1"]));
+        assert_eq!(new["tls"]["internal_rpc"]["key_file"], "/run/hah/secrets/consul/key.pem");
+        assert_eq!(new["acl"]["tokens"], json!({"initial_management": "FIRST"}));
+        assert_eq!(new["acl"]["default_policy"], "allow");
+        let old = consul(&settings, "a", ConsulDialect::Old);
+        assert_eq!(old["key_file"], "/run/hah/secrets/consul/key.pem");
+        assert_eq!((&old["verify_outgoing"], old.get("tls")), (&json!(true), None));
+        assert_eq!(old["acl"]["tokens"], json!({"master": "FIRST"}));
+        assert_eq!(consul(&Consul::default(), "a", ConsulDialect::New), json!({"node_name": "a"}));
+    }
+
+    #[test]
+    fn a_nomad_server() {
+        let settings = Nomad {
+            bootstrap_expect: Some(3),
+            advertise: Some("10.0.0.2".into()),
+            encrypt: secret("GOSSIP"),
+            meta: [("board".to_owned(), "pi4".to_owned())].into(),
+            tls: tls(),
+            ..Nomad::default()
+        };
+        let fragment = nomad(&settings, "a");
+        assert_eq!(fragment["server"], json!({"bootstrap_expect": 3, "encrypt": "GOSSIP"}));
+        assert_eq!(fragment["advertise"]["rpc"], "10.0.0.2");
+        assert_eq!(fragment["tls"]["ca_file"], "/run/hah/secrets/nomad/ca.pem");
+        assert_eq!(fragment["client"]["meta"]["board"], "pi4");
+        assert_eq!(nomad(&Nomad::default(), "a"), json!({"name": "a"}));
+    }
+
+    #[test]
+    fn a_vault_joins_the_others() {
+        let image = json!({"storage": [{"raft": [{"path": "/var/lib/vault", "performance_multiplier": 5}]}]});
+        let settings = Vault {
+            retry_join: vec![
+                "http://10.0.0.1:8200".into(),
+                "http://10.0.0.2:8200".into(),
+                "https://[fd00::3]:8200".into(),
+            ],
+            tls: tls(),
+            ..Vault::default()
+        };
+        let own = ["10.0.0.2".parse().unwrap()];
+        let fragment = vault(&settings, "b", &own, Some(&image)).unwrap().unwrap();
+        let raft = &fragment["storage"]["raft"];
+        assert_eq!((&raft["path"], &raft["node_id"]), (&json!("/var/lib/vault"), &json!("b")));
+        assert_eq!(raft["retry_join"].as_array().unwrap().len(), 2);
+        assert_eq!(raft["retry_join"][0], json!({"leader_api_addr": "http://10.0.0.1:8200"}));
+        assert_eq!(raft["retry_join"][1]["leader_ca_cert_file"], "/run/hah/secrets/vault/ca.pem");
+        assert!(vault(&settings, "b", &[], Some(&json!({}))).is_err());
+        assert_eq!(vault(&Vault::default(), "b", &[], None), Ok(None));
+    }
+
+    #[test]
+    fn files_of_secrets() {
+        let mut identity = Identity { version: 1, ..Identity::default() };
+        assert_eq!(secret_files(&identity), []);
+        identity.vault = Some(Vault { role_id: secret("ROLE"), tls: tls(), ..Vault::default() });
+        let consul = Consul {
+            tokens: hah_node::identity::ConsulTokens { hah: secret("T"), ..Default::default() },
+            ..Consul::default()
+        };
+        identity.consul = Some(consul);
+        let names: Vec<String> = secret_files(&identity).into_iter().map(|file| file.name).collect();
+        assert_eq!(names, ["consul.token", "vault/ca.pem", "vault/cert.pem", "vault/key.pem", "vault/role-id"]);
+    }
+}

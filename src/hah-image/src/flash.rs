@@ -1,0 +1,116 @@
+//! Flashing: an image onto a card, an SD card's reader, a disk or a plain file, and a node's identity with it.
+//!
+//! ```text
+//! image ─► ranges of the block map ─► big aligned direct writes ─► sync ─► read back, rewrite what differs
+//!   first block held back ┐                                                    │
+//!                         └────────────── written last ◄── identity into the FAT ◄┘
+//! ```
+//!
+//! Until the first block is there the card has no partition table: a flash that was cut short leaves a card that does not
+//! boot, and never one that half boots. Modules stand in the order of a flash.
+
+use std::path::{Path, PathBuf};
+
+use hah_node::identity::Identity;
+
+use crate::failure::Failure;
+use crate::printer::{Outcome, Printer, human_bytes};
+
+pub mod device;
+pub mod refusal;
+pub mod source;
+pub mod target;
+pub mod writer;
+pub mod card;
+
+use source::Image;
+use target::{OpenTarget, Target as _};
+
+/// What is to be flashed.
+pub struct Job<'a> {
+    /// The image.
+    pub image: &'a Image,
+    /// Where it goes, opened and found fit.
+    pub target: OpenTarget,
+    /// Whose card it becomes, if anybody's.
+    pub node: Option<Node<'a>>,
+    /// Whether what was written is read back.
+    pub verify: Verify,
+}
+
+/// A node's name, for messages, and its identity.
+#[derive(Clone, Copy)]
+pub struct Node<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// What goes onto its card.
+    pub identity: &'a Identity,
+}
+
+/// Whether what was written is read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// All of it.
+    All,
+    /// Nothing: for those who verify by other means.
+    Nothing,
+}
+
+/// A card that was flashed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flashed {
+    /// The device or file.
+    pub path: PathBuf,
+    /// Bytes that were written.
+    pub written: u64,
+    /// Bytes of the image that hold nothing and were skipped.
+    pub skipped: u64,
+    /// Chunks that were wrong when read back, and right after they were written again.
+    pub repaired: u64,
+}
+
+/// Flashes.
+pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
+    let Job { image, mut target, node, verify } = job;
+    let path = target.path().to_owned();
+    let shown = path.display().to_string();
+    let total = image.mapped_bytes();
+    let step = printer.transfer("Writing", shown.clone(), total);
+    let written =
+        writer::write(image, &mut target, &|bytes| step.advance(bytes)).map_err(|error| told(error, &path))?;
+    step.set_message("syncing");
+    target.sync().map_err(|source| told(writer::WriteError::Sync { source }, &path))?;
+    let rest = match written.image_bytes.saturating_sub(written.bytes) {
+        0 => String::new(),
+        skipped => format!(", {} without content skipped", human_bytes(skipped)),
+    };
+    let speed = step.speed(written.bytes).map(|speed| format!(" at {}/s", human_bytes(speed))).unwrap_or_default();
+    step.done("Wrote", &format!("{} to {shown}{speed}{rest}", human_bytes(written.bytes)), Outcome::Made);
+
+    let mut repaired = 0;
+    if verify == Verify::All {
+        let step = printer.transfer("Verifying", shown.clone(), Some(written.bytes));
+        repaired = writer::verify(image, &mut target, &written, &|bytes| step.advance(bytes))
+            .map_err(|error| told(error, &path))?;
+        let note = match repaired {
+            0 => String::new(),
+            1 => ", after one place was written again".to_owned(),
+            count => format!(", after {count} places were written again"),
+        };
+        step.done("Verified", &format!("{shown}{note}"), Outcome::Made);
+    }
+    if let Some(node) = node {
+        let step = printer.step("Identifying", node.name.to_owned(), None);
+        card::put_identity(&mut target, &written, node.identity).map_err(|failure| failure.within(&shown))?;
+        step.done("Identified", &format!("{shown} as {}", node.name), Outcome::Made);
+    }
+    writer::write_head(&mut target, &written).map_err(|error| told(error, &path))?;
+    if repaired > 0 {
+        printer.warning(&format!("{shown} did not keep what was written at first: do not trust this card for long"));
+    }
+    Ok(Flashed { path, written: written.bytes, skipped: written.image_bytes.saturating_sub(written.bytes), repaired })
+}
+
+fn told(error: writer::WriteError, path: &Path) -> Failure {
+    Failure::new(error.exit(), format!("{}: {error}", path.display()), Some(error.hint().to_owned()))
+}

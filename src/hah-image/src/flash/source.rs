@@ -1,0 +1,304 @@
+//! The image to be flashed: a plain file, or a stream of zstd, xz or gzip, and the block map beside it.
+//!
+//! What a block map says is believed only as far as its digests agree with what is read.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use hah_format::bmap::{self, BLOCK, BMAP_MAX, Bmap};
+use hah_format::digest::Sha256;
+
+use crate::failure::{Exit, Failure};
+
+/// An image file.
+#[derive(Clone, Debug)]
+pub struct Image {
+    path: PathBuf,
+    kind: Kind,
+    /// Size in bytes; a stream without a block map tells it only at its end.
+    size: Option<u64>,
+    ranges: Option<Vec<Range>>,
+}
+
+/// A run of bytes to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// First byte.
+    pub start: u64,
+    /// First byte behind it.
+    pub end: u64,
+    /// Digest of its bytes, when the block map has one.
+    pub sha256: Option<Sha256>,
+}
+
+/// How the file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Zstd,
+    Xz,
+    Gzip,
+}
+
+impl Kind {
+    /// By the first bytes, not by the name: names lie.
+    fn of(head: &[u8]) -> Self {
+        if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            Self::Zstd
+        } else if head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
+            Self::Xz
+        } else if head.starts_with(&[0x1f, 0x8b]) {
+            Self::Gzip
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// Where the block map is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// Beside the image: `IMAGE.bmap`, for `IMAGE.img` and `IMAGE.img.zst` alike.
+    Beside,
+    /// This file.
+    File(PathBuf),
+    /// Nowhere: every byte is written.
+    None,
+}
+
+impl Image {
+    /// Opens an image.
+    pub fn open(path: &Path, map: &Map) -> Result<Self, Failure> {
+        let mut file = fs::File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{} is not a file", path.display()),
+                Some("the image comes first, the device second: `hah-image flash IMAGE DEVICE`".into()),
+            ));
+        }
+        let mut head = Vec::new();
+        (&mut file).take(8).read_to_end(&mut head)?;
+        let kind = Kind::of(&head);
+        let map = match map {
+            Map::Beside => beside(path).into_iter().find(|path| path.is_file()),
+            Map::File(path) => Some(path.clone()),
+            Map::None => None,
+        };
+        let map = map.map(|path| read_map(&path)).transpose()?;
+        let plain = if kind == Kind::Plain { Some(file.metadata()?.len()) } else { None };
+        if let (Some(found), Some(map)) = (plain, &map)
+            && found != map.image_size
+        {
+            return Err(Failure::new(
+                Exit::HashMismatch,
+                format!("{} has {found} bytes and its block map is of one with {}", path.display(), map.image_size),
+                Some("they do not belong together: build or copy both again, or flash with --no-bmap".into()),
+            ));
+        }
+        let size = plain.or(map.as_ref().map(|map| map.image_size));
+        if size == Some(0) {
+            return Err(Failure::user(format!("{} is empty", path.display()), None));
+        }
+        let ranges = map.map(|map| ranges(&map));
+        Ok(Self { path: path.to_owned(), kind, size, ranges })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Size of the image in bytes, if that is known before the end.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// How many bytes are to be written, if that is known before the end.
+    pub fn mapped_bytes(&self) -> Option<u64> {
+        match &self.ranges {
+            Some(ranges) => Some(ranges.iter().map(|range| range.end - range.start).sum()),
+            None => self.size,
+        }
+    }
+
+    /// What is to be written, in order. Without a block map that is everything, in pieces that can be verified one by one.
+    pub fn ranges(&self) -> Box<dyn Iterator<Item = Range> + '_> {
+        /// Bytes of a piece.
+        const PIECE: u64 = 64 << 20;
+        match (&self.ranges, self.size) {
+            (Some(ranges), _) => Box::new(ranges.iter().copied()),
+            (None, size) => {
+                let end = size.unwrap_or(u64::MAX);
+                let pieces = (0..end).step_by(PIECE as usize);
+                Box::new(pieces.map(move |start| Range {
+                    start,
+                    end: end.min(start.saturating_add(PIECE)),
+                    sha256: None,
+                }))
+            }
+        }
+    }
+
+    /// Starts to read, from the beginning.
+    pub fn reader(&self) -> io::Result<Reader> {
+        let file = std::fs::File::open(&self.path)?;
+        let input: Box<dyn Input + Send> = match self.kind {
+            Kind::Plain => Box::new(Plain(file)),
+            Kind::Zstd => Box::new(Stream(zstd::Decoder::new(file)?)),
+            Kind::Xz => Box::new(Stream(liblzma::read::XzDecoder::new_multi_decoder(file))),
+            Kind::Gzip => Box::new(Stream(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)))),
+        };
+        Ok(Reader { input, position: 0 })
+    }
+}
+
+/// The places of a block map beside an image, the likelier first.
+fn beside(path: &Path) -> Vec<PathBuf> {
+    let mut places = vec![path.with_extension("bmap")];
+    let packed = path.extension().and_then(OsStr::to_str).is_some_and(|name| matches!(name, "zst" | "xz" | "gz"));
+    if packed {
+        places.insert(0, path.with_extension("").with_extension("bmap"));
+    }
+    let mut longer = path.as_os_str().to_owned();
+    longer.push(".bmap");
+    places.push(PathBuf::from(longer));
+    places
+}
+
+fn read_map(path: &Path) -> Result<Bmap, Failure> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(BMAP_MAX as u64 + 1).read_to_string(&mut text)?;
+    bmap::parse(&text)
+        .map_err(|error| Failure::user(format!("{}: {error}", path.display()), Some(error.hint().to_owned())))
+}
+
+fn ranges(map: &Bmap) -> Vec<Range> {
+    let range = |range: &bmap::MappedRange| {
+        let bytes = range.bytes(map.image_size);
+        Range { start: bytes.start, end: bytes.end, sha256: Some(range.sha256) }
+    };
+    map.ranges.iter().map(range).collect()
+}
+
+const _: () = assert!(BLOCK == 4096, "ranges are aligned for direct writes");
+
+trait Input: Read {
+    fn skip_to(&mut self, from: u64, to: u64) -> io::Result<()>;
+}
+
+struct Plain(std::fs::File);
+
+impl Read for Plain {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Input for Plain {
+    fn skip_to(&mut self, _: u64, to: u64) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(to)).map(drop)
+    }
+}
+
+struct Stream<R>(R);
+
+impl<R: Read> Read for Stream<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R: Read> Input for Stream<R> {
+    fn skip_to(&mut self, from: u64, to: u64) -> io::Result<()> {
+        let skipped = io::copy(&mut (&mut self.0).take(to - from), &mut io::sink())?;
+        if skipped == to - from { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+/// An image being read from its beginning to its end.
+pub struct Reader {
+    input: Box<dyn Input + Send>,
+    position: u64,
+}
+
+impl Reader {
+    /// Fills `buffer` from byte `offset` on, which must not lie behind. Returns fewer bytes only at the image's end.
+    pub fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if offset != self.position {
+            self.input.skip_to(self.position, offset)?;
+            self.position = offset;
+        }
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.input.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.position += filled as u64;
+        Ok(filled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn maps_beside() {
+        let names = |path: &str| -> Vec<String> {
+            beside(Path::new(path)).iter().map(|path| path.display().to_string()).collect()
+        };
+        assert_eq!(names("o/lab.img"), ["o/lab.bmap", "o/lab.img.bmap"]);
+        assert_eq!(names("o/lab.img.zst")[0], "o/lab.bmap");
+    }
+
+    #[test]
+    fn every_packing_reads_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..100_000u32).map(|n| (n % 253) as u8).collect();
+        let gzip = {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        let xz = {
+            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+            encoder.write_all(&bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        for (name, packed) in
+            [("a", bytes.clone()), ("b", zstd::encode_all(&bytes[..], 1).unwrap()), ("c", xz), ("d", gzip)]
+        {
+            let path = directory.path().join(name);
+            fs::write(&path, packed).unwrap();
+            let image = Image::open(&path, &Map::Beside).unwrap();
+            let mut reader = image.reader().unwrap();
+            let mut buffer = vec![0; 60_000];
+            assert_eq!(reader.read_at(5_000, &mut buffer).unwrap(), 60_000);
+            assert_eq!(buffer, bytes[5_000..65_000]);
+            assert_eq!(reader.read_at(70_000, &mut buffer).unwrap(), 30_000);
+            assert_eq!(buffer[..30_000], bytes[70_000..]);
+        }
+    }
+
+    #[test]
+    fn a_foreign_map_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.img");
+        fs::write(&path, vec![1; 8192]).unwrap();
+        fs::write(directory.path().join("x.bmap"), bmap::write(4096, &[])).unwrap();
+        let failure = Image::open(&path, &Map::Beside).unwrap_err();
+        assert_eq!(failure.exit_code(), 102);
+        assert_eq!(Image::open(&path, &Map::None).unwrap().mapped_bytes(), Some(8192));
+        fs::write(&path, []).unwrap();
+        assert!(Image::open(&path, &Map::None).is_err());
+        assert_eq!(Image::open(directory.path(), &Map::None).unwrap_err().exit_code(), 2);
+    }
+}

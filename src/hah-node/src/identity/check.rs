@@ -1,0 +1,374 @@
+//! What the values of an identity may be.
+//!
+//! The rules keep every value inside the file that it is written into: no control characters, no quotes where a quote
+//! would end something, lengths within what the program that reads it accepts.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{Consul, Identity, Interface, Nomad, Secret, Tls, VERSION, Vault, Wifi};
+
+/// Most entries of a list.
+const ENTRIES_MAX: usize = 64;
+/// Longest line of any kind, in bytes: an RSA key of 16384 bits fits.
+const LINE_MAX: usize = 4096;
+/// Longest certificate or key, in bytes.
+const PEM_MAX: usize = 16 << 10;
+
+/// What is wrong with an identity: the field and the reason, without the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// `consul.encrypt`.
+    pub field: String,
+    /// Completes "FIELD …".
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.reason)
+    }
+}
+
+type Checked = Result<(), Flaw>;
+
+fn require(field: &str, good: bool, reason: &'static str) -> Checked {
+    if good { Ok(()) } else { Err(Flaw { field: field.to_owned(), reason }) }
+}
+
+impl Identity {
+    /// The first thing that is wrong, if any.
+    pub fn flaw(&self) -> Option<Flaw> {
+        self.check().err()
+    }
+
+    fn check(&self) -> Checked {
+        require("version", self.version == VERSION, "is not 1, the only one that is known")?;
+        if let Some(name) = &self.hostname {
+            require("hostname", is_label(name), "is not a host name: 1 to 63 of a-z, 0-9 and `-`, no `-` at the ends")?;
+        }
+        if let Some(zone) = &self.timezone {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
+            let good = zone.len() <= 64 && zone.split('/').all(|part| !part.is_empty() && part.chars().all(plain));
+            require("timezone", good, "is not a name like Europe/Berlin")?;
+        }
+        if let Some(name) = &self.user.name {
+            require("user.name", is_user(name), "is not a user name: up to 31 of a-z, 0-9, `_` and `-`")?;
+        }
+        if let Some(hash) = &self.user.password_hash {
+            require("user.password_hash", is_crypt(hash.reveal()), "is not a crypt(5) hash, which begins with `$`")?;
+        }
+        list("ssh.authorized_keys", &self.ssh.authorized_keys, is_public_key, "is not a line of authorized_keys")?;
+        self.wifi.as_ref().map_or(Ok(()), wifi)?;
+        self.network.ethernet.as_ref().map_or(Ok(()), |found| interface("network.ethernet", found))?;
+        self.network.wlan.as_ref().map_or(Ok(()), |found| interface("network.wlan", found))?;
+        self.consul.as_ref().map_or(Ok(()), consul)?;
+        self.nomad.as_ref().map_or(Ok(()), nomad)?;
+        self.vault.as_ref().map_or(Ok(()), vault)
+    }
+}
+
+fn wifi(wifi: &Wifi) -> Checked {
+    let Wifi { ssid, psk, country, hidden: _ } = wifi;
+    require("wifi.ssid", (1..=32).contains(&ssid.len()) && !ssid.contains('\0'), "has not 1 to 32 bytes")?;
+    require(
+        "wifi.country",
+        country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase()),
+        "is not two capital letters, like DE",
+    )?;
+    let Some(psk) = psk else { return Ok(()) };
+    require("wifi.psk", is_psk(psk.reveal()), "is neither 8 to 63 printable ASCII characters nor 64 hex digits")
+}
+
+fn interface(field: &str, interface: &Interface) -> Checked {
+    let Interface { addresses, gateway, dns } = interface;
+    let is_ip = |text: &str| text.parse::<IpAddr>().is_ok();
+    list(&format!("{field}.addresses"), addresses, is_address, "is not ADDRESS/PREFIX, like 192.168.1.10/24")?;
+    if let Some(gateway) = gateway {
+        let field = format!("{field}.gateway");
+        require(&field, is_ip(gateway), "is not an IP address")?;
+        require(&field, !addresses.is_empty(), "needs addresses: with DHCP the gateway comes from there")?;
+    }
+    list(&format!("{field}.dns"), dns, is_ip, "is not an IP address")
+}
+
+fn consul(consul: &Consul) -> Checked {
+    let Consul {
+        datacenter,
+        server,
+        bootstrap_expect,
+        retry_join,
+        advertise,
+        bind,
+        encrypt,
+        tls: material,
+        acl,
+        tokens,
+    } = consul;
+    if let Some(name) = datacenter {
+        let good = (1..=63).contains(&name.len()) && name.bytes().all(is_datacenter);
+        require("consul.datacenter", good, "is not 1 to 63 of a-z, 0-9, `_` and `-`")?;
+    }
+    expect("consul.bootstrap_expect", *bootstrap_expect)?;
+    let is_client = *server == Some(false);
+    require("consul.bootstrap_expect", !is_client || bootstrap_expect.is_none(), "is for servers only")?;
+    list("consul.retry_join", retry_join, is_line, "is not an address or a go-discover string")?;
+    for (field, address) in [("consul.advertise", advertise), ("consul.bind", bind)] {
+        optional(field, address.as_deref(), |text| text.parse::<IpAddr>().is_ok(), "is not an IP address")?;
+    }
+    secret("consul.encrypt", encrypt.as_ref(), is_gossip_key, "is not 16, 24 or 32 bytes in base64")?;
+    material.as_ref().map_or(Ok(()), |found| tls("consul.tls", found))?;
+    let all = [
+        ("consul.tokens.initial_management", &tokens.initial_management),
+        ("consul.tokens.agent", &tokens.agent),
+        ("consul.tokens.default", &tokens.default),
+        ("consul.tokens.hah", &tokens.hah),
+    ];
+    for (field, token) in all {
+        secret(field, token.as_ref(), is_token, "is not a token: printable characters without blanks")?;
+        require(field, token.is_none() || acl.is_some(), "needs consul.acl")?;
+    }
+    Ok(())
+}
+
+fn nomad(nomad: &Nomad) -> Checked {
+    let Nomad { bootstrap_expect, advertise, encrypt, tls: material, acl: _, tokens, meta } = nomad;
+    expect("nomad.bootstrap_expect", *bootstrap_expect)?;
+    optional("nomad.advertise", advertise.as_deref(), |text| text.parse::<IpAddr>().is_ok(), "is not an IP address")?;
+    secret("nomad.encrypt", encrypt.as_ref(), is_gossip_key, "is not 16, 24 or 32 bytes in base64")?;
+    material.as_ref().map_or(Ok(()), |found| tls("nomad.tls", found))?;
+    for (field, token) in [("nomad.tokens.consul", &tokens.consul), ("nomad.tokens.hah", &tokens.hah)] {
+        secret(field, token.as_ref(), is_token, "is not a token: printable characters without blanks")?;
+    }
+    require("nomad.meta", meta.len() <= ENTRIES_MAX, "has more than 64 entries")?;
+    for (key, value) in meta {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+        let good = (1..=128).contains(&key.len()) && key.bytes().all(plain);
+        require("nomad.meta", good, "has a key with other characters than letters, digits, `_`, `.` and `-`")?;
+        require(&format!("nomad.meta.{key}"), is_line(value), "is not one line of text")?;
+    }
+    Ok(())
+}
+
+fn vault(vault: &Vault) -> Checked {
+    let Vault { retry_join, tls: material, role_id, wrapped_secret_id } = vault;
+    let is_url = |text: &str| is_line(text) && (text.starts_with("http://") || text.starts_with("https://"));
+    list("vault.retry_join", retry_join, is_url, "is not a URL like http://192.168.1.10:8200")?;
+    material.as_ref().map_or(Ok(()), |found| tls("vault.tls", found))?;
+    for (field, token) in [("vault.role_id", role_id), ("vault.wrapped_secret_id", wrapped_secret_id)] {
+        secret(field, token.as_ref(), is_token, "is not printable characters without blanks")?;
+    }
+    Ok(())
+}
+
+fn tls(field: &str, tls: &Tls) -> Checked {
+    for (part, text) in [("ca", tls.ca.as_str()), ("cert", &tls.cert), ("key", tls.key.reveal())] {
+        require(&format!("{field}.{part}"), is_pem(text), "is not PEM")?;
+    }
+    Ok(())
+}
+
+fn list(field: &str, items: &[String], good: impl Fn(&str) -> bool, reason: &'static str) -> Checked {
+    require(field, items.len() <= ENTRIES_MAX, "has more than 64 entries")?;
+    for (number, item) in items.iter().enumerate() {
+        require(&format!("{field}[{number}]"), good(item), reason)?;
+    }
+    Ok(())
+}
+
+fn optional(field: &str, text: Option<&str>, good: impl Fn(&str) -> bool, reason: &'static str) -> Checked {
+    require(field, text.is_none_or(good), reason)
+}
+
+fn secret(field: &str, text: Option<&Secret>, good: impl Fn(&str) -> bool, reason: &'static str) -> Checked {
+    optional(field, text.map(Secret::reveal), good, reason)
+}
+
+fn expect(field: &str, number: Option<u8>) -> Checked {
+    require(field, number.is_none_or(|number| (1..=9).contains(&number)), "is not 1 to 9")
+}
+
+/// A DNS label in lower case (RFC 1123).
+fn is_label(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// What useradd accepts on Debian.
+fn is_user(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    text.len() <= 31 && first && text.bytes().all(plain)
+}
+
+fn is_crypt(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"$./=,_-".contains(&byte);
+    text.starts_with('$') && (4..=256).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Options, type, key, comment: at least a type and a key, on one line.
+fn is_public_key(text: &str) -> bool {
+    is_line(text) && !text.starts_with('#') && text.split_whitespace().count() >= 2
+}
+
+fn is_psk(text: &str) -> bool {
+    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex || (printable && (8..=63).contains(&text.len()))
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((address, prefix)) = text.split_once('/') else { return false };
+    let plain = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let bits = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    plain && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= bits)
+}
+
+fn is_line(text: &str) -> bool {
+    (1..=LINE_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn is_token(text: &str) -> bool {
+    (1..=LINE_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn is_datacenter(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
+}
+
+fn is_gossip_key(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+/".contains(&byte);
+    // 16, 24 and 32 bytes.
+    matches!((digits.len(), text.len()), (22, 24) | (32, 32) | (43, 44)) && digits.bytes().all(plain)
+}
+
+fn is_pem(text: &str) -> bool {
+    let printable = text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte));
+    text.len() <= PEM_MAX && printable && text.starts_with("-----BEGIN ") && text.trim_end().ends_with("-----")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Identity), wanted: Option<&str>) {
+        let mut identity = Identity { version: VERSION, ..Identity::default() };
+        change(&mut identity);
+        assert_eq!(identity.flaw().map(|flaw| flaw.to_string()).as_deref(), wanted);
+    }
+
+    fn some(text: &str) -> Option<Secret> {
+        Some(Secret::new(text))
+    }
+
+    #[test]
+    fn what_is_good() {
+        check(|_| {}, None);
+        check(
+            |identity| {
+                identity.hostname = Some("pi4-a".into());
+                identity.timezone = Some("America/Argentina/Buenos_Aires".into());
+                identity.user.name = Some("pi".into());
+                identity.user.password_hash = some("$6$salt$hash./");
+                identity.ssh.authorized_keys = vec!["ssh-ed25519 AAAA you@laptop".into()];
+                identity.wifi = Some(Wifi {
+                    ssid: "Küche \"2\"".into(),
+                    psk: some("correct horse"),
+                    country: "DE".into(),
+                    hidden: true,
+                });
+                identity.network.ethernet = Some(Interface {
+                    addresses: vec!["192.168.1.10/24".into(), "fd00::10/64".into()],
+                    gateway: Some("192.168.1.1".into()),
+                    dns: vec!["192.168.1.1".into(), "fd00::1".into()],
+                });
+                identity.consul = Some(Consul {
+                    server: Some(true),
+                    bootstrap_expect: Some(3),
+                    encrypt: some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+                    acl: Some(Policy::Deny),
+                    ..Consul::default()
+                });
+            },
+            None,
+        );
+    }
+
+    use super::super::Policy;
+
+    #[test]
+    fn what_is_not() {
+        check(|identity| identity.version = 2, Some("version is not 1, the only one that is known"));
+        for name in ["", "-a", "a-", "A", "a.b", "ä", &"x".repeat(64)] {
+            check(
+                |identity| identity.hostname = Some(name.into()),
+                Some("hostname is not a host name: 1 to 63 of a-z, 0-9 and `-`, no `-` at the ends"),
+            );
+        }
+        for zone in ["", "/etc", "../etc", "a//b", "a b"] {
+            check(|identity| identity.timezone = Some(zone.into()), Some("timezone is not a name like Europe/Berlin"));
+        }
+        check(
+            |identity| identity.ssh.authorized_keys = vec!["ssh-ed25519 AAAA".into(), "a\nb c".into()],
+            Some("ssh.authorized_keys[1] is not a line of authorized_keys"),
+        );
+        check(
+            |identity| identity.user.password_hash = some("secret:0:0"),
+            Some("user.password_hash is not a crypt(5) hash, which begins with `$`"),
+        );
+        let wifi = |ssid: &str, psk: &str, country: &str| {
+            let found = Wifi { ssid: ssid.into(), psk: some(psk), country: country.into(), hidden: false };
+            move |identity: &mut Identity| identity.wifi = Some(found)
+        };
+        check(wifi("", "12345678", "DE"), Some("wifi.ssid has not 1 to 32 bytes"));
+        check(wifi("x", "12345678", "de"), Some("wifi.country is not two capital letters, like DE"));
+        for psk in ["1234567", "1234567\n", &"x".repeat(64)] {
+            check(
+                wifi("x", psk, "DE"),
+                Some("wifi.psk is neither 8 to 63 printable ASCII characters nor 64 hex digits"),
+            );
+        }
+        for address in ["192.168.1.10", "192.168.1.10/33", "::1/129", "x/1", "10.0.0.1/+8", "10.0.0.1/8\nx"] {
+            check(
+                |identity| {
+                    let addresses = vec![address.to_owned()];
+                    identity.network.ethernet = Some(Interface { addresses, ..Interface::default() });
+                },
+                Some("network.ethernet.addresses[0] is not ADDRESS/PREFIX, like 192.168.1.10/24"),
+            );
+        }
+        check(
+            |identity| {
+                identity.network.wlan = Some(Interface { gateway: Some("10.0.0.1".into()), ..Interface::default() });
+            },
+            Some("network.wlan.gateway needs addresses: with DHCP the gateway comes from there"),
+        );
+        let consul = |found: Consul| move |identity: &mut Identity| identity.consul = Some(found);
+        check(
+            consul(Consul { server: Some(false), bootstrap_expect: Some(3), ..Consul::default() }),
+            Some("consul.bootstrap_expect is for servers only"),
+        );
+        check(
+            consul(Consul { encrypt: some("short"), ..Consul::default() }),
+            Some("consul.encrypt is not 16, 24 or 32 bytes in base64"),
+        );
+        let tokens = super::super::ConsulTokens { agent: some("abc"), ..Default::default() };
+        check(consul(Consul { tokens, ..Consul::default() }), Some("consul.tokens.agent needs consul.acl"));
+    }
+
+    #[test]
+    fn nothing_shows_a_secret() {
+        let mut identity = Identity { version: VERSION, ..Identity::default() };
+        identity.user.password_hash = some("canary:1");
+        let consul = Consul { encrypt: some("canary:2"), ..Consul::default() };
+        identity.consul = Some(consul);
+        let flaw = identity.flaw().map(|flaw| flaw.to_string()).unwrap_or_default();
+        assert!(!format!("{identity:?} {flaw}").contains("canary"));
+    }
+}
