@@ -10,6 +10,7 @@ mod boot;
 mod fuzz;
 mod generate;
 mod image;
+mod programs;
 mod repro;
 mod say;
 mod test;

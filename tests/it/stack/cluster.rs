@@ -57,10 +57,7 @@ fn the_loop_closes_on_three_hosts() {
 
     for host in &hosts {
         host.start("consul.service", &[]);
-        let arguments = std::fs::read_to_string(host.directory.join("upper/etc/default/prometheus-node-exporter")).unwrap();
-        let arguments = arguments.trim().trim_start_matches("ARGS=\"").trim_end_matches('"').to_owned();
-        let words: Vec<&str> = ["/usr/bin/prometheus-node-exporter"].into_iter().chain(arguments.split(' ')).collect();
-        host.spawn("node-exporter", &words);
+        host.start_with_defaults("prometheus-node-exporter");
     }
     let logs = |unit: &str| hosts.iter().map(|host| host.tail(unit)).collect::<String>();
     until(
@@ -200,6 +197,41 @@ fn the_loop_closes_on_three_hosts() {
         || (!query("up{job=\"vault\", instance=\"pi3b\"} == 0").is_empty()).then_some(()),
         || format!("{:#?}", targets()),
     );
+}
+
+/// Without Nomad: one node with the files of `lab`, whose Prometheus goes by DNS. Consul answers on port 53 here, where
+/// resolved does on a node.
+#[test]
+fn the_lab_node_watches_itself() {
+    if !possible() {
+        return;
+    }
+    let (Some(consul), Some(prometheus), Some(exporter), Some(_)) =
+        (debian("consul"), debian("prometheus"), debian("prometheus-node-exporter"), debian("curl"))
+    else {
+        return;
+    };
+    let system = system("lab", &["telemetry.scrape-interval=5s"]);
+    let programs: [(&str, &Path); 3] =
+        [("consul", &consul), ("prometheus", &prometheus), ("prometheus-node-exporter", &exporter)];
+    let directory = tempfile::Builder::new().prefix("hah-lab").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let switch = Switch::new();
+    let host = Host::new(("hah-1234", 1), &switch, (&system, &programs), directory.path());
+    host.start("consul.service", &["-dns-port=53"]);
+    host.start_with_defaults("prometheus-node-exporter");
+    host.start_with_defaults("prometheus");
+    let expected: BTreeSet<(String, String)> =
+        ["node", "consul", "prometheus"].map(|layer| (layer.to_owned(), "hah-1234".to_owned())).into();
+    let found = || {
+        let answer = host.get("http://127.0.0.1:9090/api/v1/targets?state=active");
+        let targets = answer["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
+        let label = |target: &Value, name: &str| target["labels"][name].as_str().unwrap_or_default().to_owned();
+        let up = targets.iter().filter(|target| target["health"] == "up");
+        up.map(|target| (label(target, "job"), label(target, "instance"))).collect::<BTreeSet<_>>()
+    };
+    until("every target is up", 120, || (found() == expected).then_some(()), || {
+        format!("{:?}\n{}{}", found(), host.tail("consul.service"), host.tail("prometheus"))
+    });
 }
 
 /// Initialises the first server with one key share, and unseals all of them once they have joined.

@@ -151,8 +151,8 @@ impl Host {
         content(self.command(words[0]).args(&words[1..]), self.name)
     }
 
-    /// Starts what the unit says, its log beside the host's files.
-    pub(super) fn start(&self, unit: &str, environment: &[(&str, &str)]) {
+    /// Starts what the unit says and these arguments, its log beside the host's files.
+    pub(super) fn start(&self, unit: &str, arguments: &[&str]) {
         let text = self.directory.join("upper/etc/systemd/system").join(unit);
         let text = std::fs::read_to_string(text).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
@@ -160,11 +160,21 @@ impl Host {
         let set: Vec<String> = (text.lines())
             .filter_map(|line| line.strip_prefix("Environment="))
             .map(|line| line.replace("%H", self.name))
-            .chain(environment.iter().map(|(name, value)| format!("{name}={value}")))
             .collect();
         command.extend(set.iter().map(String::as_str));
         command.extend(line.split_whitespace());
+        command.extend(arguments);
         self.spawn(unit, &command);
+    }
+
+    /// Starts a program with the `ARGS` of its file in /etc/default, as Debian's unit does.
+    pub(super) fn start_with_defaults(&self, program: &str) {
+        let defaults = self.directory.join("upper/etc/default").join(program);
+        let text = std::fs::read_to_string(defaults).unwrap();
+        let arguments = text.trim().trim_start_matches("ARGS=\"").trim_end_matches('"');
+        let program_path = format!("/usr/bin/{program}");
+        let words: Vec<&str> = [program_path.as_str()].into_iter().chain(arguments.split(' ')).collect();
+        self.spawn(program, &words);
     }
 
     pub(super) fn spawn(&self, name: &str, words: &[&str]) {
