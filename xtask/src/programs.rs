@@ -32,8 +32,10 @@ pub(crate) fn fetch(shell: &Shell) -> Result<PathBuf> {
     let packages = directory.join("packages");
     shell.create_dir(&packages)?;
     let architecture = cmd!(shell, "dpkg --print-architecture").quiet().read()?;
-    let sources: String =
-        ["trixie", "bullseye"].map(|suite| apt::source(shell, "debian", suite, "main")).into_iter().collect::<Result<_>>()?;
+    let sources: String = ["trixie", "bullseye"]
+        .map(|suite| apt::source(shell, "debian", suite, "main"))
+        .into_iter()
+        .collect::<Result<_>>()?;
     let apt = apt::Root::new(shell, &directory.join("apt"), &architecture, &sources)?;
     apt.run("apt-get", &["update", "-qq"])?;
     {

@@ -6,8 +6,7 @@
 //! word that was skipped in silence would be missed on a running cluster.
 //!
 //! Interpolations such as `${NOMAD_PORT_http}` are Nomad's to fill in when the task runs and are kept as they are.
-//! `file("…")` is the content of a file of the image, relative to the job's own directory, which is what `nomad job run`
-//! makes of it on a node.
+//! `file("/…")` is the content of a file of the image, which is what `nomad job run` makes of it on a node.
 //!
 //! Source: the job specification of Nomad's documentation, and the API's job structure in its "Jobs HTTP API" page. The
 //! tests of `tests/it/stack` hold the result against a real Nomad.
@@ -15,10 +14,10 @@
 mod spec;
 
 use hah_format::digest::Sha256;
+use hcl_edit::Span as _;
 use hcl_edit::expr::{Expression, FuncCall, ObjectKey};
 use hcl_edit::structure::{Attribute, Block, Body};
 use hcl_edit::template::{Element, Template};
-use hcl_edit::Span as _;
 use serde_json::{Map, Number, Value, json};
 
 use crate::diagnostic::did_you_mean;
@@ -212,7 +211,9 @@ impl Reader<'_> {
             },
             Expression::StringTemplate(template) => self.template(template).map(Value::String),
             Expression::HeredocTemplate(heredoc) => self.template(&heredoc.template).map(Value::String),
-            Expression::Array(items) => items.iter().map(|item| self.value(item)).collect::<Result<_, _>>().map(Value::Array),
+            Expression::Array(items) => {
+                items.iter().map(|item| self.value(item)).collect::<Result<_, _>>().map(Value::Array)
+            }
             Expression::Object(object) => {
                 let mut table = Map::new();
                 for (key, value) in object.iter() {
@@ -232,7 +233,8 @@ impl Reader<'_> {
             other => {
                 let text = other.to_string();
                 let text: String = text.trim().chars().take(60).collect();
-                let mut error = self.problem(other.span(), format!("`{text}` is an expression, which is not understood"));
+                let mut error =
+                    self.problem(other.span(), format!("`{text}` is an expression, which is not understood"));
                 error.hint = Some("the recipe's template can compute it".to_owned());
                 Err(error)
             }
@@ -246,8 +248,9 @@ impl Reader<'_> {
             ("file", Some(Expression::String(path)), None) => match (self.file)(path.as_str()) {
                 Some(content) => Ok(Value::String(content)),
                 None => {
-                    let mut error = self.problem(call.span(), format!("the image has no text file `{}`", path.as_str()));
-                    error.hint = Some("write it with [[file]]; the path is relative to /usr/share/hah/jobs".to_owned());
+                    let mut error =
+                        self.problem(call.span(), format!("the image has no text file `{}`", path.as_str()));
+                    error.hint = Some("write it with [[file]], and name it by its whole path".to_owned());
                     Err(error)
                 }
             },

@@ -58,7 +58,10 @@ fn consul_accepts_its_configuration() {
         for mut sets in combinations {
             sets.extend([source, "consul.bootstrap-expect=3", "consul.retry-join=[\"192.0.2.1\", \"192.0.2.2\"]"]);
             let directory = rendered("whole", &sets);
-            let said = content(Command::new(&consul).arg("validate").arg(directory.path().join("etc/consul.d")), &sets.join(" "));
+            let said = content(
+                Command::new(&consul).arg("validate").arg(directory.path().join("etc/consul.d")),
+                &sets.join(" "),
+            );
             assert!(said.contains("Configuration is valid"), "{said}");
         }
         for image in images() {
@@ -81,7 +84,10 @@ fn nomad_accepts_its_configuration() {
     ]);
     for sets in combinations {
         let directory = rendered("whole", &sets);
-        content(Command::new(&nomad).args(["config", "validate"]).arg(directory.path().join("etc/nomad.d")), &sets.join(" "));
+        content(
+            Command::new(&nomad).args(["config", "validate"]).arg(directory.path().join("etc/nomad.d")),
+            &sets.join(" "),
+        );
     }
     for image in images() {
         let directory = rendered(&image, &[]);
@@ -178,7 +184,9 @@ fn systemd_accepts_the_units() {
     for (image, sets) in checks {
         let directory = rendered(&image, &sets);
         let root = directory.path();
-        for program in ["usr/bin/consul", "usr/bin/nomad", "usr/bin/vault", "usr/bin/bao", "usr/lib/hah/hah-agent", "bin/kill"] {
+        for program in
+            ["usr/bin/consul", "usr/bin/nomad", "usr/bin/vault", "usr/bin/bao", "usr/lib/hah/hah-agent", "bin/kill"]
+        {
             write(&root.join(program), b"#!/bin/sh\n");
             content(Command::new("chmod").arg("0755").arg(root.join(program)), program);
         }

@@ -104,14 +104,20 @@ impl Host {
         }
         // Users that packages of the image would have made, and the agent as the name server, as resolved arranges it.
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-        write(&upper.join("etc/passwd"), format!("{passwd}prometheus:x:110:110::/var/lib/prometheus:/bin/false\n").as_bytes());
+        write(
+            &upper.join("etc/passwd"),
+            format!("{passwd}prometheus:x:110:110::/var/lib/prometheus:/bin/false\n").as_bytes(),
+        );
         write(&upper.join("etc/hosts"), format!("127.0.0.1 localhost\n127.0.1.1 {name}\n").as_bytes());
         write(&upper.join("etc/resolv.conf"), b"nameserver 127.0.0.1\n");
         for (index, mounted) in ["/etc", "/usr"].into_iter().enumerate() {
             let work = host.directory.join(format!("work{index}"));
             std::fs::create_dir_all(&work).unwrap();
-            let options =
-                format!("lowerdir={mounted},upperdir={},workdir={}", upper.join(&mounted[1..]).display(), work.display());
+            let options = format!(
+                "lowerdir={mounted},upperdir={},workdir={}",
+                upper.join(&mounted[1..]).display(),
+                work.display()
+            );
             host.run(&["mount", "-t", "overlay", "overlay", "-o", &options, mounted]);
         }
         let data = host.directory.join("lib");

@@ -3,7 +3,7 @@
 use super::*;
 
 fn check(text: &str) -> Value {
-    to_json(text, &|path| (path == "../motd").then(|| "cost: ${5} and {{ this }}\n".to_owned())).unwrap()
+    to_json(text, &|path| (path == "/etc/motd").then(|| "cost: ${5} and {{ this }}\n".to_owned())).unwrap()
 }
 
 fn refused(text: &str) -> String {
@@ -36,7 +36,7 @@ fn names_durations_and_lists_are_the_api_s() {
                 args    = ["--port=${NOMAD_PORT_http}", "$${literal}"]
               }
               template {
-                data        = file("../motd")
+                data        = file("/etc/motd")
                 destination = "local/motd"
               }
               template {
@@ -83,7 +83,10 @@ fn messages() {
         "line 3 of the job: `max_paralel` is not understood in update (did you mean `max_parallel`?)",
     );
     check("job \"a\" {\n  priority = \"high\"\n}", "line 2 of the job: `priority` is not a whole number");
-    check("job \"a\" {\n  group \"g\" {\n    shutdown_delay = \"5\"\n  }\n}", "line 3 of the job: `shutdown_delay` is not a duration such as \"90s\"");
+    check(
+        "job \"a\" {\n  group \"g\" {\n    shutdown_delay = \"5\"\n  }\n}",
+        "line 3 of the job: `shutdown_delay` is not a duration such as \"90s\"",
+    );
     check("job \"a\" {\n  update = 1\n}", "line 2 of the job: `update` is not an attribute; it is written as a block");
     check("job \"a\" {\n  type {}\n}", "line 2 of the job: `type` is an attribute: write `type = …`");
     check("job \"a\" {\n  group {}\n}", "line 2 of the job: `group` needs one name");
@@ -94,13 +97,15 @@ fn messages() {
     );
     check(
         "job \"a\" {\n  type = file(\"x\")\n}",
-        "line 2 of the job: the image has no text file `x` (write it with [[file]]; the path is relative to /usr/share/hah/jobs)",
+        "line 2 of the job: the image has no text file `x` (write it with [[file]], and name it by its whole path)",
     );
 }
 
 #[test]
 fn durations_are_go_s() {
-    for (text, expected) in [("90s", Some(90_000_000_000)), ("1h30m", Some(5_400_000_000_000)), ("250ms", Some(250_000_000))] {
+    for (text, expected) in
+        [("90s", Some(90_000_000_000)), ("1h30m", Some(5_400_000_000_000)), ("250ms", Some(250_000_000))]
+    {
         assert_eq!(nanoseconds(text), expected);
     }
     for text in ["", "5", "s", "1d", "-1s", "1.5h", "99999999999999h"] {

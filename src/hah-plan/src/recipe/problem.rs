@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::debian::Architecture;
-use crate::nomad_job::JobError;
 use crate::diagnostic::{Diagnostic, Diagnostics, Excerpt, did_you_mean};
+use crate::nomad_job::JobError;
 
 /// A text file under its shown name.
 #[derive(Debug, PartialEq, Eq)]

@@ -194,7 +194,8 @@ fn a_zero_w_gets_what_is_built_for_it() {
         sources.insert("images/zero.toml", "images/zero.toml", text);
         load(&sources, "zero", &[]).map_err(|problems| problems.to_string())
     };
-    let zero = check("\"node-exporter\", \"consul\", \"vault\"", "consul.source = \"hashicorp\"\nvault.flavour = \"openbao\"");
+    let zero =
+        check("\"node-exporter\", \"consul\", \"vault\"", "consul.source = \"hashicorp\"\nvault.flavour = \"openbao\"");
     let zero = zero.unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(zero.artifacts.iter().map(|artifact| artifact.name.as_str()).collect::<Vec<_>>(), ["consul", "vault"]);
     let lab = check("\"telemetry\"", "telemetry.runner = \"systemd\"\ntelemetry.layers = []");
