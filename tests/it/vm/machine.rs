@@ -271,8 +271,13 @@ impl Vm<'_> {
                 let directory = tempfile::tempdir().unwrap();
                 let socket = directory.path().join("s");
                 let mut master = self.ssh_command();
-                let mut child =
-                    master.args(["-M", "-N", "-S"]).arg(&socket).arg("node").stderr(Stdio::piped()).spawn().unwrap();
+                let mut child = master
+                    .args(["-M", "-N", "-S"])
+                    .arg(&socket)
+                    .arg("node")
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .unwrap();
                 while !socket.exists() {
                     if child.try_wait().unwrap().is_some() {
                         let mut said = String::new();
