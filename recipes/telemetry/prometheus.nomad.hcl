@@ -143,9 +143,9 @@ job "prometheus" {
       }
 {% endif %}
 
-      # The files are the ones beside this job; the delimiters are others than the alerts' own {{ "{{ }}" }}.
+      # The files are those of the node where the job is read; the delimiters are others than the alerts' own {{ "{{ }}" }}.
       template {
-        data            = file("../prometheus/prometheus.yml")
+        data            = file("/usr/share/hah/prometheus/prometheus.yml")
         destination     = "local/prometheus.yml"
         left_delimiter  = "[["
         right_delimiter = "]]"
@@ -189,7 +189,7 @@ job "prometheus" {
 {% for rule in rules %}
 
       template {
-        data            = file("../prometheus/rules/{{ rule }}.yml")
+        data            = file("/usr/share/hah/prometheus/rules/{{ rule }}.yml")
         destination     = "local/rules/{{ rule }}.yml"
         left_delimiter  = "[["
         right_delimiter = "]]"

@@ -13,6 +13,7 @@
 
 mod rules;
 mod configs;
+mod host;
 mod job;
 mod cluster;
 

@@ -11,6 +11,7 @@ mod e2e;
 mod fuzz;
 mod generate;
 mod image;
+mod programs;
 mod repro;
 mod say;
 mod test;

@@ -6,15 +6,16 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use crate::{agent, apt, generate, image, say, tidy, workspace};
+use crate::{agent, apt, generate, image, programs, say, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
-const ORACLES: [&str; 27] = [
+const ORACLES: [&str; 31] = [
     "binutils",
     "bmap-tools",
     "bsdutils",
     "ca-certificates",
     "cpio",
+    "curl",
     "dosfstools",
     "dpkg",
     "e2fsprogs",
@@ -22,6 +23,8 @@ const ORACLES: [&str; 27] = [
     "fdisk",
     "gdisk",
     "gpgv",
+    "hostname",
+    "iproute2",
     "kmod",
     "libc-bin",
     "libcap2-bin",
@@ -29,6 +32,7 @@ const ORACLES: [&str; 27] = [
     "openssh-client",
     "openssl",
     "passwd",
+    "procps",
     "qemu-system-arm",
     "qemu-utils",
     "squashfs-tools",
@@ -56,6 +60,13 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
         apt::install(shell, &ORACLES)?;
     } else if let Err(missing) = apt::install(shell, &ORACLES) {
         say::step(&format!("{missing:#}; without them some tests are skipped"));
+    }
+    match programs::path(shell) {
+        Ok(path) => shell.set_var("HAH_E2E_BIN", path),
+        Err(error) if workspace::variable("HAH_REQUIRE_ORACLES").is_some() || workspace::variable("CI").is_some() => {
+            return Err(error);
+        }
+        Err(error) => say::step(&format!("{error:#}; tests of Consul and Prometheus are skipped")),
     }
     if lanes == Lanes::Slow {
         shell.set_var("HAH_TEST_FULL", "1");

@@ -6,8 +6,7 @@
 //! word that was skipped in silence would be missed on a running cluster.
 //!
 //! Interpolations such as `${NOMAD_PORT_http}` are Nomad's to fill in when the task runs and are kept as they are.
-//! `file("…")` is the content of a file of the image, relative to the job's own directory, which is what `nomad job run`
-//! makes of it on a node.
+//! `file("/…")` is the content of a file of the image, which is what `nomad job run` makes of it on a node.
 //!
 //! Source: the job specification of Nomad's documentation, and the API's job structure in its "Jobs HTTP API" page. The
 //! tests of `tests/it/stack` hold the result against a real Nomad.
@@ -251,7 +250,7 @@ impl Reader<'_> {
                 None => {
                     let mut error =
                         self.problem(call.span(), format!("the image has no text file `{}`", path.as_str()));
-                    error.hint = Some("write it with [[file]]; the path is relative to /usr/share/hah/jobs".to_owned());
+                    error.hint = Some("write it with [[file]], and name it by its whole path".to_owned());
                     Err(error)
                 }
             },

@@ -1,1 +1,89 @@
+//! The job's two forms, before a real Nomad.
 
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::host::{Host, Switch, possible, until};
+use super::{foreign, system, version};
+
+/// Every leaf of `ours` is in `theirs`; what is missing is added to `missing`.
+fn within(ours: &Value, theirs: &Value, path: &str, missing: &mut Vec<String>) {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            for (key, value) in ours {
+                within(value, theirs.get(key).unwrap_or(&Value::Null), &format!("{path}.{key}"), missing);
+            }
+        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+                within(ours, theirs, &format!("{path}[{index}]"), missing);
+            }
+        }
+        (ours, theirs) if ours == theirs => {}
+        (ours, theirs) => missing.push(format!("{path}: {ours} here, {theirs} there")),
+    }
+}
+
+#[test]
+fn both_forms_of_the_job_are_the_same_to_nomad() {
+    if !possible() {
+        return;
+    }
+    let Some(nomad) = foreign("nomad") else { return };
+    println!("{}", version(&nomad));
+    let directory = tempfile::Builder::new().prefix("hah-job").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let switch = Switch::new();
+    let programs: [(&str, &Path); 1] = [("nomad", &nomad)];
+    let host = Host::new(("dev", 1), &switch, (&system("pi4-server", &[]), &programs), directory.path());
+    let denied = "client { options = { \"fingerprint.denylist\" = \"env_aws,env_gce,env_azure,env_digitalocean,env_openstack\" } }\n";
+    super::write(&directory.path().join("dev.hcl"), denied.as_bytes());
+    let config = format!("-config={}", directory.path().join("dev.hcl").display());
+    host.spawn("nomad", &["nomad", "agent", "-dev", &config]);
+    until(
+        "the development agent leads",
+        90,
+        || (host.http("GET", "http://127.0.0.1:4646/v1/agent/health", None).0 == 200).then_some(()),
+        || host.tail("nomad"),
+    );
+    for sets in [
+        &[][..],
+        &["telemetry.driver=raw_exec"],
+        &["telemetry.layers=[]", "telemetry.retention-time=36h", "telemetry.memory=1 GiB"],
+        &[
+            "telemetry.layers=[\"nomad\", \"vault\", \"alertmanager\"]",
+            "consul.acl=deny",
+            "telemetry.vault-tls=true",
+            "telemetry.vault-token=true",
+        ],
+        &["prometheus.source=upstream"],
+    ] {
+        let files = directory.path().join("files");
+        let _ = std::fs::remove_dir_all(&files);
+        super::render(&system("pi4-server", sets), &files);
+        let shared = files.join("usr/share/hah");
+        // Where the job looks for what it holds.
+        host.run(&["cp", "-rT", shared.to_str().unwrap(), "/usr/share/hah"]);
+        let jobs = shared.join("jobs");
+        let (hcl, json) = (jobs.join("prometheus.nomad.hcl"), jobs.join("prometheus.json"));
+        let hcl = hcl.to_str().unwrap();
+        println!("{sets:?}: {}", host.run(&["nomad", "job", "validate", hcl]).trim());
+        // What the command makes of the HCL has all that is in our JSON.
+        let theirs: Value = serde_json::from_str(&host.run(&["nomad", "job", "run", "-output", hcl])).unwrap();
+        let text = std::fs::read_to_string(&json).unwrap();
+        let ours: Value = serde_json::from_str(&text).unwrap();
+        let mut missing = Vec::new();
+        within(&ours, &theirs, "", &mut missing);
+        assert!(missing.is_empty(), "{sets:?}: {missing:#?}");
+        // And when ours runs, the HCL has nothing to change.
+        let (status, said) = host.http("PUT", "http://127.0.0.1:4646/v1/jobs", Some(&text));
+        assert_eq!(status, 200, "{said}");
+        let plan = super::output(host.command("nomad").args(["job", "plan", "-no-color", hcl]));
+        let said = String::from_utf8_lossy(&plan.stdout);
+        let Some((diff, _)) = said.split_once("Scheduler dry-run:") else {
+            panic!("{sets:?}: {said}{}", String::from_utf8_lossy(&plan.stderr))
+        };
+        let is_change = |line: &str| line.trim_start().starts_with(['+', '-']);
+        assert!(diff.contains("Job: \"prometheus\"") && !diff.lines().any(is_change), "{sets:?}: {diff}");
+    }
+}

@@ -8,18 +8,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use xshell::cmd;
+use anyhow::Result;
+use xshell::{Shell, cmd};
 
 use super::store::{self, Package};
 use super::{Bench, ours};
-use crate::say;
+use crate::{apt, say};
 
 /// The architecture of the image's packages.
 pub(super) const IMAGE_ARCHITECTURE: &str = "arm64";
 /// The package that says an initramfs is there.
 const STAND_IN: &str = "hah-bench-initramfs";
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A repository and what to ask of it.
 #[derive(Debug)]
@@ -35,18 +34,18 @@ pub(super) fn repository(bench: &Bench<'_>, lock: &[Package], architecture: &str
     let shell = bench.shell;
     let directory = bench.empty(&format!("repository-{architecture}"))?;
     stand_in(bench, &directory)?;
-    let apt = Apt::new(bench, lock, architecture, &directory)?;
+    let apt = root(bench, lock, architecture, &directory)?;
     say::step(&format!("resolving and fetching the packages for {architecture}"));
     apt.run("apt-get", &["update", "-qq"])?;
     let wanted: Vec<String> = lock.iter().map(|package| name_for(package, architecture)).collect();
-    let mut names = apt.known(&wanted)?;
+    let mut names = known(&apt, &wanted)?;
     let dropped: Vec<&str> = wanted.iter().filter(|name| !names.contains(name)).map(String::as_str).collect();
     if !dropped.is_empty() {
         say::step(&format!("not for {architecture}: {}", dropped.join(" ")));
     }
     names.push(STAND_IN.to_owned());
 
-    let archives = apt.root.join("var/cache/apt/archives");
+    let archives = apt.path.join("var/cache/apt/archives");
     let mut install = vec!["install", "-qq", "--yes", "--download-only", "--no-install-recommends"];
     install.extend(names.iter().map(String::as_str));
     // What the lock has need not be fetched again. Should a mirror have moved on, its newer version wins in the repository.
@@ -99,86 +98,34 @@ fn index(bench: &Bench<'_>, repository: &Path) -> Result<()> {
     Ok(bench.shell.write_file("Packages", format!("{packages}\n"))?)
 }
 
-/// apt with a root of its own: no package of this machine counts, and none is touched.
-struct Apt<'a> {
-    bench: &'a Bench<'a>,
-    root: PathBuf,
-    options: Vec<String>,
+/// The root of apt that resolves: the lock's suites, and the repository itself.
+fn root<'a>(bench: &'a Bench<'_>, lock: &[Package], architecture: &str, local: &Path) -> Result<apt::Root<'a>> {
+    let shell = bench.shell;
+    let path = bench.empty(&format!("apt-{architecture}"))?;
+    let root = apt::Root::new(shell, &path, architecture, &sources(shell, lock)?)?;
+    let list = format!("deb [trusted=yes] copy://{} ./\n", local.display());
+    shell.write_file(path.join("etc/apt/sources.list"), list)?;
+    shell.write_file(path.join("etc/apt/preferences"), preferences(lock))?;
+    Ok(root)
 }
 
-impl<'a> Apt<'a> {
-    fn new(bench: &'a Bench<'a>, lock: &[Package], architecture: &str, local: &Path) -> Result<Self> {
-        let shell = bench.shell;
-        let root = bench.empty(&format!("apt-{architecture}"))?;
-        for directory in [
-            "etc/apt/sources.list.d",
-            "etc/apt/preferences.d",
-            "var/lib/apt/lists/partial",
-            "var/cache/apt/archives/partial",
-        ] {
-            shell.create_dir(root.join(directory))?;
-        }
-        shell.write_file(root.join("status"), "")?;
-        let mirrors = host_mirrors(bench)?;
-        shell.write_file(root.join("etc/apt/sources.list.d/archives.sources"), sources(lock, &mirrors)?)?;
-        let list = format!("deb [trusted=yes] copy://{} ./\n", local.display());
-        shell.write_file(root.join("etc/apt/sources.list"), list)?;
-        shell.write_file(root.join("etc/apt/preferences"), preferences(lock))?;
-        let at = |name: &str| root.join(name).display().to_string();
-        let options = [
-            format!("Dir={}", root.display()),
-            format!("Dir::State::status={}", at("status")),
-            // Not relative to the root: the programs are this machine's.
-            "Dir::Bin::methods=/usr/lib/apt/methods".to_owned(),
-            format!("APT::Architecture={architecture}"),
-            format!("APT::Architectures={architecture}"),
-            "APT::Sandbox::User=root".to_owned(),
-            "APT::Install-Recommends=0".to_owned(),
-            "Acquire::Check-Valid-Until=false".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-        ];
-        let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
-        Ok(Self { bench, root, options })
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<()> {
-        let options = &self.options;
-        let command = cmd!(self.bench.shell, "{program} {options...} {arguments...}").quiet().ignore_status();
-        let done = command.env("DEBIAN_FRONTEND", "noninteractive").output()?;
-        if !done.status.success() {
-            bail!("{program} failed:\n{}", String::from_utf8_lossy(&done.stderr).trim_end());
-        }
-        Ok(())
-    }
-
-    /// Those of the names that can be installed.
-    fn known(&self, names: &[String]) -> Result<Vec<String>> {
-        let options = &self.options;
-        let command = cmd!(self.bench.shell, "apt-cache {options...} show --no-all-versions {names...}");
-        // It fails when one name of many is unknown, and shows the others.
-        let shown = command.quiet().ignore_status().ignore_stderr().read()?;
-        let known: BTreeSet<&str> = shown.lines().filter_map(|line| line.strip_prefix("Package: ")).collect();
-        Ok(names.iter().filter(|name| known.contains(name.as_str())).cloned().collect())
-    }
+/// Those of the names that can be installed.
+fn known(apt: &apt::Root<'_>, names: &[String]) -> Result<Vec<String>> {
+    let mut arguments = vec!["show", "--no-all-versions"];
+    arguments.extend(names.iter().map(String::as_str));
+    // It fails when one name of many is unknown, and shows the others.
+    let shown = apt.command("apt-cache", &arguments).ignore_status().ignore_stderr().read()?;
+    let known: BTreeSet<&str> = shown.lines().filter_map(|line| line.strip_prefix("Package: ")).collect();
+    Ok(names.iter().filter(|name| known.contains(name.as_str())).cloned().collect())
 }
 
 /// A stanza for every suite of the lock.
-fn sources(lock: &[Package], mirrors: &[String]) -> Result<String> {
+fn sources(shell: &Shell, lock: &[Package]) -> Result<String> {
     let suites: BTreeSet<(&str, &str)> =
         lock.iter().map(|package| (package.suite.as_str(), package.archive.as_str())).collect();
     let components: BTreeSet<&str> = lock.iter().filter_map(component).collect();
     let components = components.into_iter().collect::<Vec<_>>().join(" ");
-    let mut text = String::new();
-    for (suite, archive) in suites {
-        let mirror = mirrors
-            .iter()
-            .find(|uri| uri.rsplit('/').next() == Some(archive))
-            .with_context(|| format!("apt's sources on this machine name no mirror of {archive}"))?;
-        text.push_str(&format!(
-            "Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: {components}\nSigned-By: {KEYRING}\n\n"
-        ));
-    }
-    Ok(text)
+    suites.into_iter().map(|(suite, archive)| apt::source(shell, archive, suite, &components)).collect()
 }
 
 /// `main` of `pool/main/…`; the security archive puts `updates/` before it.
@@ -209,42 +156,12 @@ fn release(suite: &str) -> &str {
     suite.split('-').next().unwrap_or(suite)
 }
 
-/// The URIs of Debian's archives in apt's sources on this machine (sources.list(5)), in either format.
-fn host_mirrors(bench: &Bench<'_>) -> Result<Vec<String>> {
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    files.extend(bench.shell.read_dir("/etc/apt/sources.list.d").unwrap_or_default());
-    let mut found = Vec::new();
-    for file in files {
-        let known = file.extension().is_some_and(|extension| extension == "list" || extension == "sources");
-        if known && file.is_file() {
-            found.extend(uris(&bench.shell.read_file(&file)?));
-        }
-    }
-    Ok(found)
-}
-
-fn uris(text: &str) -> Vec<String> {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let words = lines.flat_map(str::split_whitespace).map(|word| word.trim_end_matches('/'));
-    words
-        .filter(|word| word.contains(":/") && matches!(word.rsplit('/').next(), Some("debian" | "debian-security")))
-        .map(str::to_owned)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn package(name: &str, suite: &str) -> Package {
         Package { name: name.to_owned(), suite: suite.to_owned(), ..Package::default() }
-    }
-
-    #[test]
-    fn both_formats_of_sources_are_read() {
-        let text = "# http://no.example/debian\nURIs: http://a.example/debian/\ndeb [x=y] https://b.example/debian-security s main\n\
-                    URIs: https://c.example/node\n";
-        assert_eq!(uris(text), ["http://a.example/debian", "https://b.example/debian-security"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::*;
 
 fn check(text: &str) -> Value {
-    to_json(text, &|path| (path == "../motd").then(|| "cost: ${5} and {{ this }}\n".to_owned())).unwrap()
+    to_json(text, &|path| (path == "/etc/motd").then(|| "cost: ${5} and {{ this }}\n".to_owned())).unwrap()
 }
 
 fn refused(text: &str) -> String {
@@ -36,7 +36,7 @@ fn names_durations_and_lists_are_the_api_s() {
                 args    = ["--port=${NOMAD_PORT_http}", "$${literal}"]
               }
               template {
-                data        = file("../motd")
+                data        = file("/etc/motd")
                 destination = "local/motd"
               }
               template {
@@ -97,7 +97,7 @@ fn messages() {
     );
     check(
         "job \"a\" {\n  type = file(\"x\")\n}",
-        "line 2 of the job: the image has no text file `x` (write it with [[file]]; the path is relative to /usr/share/hah/jobs)",
+        "line 2 of the job: the image has no text file `x` (write it with [[file]], and name it by its whole path)",
     );
 }
 

@@ -468,7 +468,8 @@ impl<'a> Merge<'a> {
     fn nomad_job_files(&mut self) {
         for (name, claim) in std::mem::take(&mut self.nomad_jobs.by_name) {
             let file = |path: &str| {
-                let (_, bytes) = &self.files.by_name.get(&beside(path)?)?.value;
+                let path = path.starts_with('/').then(|| TreePath::parse(path).ok())??;
+                let (_, bytes) = &self.files.by_name.get(&path)?.value;
                 String::from_utf8(bytes.clone()).ok()
             };
             let forms = match String::from_utf8(claim.value) {
@@ -551,19 +552,6 @@ impl<'a> Merge<'a> {
             }
         }
     }
-}
-
-/// The path in the image that a job means by `path`, which is relative to its own directory.
-fn beside(path: &str) -> Option<TreePath> {
-    let mut components: Vec<&str> = if path.starts_with('/') { Vec::new() } else { JOBS.split('/').collect() };
-    for component in path.split('/') {
-        match component {
-            "" | "." => {}
-            ".." => drop(components.pop()?),
-            name => components.push(name),
-        }
-    }
-    TreePath::parse(&components.join("/")).ok()
 }
 
 fn root_file() -> Access {

@@ -148,6 +148,64 @@ fn the_lab_is_what_the_issue_says() {
     ");
 }
 
+/// The agent reads what the recipe writes.
+#[test]
+fn every_loop_is_understood() {
+    let sources = shipped();
+    for name in sources.images() {
+        for sets in [&[][..], &["telemetry.resubmit=never", "consul.bootstrap-expect=5"]] {
+            let system = image(name, sets);
+            let config: hah_node::closing::Loop = serde_json::from_str(&file(&system, "/etc/hah/loop.json")).unwrap();
+            assert_eq!(config.version, hah_node::closing::VERSION);
+            let has = |path: &str| system.files.iter().any(|file| file.path.to_string() == path);
+            assert_eq!(config.job.as_deref().is_some_and(has), config.nomad.is_some(), "{name}");
+            if let Some(path) = &config.job {
+                let job: serde_json::Value = serde_json::from_str(&file(&system, path)).unwrap();
+                let digest = job["Job"]["Meta"]["hah_job"].as_str().unwrap();
+                assert!(digest.len() == 64 && file(&system, &path.replace(".json", ".nomad.hcl")).contains(digest));
+            }
+        }
+    }
+}
+
+/// One job, whichever server submits it; and another one when anything in it is different.
+#[test]
+fn the_job_is_the_cluster_s() {
+    let job = |name: &str, sets: &[&str]| file(&image(name, sets), "/usr/share/hah/jobs/prometheus.json");
+    let first = job("pi4-server", &[]);
+    assert_eq!(job("pi3-server", &[]), first);
+    assert_eq!(job("pi-client", &[]), first);
+    for set in ["telemetry.memory=200 MiB", "telemetry.scrape-interval=15s", "telemetry.layers=[\"nomad\"]"] {
+        let other = job("pi4-server", &[set]);
+        let digest = |text: &str| text.split("hah_job").nth(1).unwrap()[..70].to_owned();
+        assert_ne!(digest(&other), digest(&first), "{set}");
+    }
+}
+
+/// A Zero W is a 32-bit ARMv6 board: nobody builds Nomad and Vault for it, and everything else is there.
+#[test]
+fn a_zero_w_gets_what_is_built_for_it() {
+    let mut sources = shipped();
+    let board = String::from_utf8(sources.bytes("recipes/boards/rpi-arm64.toml").unwrap().to_vec()).unwrap();
+    let board = board.replace("architecture = \"arm64\"", "architecture = \"armel\"");
+    sources.insert("recipes/boards/zero.toml", "recipes/boards/zero.toml", board);
+    let mut check = |recipes: &str, params: &str| {
+        let text = format!("summary = \"x\"\nboard = \"zero\"\nrecipes = [\"base\", {recipes}]\n[params]\n{params}\n");
+        sources.insert("images/zero.toml", "images/zero.toml", text);
+        load(&sources, "zero", &[]).map_err(|problems| problems.to_string())
+    };
+    let zero =
+        check("\"node-exporter\", \"consul\", \"vault\"", "consul.source = \"hashicorp\"\nvault.flavour = \"openbao\"");
+    let zero = zero.unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(zero.artifacts.iter().map(|artifact| artifact.name.as_str()).collect::<Vec<_>>(), ["consul", "vault"]);
+    let lab = check("\"telemetry\"", "telemetry.runner = \"systemd\"\ntelemetry.layers = []");
+    assert!(lab.is_ok(), "{lab:?}");
+    let refused = check("\"nomad\"", "").unwrap_err();
+    assert!(refused.contains("armel") && refused.contains("no Nomad for 32-bit ARM since 1.8.3"), "{refused}");
+    let refused = check("\"vault\"", "").unwrap_err();
+    assert!(refused.contains("set `vault.flavour = \"openbao\"`"), "{refused}");
+}
+
 #[test]
 fn consul_configuration_is_json_in_every_role() {
     for set in [
