@@ -6,6 +6,7 @@
 //! | [`artifacts`] | do programs from elsewhere get in, and only those that may? |
 //! | [`bad_days`] | does it fail as it should: message, exit code, nothing half-written? |
 //! | [`cli`] | do the other verbs? |
+//! | [`flash`] | does a card hold what it should, and is nothing else ever erased? |
 //! | [`oracles`] | do foreign programs agree with the lab image? |
 //! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
 //! | [`vm`] | does it boot, run, and survive? |
@@ -29,6 +30,7 @@ mod bad_days;
 mod build;
 mod cli;
 mod e2e;
+mod flash;
 mod oracles;
 mod stack;
 mod vm;

@@ -143,7 +143,7 @@ fn lab_for(programs: &[&str]) -> Option<Lab> {
 }
 
 /// Whether the test runs as root; says so when it does not.
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     let is_root = rustix::process::getuid().is_root();
     if !is_root {
         println!("skipped: not root");

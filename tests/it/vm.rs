@@ -12,6 +12,7 @@ mod machine;
 mod lab;
 mod raspi3b;
 mod power_cut;
+mod identity;
 
 pub(crate) use image::{Image, directory, key};
 pub(crate) use machine::{Node, Place, Vm};

@@ -12,6 +12,7 @@ pub mod nomad_job;
 pub mod board;
 pub mod artifact;
 pub mod system;
+pub mod cluster;
 pub mod resolve;
 pub mod lock;
 pub mod rootfs;

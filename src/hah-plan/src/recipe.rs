@@ -26,16 +26,21 @@ mod template;
 mod merge;
 mod json_schema;
 mod reference;
+mod cluster;
 #[cfg(test)]
 mod tests;
 
-pub use json_schema::{board as json_schema_board, image as json_schema_image, recipe as json_schema_recipe};
+pub use json_schema::{
+    board as json_schema_board, cluster as json_schema_cluster, image as json_schema_image,
+    recipe as json_schema_recipe,
+};
 pub use params::Override;
 pub use reference::reference;
 pub use sources::Sources;
 pub use units::{ByteSize, ParseUnitError, Seconds};
 
 use crate::board::{Board, Table};
+use crate::cluster::Cluster;
 use crate::diagnostic::Diagnostics;
 use crate::system::System;
 use hardware::BoardFile;
@@ -74,6 +79,17 @@ pub fn load_board(sources: &Sources, name: &str) -> Result<Board, Diagnostics> {
     let text = sources.toml("board", name, &mut report);
     let file = text.and_then(|text| hardware::board(name, &text, &mut report));
     report.finish(file.map(|file| file.board))
+}
+
+/// The fleet that the text of a `cluster.toml` describes. `shown` is the file's path in messages.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_cluster(shown: &str, text: &str) -> Result<Cluster, Diagnostics> {
+    let mut report = Report::default();
+    let text = std::sync::Arc::new(problem::Text { shown: shown.to_owned(), text: text.to_owned() });
+    let cluster = cluster::read(&text, &mut report);
+    report.finish(cluster)
 }
 
 /// Everything up to the point where templates can be rendered. `None` goes with a report.

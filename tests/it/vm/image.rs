@@ -54,6 +54,27 @@ pub(super) fn with_key(test: &str, name: &str) -> Option<Image> {
     Some(Image { path, key: Some(key) })
 }
 
+/// The lab image as it was built, flashed onto a file for a node. `name` is the card's.
+pub(super) fn flashed(test: &str, name: &str, identity: &serde_json::Value) -> Option<Image> {
+    let lab = warm(test)?;
+    let key = key();
+    let (node, card) = (directory().join(format!("{name}.node.json")), directory().join(format!("{name}.img")));
+    std::fs::write(&node, identity.to_string()).unwrap();
+    let _ = std::fs::remove_file(&card);
+    let mut flash = Command::new(env!("CARGO_BIN_EXE_hah-image"));
+    flash.arg("-C").arg(workspace()).args(["flash", "--yes"]).arg(&lab).arg(&card).arg("--identity").arg(&node);
+    let output = flash.output().unwrap();
+    assert!(output.status.success(), "cannot flash: {}", String::from_utf8_lossy(&output.stderr));
+    // What says which board it is for.
+    std::fs::copy(lab.with_extension("json"), card.with_extension("json")).unwrap();
+    Some(Image { path: card, key: Some(key) })
+}
+
+/// The public half of the tests' own key.
+pub(super) fn public_key() -> String {
+    std::fs::read_to_string(key().with_extension("pub")).unwrap().trim().to_owned()
+}
+
 /// `HAH_LAB_IMAGE`, or the reason for skipping the test.
 fn warm(test: &str) -> Option<PathBuf> {
     if let Some(path) = variable("HAH_LAB_IMAGE") {
@@ -76,6 +97,8 @@ fn workspace() -> PathBuf {
 
 /// The tests' own key, made once.
 pub(crate) fn key() -> PathBuf {
+    static MADE: Mutex<()> = Mutex::new(());
+    let _turn = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let key = directory().join("key");
     if !key.with_extension("pub").exists() {
         std::fs::create_dir_all(directory()).unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{BOARD, CONTENT_KEYS, IMAGE, Need, Object, RECIPE, Shape};
+use super::schema::{BOARD, CLUSTER, CONTENT_KEYS, IMAGE, Need, Object, RECIPE, Shape};
 
 /// Of `recipes/NAME.toml`.
 pub fn recipe() -> Value {
@@ -17,6 +17,11 @@ pub fn image() -> Value {
 /// Of `recipes/boards/NAME.toml`.
 pub fn board() -> Value {
     document("board", &BOARD)
+}
+
+/// Of `cluster.toml`.
+pub fn cluster() -> Value {
+    document("cluster", &CLUSTER)
 }
 
 fn document(title: &str, object: &'static Object) -> Value {

@@ -125,6 +125,10 @@ static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
 static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");
 static ARCHITECTURE: Kind = kind("an architecture: `arm64`, `armel` or `amd64`", r"^(arm64|armel|amd64)$");
 static MEMBER: Kind = kind("a path in an archive; a template", r"^[^/].*$");
+static ZONE: Kind = kind("a time zone such as Europe/Berlin", r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$");
+static COUNTRY: Kind = kind("a country: two capital letters, like DE", r"^[A-Z]{2}$");
+static PUBLIC_KEY: Kind = kind("a line of authorized_keys: type, key, comment", r"^[^# ]\S*\s+\S");
+static IP: Kind = kind("an IP address", r"^[0-9A-Fa-f.:]+$");
 static REASON: Kind = kind("a reason, for people", r"^.+$");
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
@@ -506,6 +510,69 @@ static MACHINE: Object = Object {
 };
 
 /// `recipes/boards/NAME.toml`.
+static FLEET_NODE: Object = Object {
+    name: "a node",
+    keys: &[&[
+        required("image", Shape::Text(&NAME), "The image that its card gets."),
+        optional("address", Shape::Text(&LINE), "Its address, such as `192.168.1.10/24`; DHCP without."),
+        optional("link", Shape::Choice(&["ethernet", "wlan"]), "How it is connected; `ethernet` without."),
+        optional("consul", Shape::Choice(&["none", "server", "client"]), "Its part in Consul; `none` without."),
+        optional("nomad", Shape::Choice(&["none", "server", "client"]), "Its part in Nomad; `none` without."),
+        optional("vault", Shape::Choice(&["none", "server", "client"]), "Its part in Vault; `none` without."),
+        optional("meta", Shape::Named(&LINE, &Shape::Text(&LINE)), "Metadata of the Nomad client, for constraints."),
+    ]],
+};
+
+static FLEET_SSH: Object = Object {
+    name: "[ssh]",
+    keys: &[&[optional(
+        "authorized-keys",
+        Shape::List(&Shape::Text(&PUBLIC_KEY)),
+        "Public keys that log in as `hah`, each a line of authorized_keys.",
+    )]],
+};
+
+static FLEET_WIFI: Object = Object {
+    name: "[wifi]",
+    keys: &[&[
+        required("ssid", Shape::Text(&LINE), "Name of the network; its passphrase is in the secrets."),
+        required("country", Shape::Text(&COUNTRY), "Two capital letters: which channels the radios may use."),
+        optional("hidden", Shape::Boolean, "Whether the network does not announce its name."),
+    ]],
+};
+
+static FLEET_NETWORK: Object = Object {
+    name: "[network]",
+    keys: &[&[
+        optional("gateway", Shape::Text(&IP), "Default route of nodes with an address."),
+        optional("dns", Shape::List(&Shape::Text(&IP)), "Name servers of nodes with an address."),
+    ]],
+};
+
+static FLEET_CONSUL: Object = Object {
+    name: "[consul]",
+    keys: &[&[optional(
+        "acl",
+        Shape::Choice(&["off", "allow", "deny"]),
+        "Whether Consul asks for tokens, and what it does without one; `off` without.",
+    )]],
+};
+
+pub(super) static CLUSTER: Object = Object {
+    name: "cluster.toml",
+    keys: &[&[
+        required("name", Shape::Text(&NAME), "The cluster's name."),
+        optional("datacenter", Shape::Text(&LINE), "Consul's and Nomad's datacenter; the name without."),
+        optional("timezone", Shape::Text(&ZONE), "Time zone of every node; the image's without."),
+        optional("tls", Shape::Boolean, "Whether the agents of Consul and of Nomad speak TLS with each other."),
+        optional("ssh", Shape::Table(&FLEET_SSH), "The way in."),
+        optional("wifi", Shape::Table(&FLEET_WIFI), "The wireless network."),
+        optional("network", Shape::Table(&FLEET_NETWORK), "What nodes with an address share."),
+        optional("consul", Shape::Table(&FLEET_CONSUL), "Consul."),
+        required("nodes", Shape::Named(&NAME, &Shape::Table(&FLEET_NODE)), "The nodes by name, which is their hostname."),
+    ]],
+};
+
 pub(super) static BOARD: Object = Object {
     name: "a board",
     keys: &[&[

@@ -1,0 +1,292 @@
+//! A fleet: what `cluster.toml` says, what the secrets add, and the identity of each node that follows from both.
+//!
+//! Pure: [`crate::recipe::load_cluster`] reads the text, hah-image's `secrets` decrypts, and [`Cluster::identity`] combines.
+//! Which value may live where is a table in `docs/identity.md`.
+
+use std::collections::BTreeMap;
+
+use hah_node::identity::{
+    Consul, ConsulTokens, Identity, Interface, Network, Nomad, NomadTokens, Policy, Secret, Ssh, Tls, User, VERSION,
+    Vault, Wifi,
+};
+use serde::{Deserialize, Serialize};
+
+/// Version of [`Secrets`].
+pub const SECRETS_VERSION: u32 = 1;
+
+/// A fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// Consul's and Nomad's datacenter.
+    pub datacenter: String,
+    /// Time zone of every node; the image's without.
+    pub timezone: Option<String>,
+    /// Lines of authorized_keys on every node.
+    pub authorized_keys: Vec<String>,
+    /// The wireless network; its passphrase is a secret.
+    pub wifi: Option<WifiNetwork>,
+    /// Default route of nodes with an address.
+    pub gateway: Option<String>,
+    /// Name servers of nodes with an address.
+    pub dns: Vec<String>,
+    /// Consul's ACLs.
+    pub acl: Option<Policy>,
+    /// Whether agents of Consul and of Nomad speak TLS with each other.
+    pub tls: bool,
+    /// The nodes, by name.
+    pub nodes: BTreeMap<String, Member>,
+}
+
+/// A wireless network without its passphrase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WifiNetwork {
+    /// Its name.
+    pub ssid: String,
+    /// Country code.
+    pub country: String,
+    /// Whether it does not announce itself.
+    pub hidden: bool,
+}
+
+/// A node of a fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The image that its card gets.
+    pub image: String,
+    /// `192.168.1.10/24`; DHCP without.
+    pub address: Option<String>,
+    /// What the address belongs to.
+    pub link: Link,
+    /// Its part in Consul.
+    pub consul: Role,
+    /// Its part in Nomad.
+    pub nomad: Role,
+    /// Its part in Vault.
+    pub vault: Role,
+    /// Nomad's metadata.
+    pub meta: BTreeMap<String, String>,
+}
+
+/// How a node is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// By cable.
+    Ethernet,
+    /// By radio.
+    Wlan,
+}
+
+/// A node's part in a program's cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It votes.
+    Server,
+    /// It asks the servers.
+    Client,
+    /// It has nothing to do with it.
+    None,
+}
+
+/// A certificate and its key, PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPair {
+    /// The certificate.
+    pub cert: String,
+    /// The key.
+    pub key: Secret,
+}
+
+/// Everything that must not be read by others: the plain text of `secrets.age`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    /// [`SECRETS_VERSION`].
+    pub version: u32,
+    /// The wireless network's passphrase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wifi_psk: Option<Secret>,
+    /// crypt(5) hash of the password of `hah`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<Secret>,
+    /// Consul's gossip key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consul_encrypt: Option<Secret>,
+    /// Consul's first management token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consul_management: Option<Secret>,
+    /// Nomad's gossip key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad_encrypt: Option<Secret>,
+    /// The cluster's own authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<KeyPair>,
+    /// By node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, NodeSecrets>,
+}
+
+/// One node's secrets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSecrets {
+    /// For Consul.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consul: Option<KeyPair>,
+    /// For Nomad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad: Option<KeyPair>,
+    /// For Vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<KeyPair>,
+    /// Consul's token for the agent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consul_agent_token: Option<Secret>,
+    /// Nomad's token for Consul.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad_consul_token: Option<Secret>,
+    /// hah-agent's token for Consul.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hah_consul_token: Option<Secret>,
+    /// hah-agent's token for Nomad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hah_nomad_token: Option<Secret>,
+    /// AppRole's role-id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_role_id: Option<Secret>,
+    /// AppRole's wrapped secret-id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_wrapped_secret_id: Option<Secret>,
+}
+
+/// Where the value of a program's field comes from, for its part of [`Member`].
+type Part = fn(&Member) -> Role;
+
+impl Cluster {
+    /// Names of the nodes that have `role` by `part`.
+    fn having(&self, part: Part, role: Role) -> impl Iterator<Item = (&String, &Member)> {
+        self.nodes.iter().filter(move |(_, member)| part(member) == role)
+    }
+
+    /// How others reach a node: its address, or its name by mDNS.
+    fn host(name: &str, member: &Member) -> String {
+        match &member.address {
+            Some(address) => address.split('/').next().unwrap_or_default().to_owned(),
+            None => format!("{name}.local"),
+        }
+    }
+
+    fn servers(&self, part: Part) -> Vec<String> {
+        self.having(part, Role::Server).map(|(name, member)| Self::host(name, member)).collect()
+    }
+
+    /// Whether any value of the secrets is wanted: without them a fleet can be flashed that needs none.
+    pub fn wants_secrets(&self) -> bool {
+        self.tls || self.wifi.is_some() || self.acl.is_some()
+    }
+
+    /// The identity of the node `name`; none when the fleet has no such node.
+    pub fn identity(&self, name: &str, secrets: &Secrets) -> Option<Identity> {
+        let member = self.nodes.get(name)?;
+        let nothing = NodeSecrets::default();
+        let own = secrets.nodes.get(name).unwrap_or(&nothing);
+        let wifi = self.wifi.as_ref().filter(|_| member.link == Link::Wlan).map(|network| Wifi {
+            ssid: network.ssid.clone(),
+            psk: secrets.wifi_psk.clone(),
+            country: network.country.clone(),
+            hidden: network.hidden,
+        });
+        let fixed = member.address.as_ref().map(|address| Interface {
+            addresses: vec![address.clone()],
+            gateway: self.gateway.clone(),
+            dns: self.dns.clone(),
+        });
+        let (ethernet, wlan) = match member.link {
+            Link::Ethernet => (fixed, None),
+            Link::Wlan => (None, fixed),
+        };
+        Some(Identity {
+            version: VERSION,
+            hostname: Some(name.to_owned()),
+            timezone: self.timezone.clone(),
+            user: User { name: None, password_hash: secrets.password_hash.clone() },
+            ssh: Ssh { authorized_keys: self.authorized_keys.clone(), ..Ssh::default() },
+            wifi,
+            network: Network { ethernet, wlan },
+            consul: self.consul(member, secrets, own),
+            nomad: self.nomad(member, secrets, own),
+            vault: self.vault(member, secrets, own),
+        })
+    }
+
+    fn advertise(member: &Member) -> Option<String> {
+        member.address.as_ref().and_then(|address| address.split('/').next()).map(str::to_owned)
+    }
+
+    fn tls(&self, secrets: &Secrets, pair: Option<&KeyPair>) -> Option<Tls> {
+        let (ca, pair) = (secrets.ca.as_ref()?, pair?);
+        self.tls.then(|| Tls { ca: ca.cert.clone(), cert: pair.cert.clone(), key: pair.key.clone() })
+    }
+
+    fn consul(&self, member: &Member, secrets: &Secrets, own: &NodeSecrets) -> Option<Consul> {
+        let is_server = match member.consul {
+            Role::Server => true,
+            Role::Client => false,
+            Role::None => return None,
+        };
+        let servers = self.servers(|member| member.consul);
+        let with_acl = |token: &Option<Secret>| token.clone().filter(|_| self.acl.is_some());
+        Some(Consul {
+            datacenter: Some(self.datacenter.clone()),
+            server: Some(is_server),
+            bootstrap_expect: is_server.then(|| u8::try_from(servers.len()).unwrap_or(u8::MAX)),
+            retry_join: servers,
+            advertise: Self::advertise(member),
+            bind: None,
+            encrypt: secrets.consul_encrypt.clone(),
+            tls: self.tls(secrets, own.consul.as_ref()),
+            acl: self.acl,
+            tokens: ConsulTokens {
+                initial_management: with_acl(&secrets.consul_management).filter(|_| is_server),
+                agent: with_acl(&own.consul_agent_token),
+                default: None,
+                hah: with_acl(&own.hah_consul_token),
+            },
+        })
+    }
+
+    fn nomad(&self, member: &Member, secrets: &Secrets, own: &NodeSecrets) -> Option<Nomad> {
+        let is_server = match member.nomad {
+            Role::Server => true,
+            Role::Client => false,
+            Role::None => return None,
+        };
+        let servers = self.having(|member| member.nomad, Role::Server).count();
+        Some(Nomad {
+            bootstrap_expect: is_server.then(|| u8::try_from(servers).unwrap_or(u8::MAX)),
+            advertise: Self::advertise(member),
+            encrypt: secrets.nomad_encrypt.clone().filter(|_| is_server),
+            tls: self.tls(secrets, own.nomad.as_ref()),
+            acl: false,
+            tokens: NomadTokens { consul: own.nomad_consul_token.clone(), hah: own.hah_nomad_token.clone() },
+            meta: member.meta.clone(),
+        })
+    }
+
+    fn vault(&self, member: &Member, secrets: &Secrets, own: &NodeSecrets) -> Option<Vault> {
+        let servers = self.servers(|member| member.vault);
+        let retry_join = match member.vault {
+            Role::Server => servers.iter().map(|host| format!("http://{host}:8200")).collect(),
+            Role::Client => Vec::new(),
+            Role::None => return None,
+        };
+        Some(Vault {
+            retry_join,
+            tls: self.tls(secrets, own.vault.as_ref()),
+            role_id: own.vault_role_id.clone(),
+            wrapped_secret_id: own.vault_wrapped_secret_id.clone(),
+        })
+    }
+}

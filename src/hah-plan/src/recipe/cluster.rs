@@ -1,0 +1,117 @@
+//! `cluster.toml`: from TOML to a [`Cluster`], everything that is wrong reported at once.
+
+use std::collections::BTreeMap;
+
+use hah_node::identity::Policy;
+
+use super::document::{self, Fields, Item, Value};
+use super::problem::{Located, Place, Problem, Report};
+use super::schema::CLUSTER;
+use crate::cluster::{Cluster, Link, Member, Role, Secrets, WifiNetwork};
+
+const ROLES: [(&str, Role); 3] = [("none", Role::None), ("server", Role::Server), ("client", Role::Client)];
+/// Raft with more voters is slower and no safer.
+const SERVERS_MAX: usize = 9;
+
+/// Reads the text of a file.
+pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Report) -> Option<Cluster> {
+    let mut fields = document::parse(text, &CLUSTER, report)?;
+    let whole = fields.place.clone();
+    let name = fields.text("name").map(|name| name.value).unwrap_or_default();
+    let datacenter = fields.text("datacenter").map_or_else(|| name.clone(), |name| name.value);
+    let timezone = fields.text("timezone").map(|zone| zone.value);
+    let authorized_keys = fields.table("ssh").texts("authorized-keys").into_iter().map(|key| key.value).collect();
+    let wifi = fields.has("wifi").then(|| wifi(fields.table("wifi")));
+    let mut network = fields.table("network");
+    let gateway = network.text("gateway").map(|gateway| gateway.value);
+    let dns = network.texts("dns").into_iter().map(|server| server.value).collect();
+    let acl = fields
+        .table("consul")
+        .choice("acl", &[("off", None), ("allow", Some(Policy::Allow)), ("deny", Some(Policy::Deny))])
+        .flatten();
+    let tls = fields.is_true("tls");
+    let mut places = BTreeMap::new();
+    let mut nodes = BTreeMap::new();
+    for (name, item) in fields.named("nodes") {
+        let (place, member) = (item.place.clone(), member(item));
+        let address_place = member.1.unwrap_or_else(|| name.place.clone());
+        places.insert(name.value.clone(), (name.place, address_place, place));
+        nodes.insert(name.value, member.0);
+    }
+    let cluster = Cluster { name, datacenter, timezone, authorized_keys, wifi, gateway, dns, acl, tls, nodes };
+    if report.is_empty() {
+        check(&cluster, &whole, &places, report);
+    }
+    Some(cluster)
+}
+
+fn wifi(mut fields: Fields) -> WifiNetwork {
+    WifiNetwork {
+        ssid: fields.text("ssid").map(|ssid| ssid.value).unwrap_or_default(),
+        country: fields.text("country").map(|country| country.value).unwrap_or_default(),
+        hidden: fields.is_true("hidden"),
+    }
+}
+
+/// A node, and where its address stands.
+fn member(item: Item) -> (Member, Option<Place>) {
+    let mut fields = item.fields();
+    let image = fields.text("image").map(|image| image.value).unwrap_or_default();
+    let address = fields.text("address");
+    let link = fields.choice("link", &[("ethernet", Link::Ethernet), ("wlan", Link::Wlan)]).unwrap_or(Link::Ethernet);
+    let mut role = |key: &str| fields.choice(key, &ROLES).unwrap_or(Role::None);
+    let (consul, nomad, vault) = (role("consul"), role("nomad"), role("vault"));
+    let text = |(name, item): (Located<String>, Item)| match item.value {
+        Value::Text(value) => Some((name.value, value)),
+        _ => None,
+    };
+    let meta = fields.named("meta").into_iter().filter_map(text).collect();
+    let place = address.as_ref().map(|address| address.place.clone());
+    (Member { image, address: address.map(|address| address.value), link, consul, nomad, vault, meta }, place)
+}
+
+/// Places of a node: its name, its address or else its name, its table.
+type Places = (Place, Place, Place);
+
+/// What the parts of a fleet must not say together.
+fn check(cluster: &Cluster, whole: &Place, places: &BTreeMap<String, Places>, report: &mut Report) {
+    let invalid = |reason: String, hint| Problem::Invalid { reason, hint };
+    let mut addresses: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, member) in &cluster.nodes {
+        let Some((name_place, address_place, _)) = places.get(name) else { continue };
+        if let Some(address) = member.address.as_deref().and_then(|address| address.split('/').next())
+            && let Some(other) = addresses.insert(address, name)
+            && let Some((other_place, ..)) = places.get(other)
+        {
+            let problem = invalid(format!("{name} and {other} have the same address {address}"), "give one another");
+            report.at_both(address_place, problem, (other_place, "the other node"));
+        }
+        if member.link == Link::Wlan && cluster.wifi.is_none() {
+            let reason = format!("{name} is connected by `wlan`, and the cluster names no network");
+            report.at(name_place, invalid(reason, "add a table `[wifi]` with `ssid` and `country`"));
+        }
+        // The node's own rules, with the field that they name.
+        if let Some(flaw) = cluster.identity(name, &Secrets::default()).and_then(|identity| identity.flaw()) {
+            let place = if flaw.field.starts_with("network.") { address_place } else { name_place };
+            let reason = format!("{name} would have an identity that is refused: {flaw}");
+            report.at(place, invalid(reason, "see docs/identity.md"));
+        }
+    }
+    type Count = (&'static str, fn(&Member) -> Role);
+    let programs: [Count; 3] =
+        [("consul", |member| member.consul), ("nomad", |member| member.nomad), ("vault", |member| member.vault)];
+    for (program, part) in programs {
+        let count = |role: Role| cluster.nodes.values().filter(|member| part(member) == role).count();
+        let (servers, clients) = (count(Role::Server), count(Role::Client));
+        if servers == 0 && clients > 0 {
+            let reason = format!("{clients} nodes are clients of {program} and none is a server");
+            report.at(whole, invalid(reason, "let one or three nodes be servers"));
+        } else if servers > SERVERS_MAX || (servers > 0 && servers.is_multiple_of(2)) {
+            let reason = format!("{servers} nodes are servers of {program}, expected 1, 3, 5, 7 or 9");
+            report.at(whole, invalid(reason, "an even number tolerates no more failures than one less"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! Flashing: bytes, refusals, identities; onto files, and as root onto loop devices.
+
+mod devices;
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hah_format::bmap::{self, BLOCK};
+
+use crate::archive::project::{Run, Toy, digest};
+use crate::build::{judge, partition};
+use crate::oracles::is_missing;
+
+/// A toy whose image is built.
+fn built() -> Toy {
+    let toy = Toy::new();
+    toy.build();
+    toy
+}
+
+/// Flashes the toy's image without asking.
+fn flash(toy: &Toy, card: &Path, more: &[&str]) -> Run {
+    Run::of(toy.command(&["flash", "toy"]).arg(card).arg("--yes").args(more))
+}
+
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().len()
+}
+
+/// That a card holds the image's mapped blocks, and `before` everywhere else.
+fn check_bytes(image: &Path, card: &Path, before: u8) {
+    let map = bmap::parse(&std::fs::read_to_string(image.with_extension("bmap")).unwrap()).unwrap();
+    let (image, card, length) = (File::open(image).unwrap(), File::open(card).unwrap(), size(card));
+    let (mut wanted, mut found) = (vec![0; BLOCK as usize], vec![0; BLOCK as usize]);
+    let mut ranges = map.ranges.iter().peekable();
+    for block in 0..length.div_ceil(BLOCK) {
+        while ranges.peek().is_some_and(|range| range.last_block < block) {
+            ranges.next();
+        }
+        let end = (length - block * BLOCK).min(BLOCK) as usize;
+        card.read_exact_at(&mut found[..end], block * BLOCK).unwrap();
+        if ranges.peek().is_some_and(|range| range.first_block <= block) {
+            let end = (map.image_size - block * BLOCK).min(BLOCK) as usize;
+            image.read_exact_at(&mut wanted[..end], block * BLOCK).unwrap();
+            assert!(found[..end] == wanted[..end], "block {block} is not the image's");
+        } else {
+            assert!(found[..end].iter().all(|byte| *byte == before), "block {block} was touched");
+        }
+    }
+}
+
+/// A file of `length` bytes, all the same.
+fn old_card(path: &Path, length: u64, byte: u8) {
+    let piece = vec![byte; 1 << 20];
+    let file = File::create(path).unwrap();
+    let mut at = 0;
+    while at < length {
+        let wanted = (length - at).min(piece.len() as u64) as usize;
+        file.write_all_at(&piece[..wanted], at).unwrap();
+        at += wanted as u64;
+    }
+}
+
+/// Sectors in which two files of the same size differ.
+fn different_sectors(one: &Path, other: &Path) -> Vec<u64> {
+    let (one, other, length) = (File::open(one).unwrap(), File::open(other).unwrap(), size(one));
+    let (mut a, mut b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    let mut different = Vec::new();
+    let mut at = 0;
+    while at < length {
+        let wanted = (length - at).min(a.len() as u64) as usize;
+        one.read_exact_at(&mut a[..wanted], at).unwrap();
+        other.read_exact_at(&mut b[..wanted], at).unwrap();
+        if a[..wanted] != b[..wanted] {
+            let pairs = a[..wanted].chunks(512).zip(b[..wanted].chunks(512));
+            different.extend((at / 512..).zip(pairs).filter(|(_, (a, b))| a != b).map(|(sector, _)| sector));
+        }
+        at += wanted as u64;
+    }
+    different
+}
+
+const NODE: &str = r#"{
+  "version": 1,
+  "hostname": "pi4-a",
+  "ssh": {"authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI me@here"]},
+  "consul": {"retry_join": ["192.168.1.10"], "encrypt": "Q0FOQVJZQ0FOQVJZQ0FOQVJZQ0FOQVJZQ0FOQVJZISE="}
+}"#;
+
+#[test]
+fn a_file_gets_the_mapped_blocks() {
+    let toy = built();
+    let length = size(&toy.image()) + (1 << 20);
+    let card = toy.path("card");
+    old_card(&card, length, 0xa5);
+    let run = flash(&toy, &card, &[]).succeeded();
+    assert!(run.stderr.contains("Wrote") && run.stderr.contains("Verified"), "{run}");
+    check_bytes(&toy.image(), &card, 0xa5);
+    // A file that flash makes is as large as it is told, and has holes.
+    let fresh = toy.path("fresh.img");
+    flash(&toy, &fresh, &["--size", "512 MiB"]).succeeded();
+    check_bytes(&toy.image(), &fresh, 0);
+    assert_eq!(size(&fresh), 512 << 20);
+    let plain = toy.path("plain.img");
+    flash(&toy, &plain, &["--no-verify"]).succeeded();
+    assert_eq!(digest(&plain), digest(&toy.image()));
+}
+
+#[test]
+fn packed_images_are_streams() {
+    if is_missing("xz") || is_missing("gzip") || is_missing("zstd") {
+        return;
+    }
+    let toy = built();
+    let wanted = digest(&toy.image());
+    for (program, extension) in [("zstd", "zst"), ("xz", "xz"), ("gzip", "gz")] {
+        let packed = toy.path(&format!("project/out/toy.img.{extension}"));
+        let pipe = format!("{program} -1 -c {} > {}", toy.image().display(), packed.display());
+        judge(Command::new("sh").args(["-c", &pipe]));
+        for map in ["with", "without"] {
+            let card = toy.path(&format!("{extension}-{map}.img"));
+            let mut command = toy.command(&["flash"]);
+            command.arg(&packed).arg(&card).arg("--yes").args((map == "without").then_some("--no-bmap"));
+            Run::of(&mut command).succeeded();
+            assert_eq!(digest(&card), wanted, "{extension} {map} a block map");
+        }
+    }
+}
+
+#[test]
+fn events_for_scripts() {
+    let toy = built();
+    let card = toy.path("card.img");
+    let run = flash(&toy, &card, &["--json"]).succeeded();
+    let events: Vec<serde_json::Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let result = events.last().unwrap();
+    assert_eq!(
+        (&result["event"], &result["verified"], &result["node"]),
+        (&"result".into(), &true.into(), &serde_json::Value::Null)
+    );
+    assert_eq!(result["written"].as_u64().unwrap() + result["skipped"].as_u64().unwrap(), size(&toy.image()));
+    for (event, step) in [("started", "Writing"), ("finished", "Writing"), ("finished", "Verifying")] {
+        assert!(events.iter().any(|found| found["event"] == event && found["step"] == step), "{event} {step}");
+    }
+}
+
+#[test]
+fn nothing_is_erased_by_mistake() {
+    let toy = built();
+    let image = toy.image();
+    let card = toy.path("card");
+    old_card(&card, size(&image), 0xa5);
+    let before = digest(&card);
+    let run = |args: &[&str]| toy.run(&[&["flash"], args].concat());
+    run(&["toy"]).failed(2, &["no device was given"]);
+    run(&["toy", "/dev/no-such-disk"]).failed(2, &["there is no /dev/no-such-disk"]);
+    run(&["toy", "sdx", "--yes"]).failed(2, &["there is no sdx", "call it NAME.img or say --size"]);
+    run(&["toy", "/dev/null", "--yes"]).failed(2, &["/dev/null is no disk and no file"]);
+    run(&["toy", toy.root().to_str().unwrap(), "--yes"]).failed(2, &["is no disk and no file"]);
+    run(&["toy", card.to_str().unwrap()]).failed(2, &["this would erase", "--yes"]);
+    run(&["toy", image.to_str().unwrap(), "--yes"]).failed(2, &["are the same file"]);
+    run(&["nothing", "x.img", "--yes"]).failed(1, &["there is no", "hah-image build nothing"]);
+    run(&["no/such.img", "x.img", "--yes"]).failed(1, &["there is no no/such.img"]);
+    run(&["toy", "x.img", "--yes", "--size", "1 MiB"]).failed(1, &["--size is smaller than the image"]);
+    run(&["toy", "x.img", "--yes", "--size", "1 potato"]).code.into_iter().for_each(|code| assert_eq!(code, 2));
+    toy.write("node.json", r#"{"version": 1, "hostnam": "x"}"#);
+    run(&["toy", card.to_str().unwrap(), "--yes", "--identity", "../node.json"])
+        .failed(1, &["unknown field `hostnam`"]);
+    assert_eq!(digest(&card), before);
+    assert!(!toy.path("project/x.img").exists());
+
+    // One sector too few.
+    let small = toy.path("small");
+    old_card(&small, size(&image) - 512, 0xa5);
+    let before = digest(&small);
+    flash(&toy, &small, &[]).failed(1, &["is too small"]);
+    assert_eq!(digest(&small), before);
+}
+
+#[test]
+fn a_damaged_image_leaves_a_card_that_does_not_boot() {
+    let toy = built();
+    let file = File::options().write(true).open(toy.image()).unwrap();
+    file.write_all_at(b"damage", 8192 * 512 + 700).unwrap();
+    let card = toy.path("card.img");
+    flash(&toy, &card, &[]).failed(102, &["the image is damaged", "does not boot"]);
+    let mut first = [0xff; 4096];
+    File::open(&card).unwrap().read_exact_at(&mut first, 0).unwrap();
+    assert!(first.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn an_identity_goes_into_the_fat_and_nowhere_else() {
+    if ["fsck.fat", "mdir", "mtype", "sfdisk"].into_iter().any(is_missing) {
+        return;
+    }
+    let toy = built();
+    let image = digest(&toy.image());
+    toy.write("a.json", NODE);
+    toy.write("b.json", NODE.replace("pi4-a", "pi3-b").replace("192.168.1.10", "192.168.1.10\", \"192.168.1.11"));
+    let card = |name: &str, more: &[&str]| {
+        let card = toy.path(&format!("{name}.img"));
+        flash(&toy, &card, more).succeeded();
+        card
+    };
+    let none = card("none", &[]);
+    let a = card("a", &["--identity", "../a.json"]);
+    let b = card("b", &["--identity", "../b.json"]);
+    for (card, hostname) in [(&a, "pi4-a"), (&b, "pi3-b")] {
+        let boot = toy.path("boot.fat");
+        partition(card, "boot", &boot);
+        judge(Command::new("fsck.fat").arg("-n").arg(&boot));
+        let text = judge(Command::new("mtype").arg("-i").arg(&boot).arg("::/hah/node.json"));
+        let identity: hah_node::identity::Identity = serde_json::from_str(&text).unwrap();
+        assert_eq!(identity.hostname.as_deref(), Some(hostname));
+        assert!(judge(Command::new("mdir").args(["-b", "-i"]).arg(&boot).arg("::/hah")).contains("README.txt"));
+    }
+    // Two nodes' cards differ where the identity is, and there only.
+    let changed = different_sectors(&none, &a);
+    let between = different_sectors(&a, &b);
+    let boot = 8192..8192 + (136 << 11);
+    assert!(!between.is_empty() && changed.iter().chain(&between).all(|sector| boot.contains(sector)), "{changed:?}");
+    // FSInfo, a sector of each FAT, the directory's record, and the file's clusters of 2 KiB.
+    assert!(changed.len() <= 1 + 2 + 1 + 4 && between.len() <= 8, "{changed:?} {between:?}");
+    assert_eq!(digest(&toy.image()), image, "the image stays free of secrets");
+    let boot = toy.path("boot.fat");
+    partition(&none, "boot", &boot);
+    assert!(!judge(Command::new("mdir").args(["-b", "-i"]).arg(&boot).arg("::/hah")).contains("node.json"));
+}
+
+#[test]
+fn a_foreign_image_takes_no_identity() {
+    let toy = Toy::new();
+    toy.write("a.json", NODE);
+    toy.write("project/foreign.img", vec![7; 1 << 20]);
+    let card: PathBuf = toy.path("card.img");
+    let mut command = toy.command(&["flash", "./foreign.img"]);
+    command.arg(&card).args(["--yes", "--identity", "../a.json"]);
+    Run::of(&mut command).failed(1, &["this image takes no identity"]);
+}

@@ -1,0 +1,117 @@
+//! Loop devices: real block devices, as far as the kernel is concerned.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{built, check_bytes, digest, flash, old_card, size};
+use crate::archive::project::{Run, Toy};
+use crate::oracles::{is_missing, is_root};
+
+/// A loop device over a file of the toy.
+struct Loop {
+    device: PathBuf,
+}
+
+impl Loop {
+    /// None where this machine has no loop devices, which is then said.
+    fn over(file: &Path) -> Option<Self> {
+        if !is_root() || is_missing("losetup") {
+            return None;
+        }
+        let output = Command::new("losetup").args(["--partscan", "--find", "--show"]).arg(file).output().unwrap();
+        if !output.status.success() {
+            println!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+            return None;
+        }
+        Some(Self { device: String::from_utf8(output.stdout).unwrap().trim().into() })
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("-d").arg(&self.device).status();
+    }
+}
+
+/// A card of the image's size and a bit, and its device.
+fn card(toy: &Toy, name: &str) -> Option<(PathBuf, Loop)> {
+    let file = toy.path(name);
+    old_card(&file, size(&toy.image()) + (1 << 20), 0xa5);
+    let device = Loop::over(&file)?;
+    Some((file, device))
+}
+
+#[test]
+fn a_device_gets_the_mapped_blocks() {
+    let toy = built();
+    let Some((file, device)) = card(&toy, "card") else { return };
+    flash(&toy, &device.device, &[]).succeeded();
+    check_bytes(&toy.image(), &file, 0xa5);
+    // By another name, as people give them.
+    let link = toy.path("by-id-of-it");
+    std::os::unix::fs::symlink(&device.device, &link).unwrap();
+    toy.write("a.json", super::NODE);
+    let run = flash(&toy, &link, &["--identity", "../a.json"]).succeeded();
+    assert!(run.stderr.contains("as pi4-a"), "{run}");
+    let shown = toy.run(&["flash", "toy", link.to_str().unwrap()]);
+    shown.failed(2, &["this would erase", device.device.to_str().unwrap(), "loop device"]);
+}
+
+#[test]
+fn what_is_in_use_is_refused() {
+    let toy = built();
+    let Some((_, device)) = card(&toy, "card") else { return };
+    flash(&toy, &device.device, &[]).succeeded();
+    let _ = Command::new("partx").arg("-u").arg(&device.device).status();
+    let partition = PathBuf::from(format!("{}p1", device.device.display()));
+    if !partition.exists() {
+        println!("skipped: no partitions on loop devices here");
+        return;
+    }
+    flash(&toy, &partition, &[]).failed(1, &["is a partition of", "give the whole disk"]);
+    let place = toy.path("mounted");
+    std::fs::create_dir(&place).unwrap();
+    if !Command::new("mount").args(["-o", "ro"]).arg(&partition).arg(&place).status().unwrap().success() {
+        println!("skipped: cannot mount here");
+        return;
+    }
+    let run = flash(&toy, &device.device, &[]);
+    let listed = toy.run(&["flash", "toy"]);
+    assert!(Command::new("umount").arg(&place).status().unwrap().success());
+    run.failed(1, &["is mounted", "umount"]);
+    assert!(listed.stderr.contains(&format!("not {}: it is mounted", device.device.display())), "{listed}");
+    flash(&toy, &device.device, &[]).succeeded();
+}
+
+#[test]
+fn one_sector_too_small_and_write_protected() {
+    let toy = built();
+    let file = toy.path("small");
+    old_card(&file, size(&toy.image()) - 512, 0xa5);
+    let Some(device) = Loop::over(&file) else { return };
+    let before = digest(&file);
+    flash(&toy, &device.device, &[]).failed(1, &["is too small", "512 too few"]);
+    assert!(Command::new("blockdev").arg("--setro").arg(&device.device).status().unwrap().success());
+    let protected = flash(&toy, &device.device, &[]);
+    // The kernel keeps the flag for the next file that gets this device.
+    assert!(Command::new("blockdev").arg("--setrw").arg(&device.device).status().unwrap().success());
+    protected.failed(1, &["is write-protected"]);
+    assert_eq!(digest(&file), before);
+}
+
+#[test]
+fn two_cards_at_once() {
+    let toy = built();
+    let (Some((first, one)), Some((second, two))) = (card(&toy, "first"), card(&toy, "second")) else { return };
+    let start = |device: &Loop| {
+        let mut command = toy.command(&["flash", "toy"]);
+        command.arg(&device.device).arg("--yes").stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let running = [start(&one), start(&two)];
+    for child in running {
+        Run::from(child.wait_with_output().unwrap()).succeeded();
+    }
+    check_bytes(&toy.image(), &first, 0xa5);
+    check_bytes(&toy.image(), &second, 0xa5);
+}
