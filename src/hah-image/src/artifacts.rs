@@ -237,7 +237,6 @@ fn other_release(artifact: &Artifact, path: &Path) -> Option<String> {
 
 /// Takes the file at `path` into the store, if it is what is wanted.
 fn ingest(store: &Store, wanted: &Wanted<'_>, path: &Path) -> Result<(), Failure> {
-    let artifact = wanted.artifact;
     let mut source = fs::File::open(path)?;
     let mut draft = Draft::create(&store.root().join("tmp").join(format!("input.{}", std::process::id())))?;
     let mut hashing = Hashing::new(io::BufWriter::with_capacity(1 << 20, draft.file()));

@@ -24,9 +24,6 @@ const ARMEL_LEVEL: u32 = 6;
 /// neither atomics nor cryptography).
 const ARM64_LEVEL: &str = "v8.0";
 
-/// Where loaders of Debian look for libraries, besides the directories of `/etc/ld.so.conf`, which are among them.
-const LIBRARIES: [&str; 3] = ["usr/lib", "usr/lib64", "usr/local/lib"];
-
 /// Why a program cannot run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Misfit {
@@ -136,8 +133,7 @@ pub fn check(program: &Program, architecture: Architecture, root: &Root) -> Vec<
     match &facts.interpreter {
         Some(path) if !is_file(root, path) => misfits.push(Misfit::Interpreter(path.clone())),
         Some(_) => {
-            let missing: Vec<String> =
-                facts.needed.iter().filter(|name| !has_library(root, architecture, name)).cloned().collect();
+            let missing: Vec<String> = facts.needed.iter().filter(|name| !has_library(root, name)).cloned().collect();
             if !missing.is_empty() {
                 misfits.push(Misfit::Libraries(missing));
             }
@@ -164,17 +160,9 @@ fn is_file(root: &Root, path: &str) -> bool {
     node.is_some_and(|node| matches!(node.kind, Kind::File(_) | Kind::HardLink(_)))
 }
 
-/// Whether a loader would find a library of this name.
-fn has_library(root: &Root, architecture: Architecture, name: &str) -> bool {
-    let triplet = match architecture {
-        Architecture::Arm64 => "aarch64-linux-gnu",
-        Architecture::Armel => "arm-linux-gnueabi",
-        Architecture::Amd64 => "x86_64-linux-gnu",
-        Architecture::All => "",
-    };
-    name.contains('/')
-        || LIBRARIES.iter().any(|directory| is_file(root, &format!("{directory}/{name}")))
-        || LIBRARIES.iter().any(|directory| is_file(root, &format!("{directory}/{triplet}/{name}")))
+/// Whether the image has a library of this name. Where does not count: a program may bring its own directory (`RUNPATH`).
+fn has_library(root: &Root, name: &str) -> bool {
+    name.contains('/') || root.iter().any(|(path, node)| path.name() == name && !node.is_dir())
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The reference of the recipes of a project and their parameters, as Markdown.
+//! The reference of the recipes of a project, their artifacts and parameters, as Markdown.
 
 use std::fmt::Write as _;
 
-use super::model::Recipe;
+use super::model::{Entry, Recipe, Verify};
 use super::params::{Initial, Param, Setting};
 use super::parse::Parser;
 use super::problem::Report;
 use super::sources::Sources;
 use crate::diagnostic::Diagnostics;
 
-/// One section a recipe, by name: what it is, what it requires, its parameters.
+/// One section a recipe, by name: what it is, what it requires, its artifacts and parameters.
 ///
 /// # Errors
 /// Everything that is wrong with the recipes' files.
@@ -32,6 +32,14 @@ fn section(out: &mut String, recipe: &Recipe) -> std::fmt::Result {
     if !recipe.requires.is_empty() {
         let names: Vec<String> = recipe.requires.iter().map(|name| format!("`{}`", name.value)).collect();
         writeln!(out, "\nRequires {}.", names.join(", "))?;
+    }
+    for Entry { value: artifact, .. } in &recipe.body.artifacts {
+        let by = match &artifact.verify {
+            Verify::OpenPgp { key, .. } => format!("signed by `{}`", key.name()),
+            Verify::Sha256Sums { .. } => "listed in an unsigned checksum file".to_owned(),
+            Verify::Sha256 { .. } => "pinned by its digest".to_owned(),
+        };
+        writeln!(out, "\nHas the artifact `{}`, {by}.", artifact.name)?;
     }
     if recipe.params.is_empty() {
         return Ok(());

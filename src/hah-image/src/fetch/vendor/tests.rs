@@ -134,14 +134,13 @@ fn what_gpg_signs_is_believed() {
     let signature = site.0.path().join(SIGNATURE);
     let made = gpg(&["--detach-sign", "--output", signature.to_str().unwrap(), path.to_str().unwrap()]).unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let certificate = gpg(&["--export"]).unwrap().stdout;
-    let mut artifact = signed_by(certificate);
-    // gpg signs now, and our clock of the other tests stands in 2025.
-    artifact.mirror = Some("acme".to_owned());
+    let certificate = gpg(&["--armor", "--export"]).unwrap().stdout;
+    let artifact = signed_by(certificate);
     let downloads = tempfile::tempdir().unwrap();
     let mut known = Mirrors::new();
     known.add("acme", site.base(), "--mirror").unwrap();
     let fetcher = super::super::Fetcher::new(FetchOptions::new(downloads.path().to_owned(), known));
+    // gpg signs now, and the clock of the other tests stands in 2025.
     let vouched = fetcher.vouched(&artifact, None, crate::clock::unix_now()).unwrap();
     assert_eq!(vouched.sha256, Sha256::of(NAME.as_bytes()));
     let _ = Command::new("gpgconf").arg("--homedir").arg(home.path()).args(["--kill", "all"]).output();

@@ -240,9 +240,12 @@ fn config_lines_fit_the_firmware() {
 #[test]
 fn the_reference_is_complete() {
     let text = reference(&shipped()).unwrap();
-    for line in
-        ["## consul", "| `consul.role` | enum: `server`, `client` | `\"client\"` |", "| `ssh.port` | port | `22` |"]
-    {
+    for line in [
+        "## consul",
+        "Has the artifact `nomad`, signed by `hashicorp`.",
+        "| `consul.role` | enum: `server`, `client` | `\"client\"` |",
+        "| `ssh.port` | port | `22` |",
+    ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
 }
