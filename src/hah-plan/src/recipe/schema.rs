@@ -569,7 +569,11 @@ pub(super) static CLUSTER: Object = Object {
         optional("wifi", Shape::Table(&FLEET_WIFI), "The wireless network."),
         optional("network", Shape::Table(&FLEET_NETWORK), "What nodes with an address share."),
         optional("consul", Shape::Table(&FLEET_CONSUL), "Consul."),
-        required("nodes", Shape::Named(&NAME, &Shape::Table(&FLEET_NODE)), "The nodes by name, which is their hostname."),
+        required(
+            "nodes",
+            Shape::Named(&NAME, &Shape::Table(&FLEET_NODE)),
+            "The nodes by name, which is their hostname.",
+        ),
     ]],
 };
 
