@@ -34,7 +34,7 @@ pub const GENERATION: &str = "g0";
 const IDENTITY_README: &str = "\
 This directory takes the identity of a node.\r
 \r
-`hah-image flash IMAGE DEVICE --node NAME` writes node.json here. On its first boot\r
+`hah-image flash IMAGE DEVICE --identity FILE` writes node.json here. On its first boot\r
 the node moves it to its data partition and wipes it from this one. A node.json that\r
 is put here later replaces the identity that the node has, on its next boot.\r
 Its keys are described in docs/identity.md of hah-image.\r

@@ -41,7 +41,7 @@ fn put_into(mut view: View<'_>, text: &[u8]) -> Result<(), Failure> {
     let foreign = |reason: String| {
         Failure::user(
             format!("this image takes no identity: {reason}"),
-            Some("flash an image that this hah-image has built, or leave out --node and --identity".into()),
+            Some("flash an image that this hah-image has built, or leave out --identity".into()),
         )
     };
     let table = hah_format::disk::read(&mut view).map_err(|error| foreign(error.to_string()))?;
