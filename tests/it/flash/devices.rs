@@ -23,7 +23,10 @@ impl Loop {
             println!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
             return None;
         }
-        Some(Self { device: String::from_utf8(output.stdout).unwrap().trim().into() })
+        let device: PathBuf = String::from_utf8(output.stdout).unwrap().trim().into();
+        // A test that was killed may have left the number write-protected.
+        let _ = Command::new("blockdev").arg("--setrw").arg(&device).status();
+        Some(Self { device })
     }
 }
 
