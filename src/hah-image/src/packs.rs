@@ -72,6 +72,14 @@ pub fn key(deb: &Sha256, options: &PackOptions) -> Key {
     encoder.finish()
 }
 
+/// The key of a pack of derived files: what they derive from, and how they are packed.
+fn derived_key(content: &Sha256) -> Sha256 {
+    let mut encoder = Encoder::new("hah-derived");
+    encoder.digest("content", content);
+    encoder.text("options", &PackOptions::default().id());
+    encoder.finish().0
+}
+
 /// The keys of everything that a build of `lock`'s images takes from the store.
 ///
 /// The lock does not know whether its images keep documentation, so a pack lives with or without.
@@ -242,13 +250,14 @@ impl PackSet {
 
     /// The pack of derived files with this key, if it is there and whole.
     fn find_derived(&self, key: &Sha256) -> Option<Stored> {
-        let path = self.store.path(Bucket::Derived, key);
+        let path = self.store.path(Bucket::Derived, &derived_key(key));
         let manifest = read_manifest(&path).ok()?;
         Some(Stored { path, manifest })
     }
 
     /// Packs `files` under `key`.
     fn keep_derived(&self, key: &Sha256, files: &NamedFiles) -> Result<Stored, StoreError> {
+        let key = &derived_key(key);
         let path = self.store.path(Bucket::Derived, key);
         if path.exists() {
             // It was not whole, or it would have been found.
