@@ -198,16 +198,18 @@ fn an_identity_goes_into_the_fat_and_nowhere_else() {
     }
     let toy = built();
     let image = digest(&toy.image());
-    toy.write("a.json", NODE);
-    toy.write("b.json", NODE.replace("pi4-a", "pi3-b").replace("192.168.1.10", "192.168.1.10\", \"192.168.1.11"));
+    toy.write("a.node.json", NODE);
+    toy.write("b.node.json", NODE.replace("pi4-a", "pi3-b").replace("192.168.1.10", "192.168.1.10\", \"192.168.1.11"));
     let card = |name: &str, more: &[&str]| {
         let card = toy.path(&format!("{name}.img"));
         flash(&toy, &card, more).succeeded();
+        // What says where the partitions are, as beside every image.
+        std::fs::copy(toy.image().with_extension("json"), card.with_extension("json")).unwrap();
         card
     };
     let none = card("none", &[]);
-    let a = card("a", &["--identity", "../a.json"]);
-    let b = card("b", &["--identity", "../b.json"]);
+    let a = card("a", &["--identity", "../a.node.json"]);
+    let b = card("b", &["--identity", "../b.node.json"]);
     for (card, hostname) in [(&a, "pi4-a"), (&b, "pi3-b")] {
         let boot = toy.path("boot.fat");
         partition(card, "boot", &boot);
