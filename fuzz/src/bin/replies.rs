@@ -19,6 +19,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     let answers: Vec<&[u8]> = text.split("\n---\n").take(4).map(str::as_bytes).collect();
     let (mut members, mut instances, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     let (mut deployment, mut allocations, mut evaluations) = (None, Vec::new(), Vec::new());
+    let mut trials = Vec::new();
     for answer in &answers {
         let _ = reply::leader(answer);
         let _ = reply::peers(answer);
@@ -32,6 +33,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         deployment = reply::deployment(answer).ok().flatten().or(deployment);
         allocations.extend(reply::allocations(answer).unwrap_or_default());
         evaluations.extend(reply::evaluations(answer).unwrap_or_default());
+        trials.extend(reply::trial(answer));
         memory(answer);
         if let Ok(file) = reply::job_file(answer) {
             assert!(!file.id.is_empty() && !file.hah_job.is_empty());
@@ -47,9 +49,13 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             assert_eq!(serde_json::from_slice::<Status>(&written).unwrap(), status);
         }
     }
-    match judge::health(deployment.as_ref(), &allocations, &evaluations) {
-        Health::Good(_) => assert!(!allocations.is_empty()),
-        Health::Waits(why) => assert!(!why.is_empty()),
+    judge::is_blocked(&evaluations);
+    let blocked = trials.iter().map(judge::blocked);
+    for health in blocked.chain([judge::health(deployment.as_ref(), &allocations, &evaluations)]) {
+        match health {
+            Health::Good(_) => assert!(!allocations.is_empty()),
+            Health::Waits(why) => assert!(!why.is_empty()),
+        }
     }
     let quorum = judge::quorum(true, 3, Some(&members), |_| None);
     assert!(quorum.alive.unwrap_or(0) as usize + quorum.missing.len() <= members.len());

@@ -17,7 +17,7 @@ use hah_plan::configure::{self, ImageIdentity, Target};
 use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key};
 use hah_plan::lock::LockedArtifact;
 use hah_plan::merge::{self, Ingredients, Provenance};
-use hah_plan::rootfs::{Root, UnpackedPackage};
+use hah_plan::rootfs::Root;
 use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
 
@@ -80,15 +80,13 @@ pub struct Configured {
     pub root: Root,
     /// Where each path comes from.
     pub provenance: Provenance,
-    /// The packages.
-    pub packages: Vec<UnpackedPackage>,
 }
 
 /// Merges the packages and runs the configuration passes.
 pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Configured, Failure> {
     let system = recipe.system;
-    let packages = packs.unpacked();
-    let effects = scripts::effects(&packages, recipe.reviews).map_err(|errors| {
+    let packages = packs.packages();
+    let effects = scripts::effects(packages, recipe.reviews).map_err(|errors| {
         let count = errors.len();
         let text: Vec<String> = errors.iter().map(|error| format!("{error}\n hint: {}", error.hint())).collect();
         Failure::build(
@@ -99,7 +97,7 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
     let placed = merge::placements(system);
     let artifacts = packs.artifacts().iter().map(ArtifactPack::unpacked).collect::<Result<Vec<_>, _>>()?;
     let merged = merge::merge(Ingredients {
-        packages: &packages,
+        packages,
         diversions: &effects.diversions,
         removes: &system.removes,
         artifacts: &artifacts,
@@ -118,7 +116,7 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
     let target = Target {
         root,
         provenance,
-        packages: &packages,
+        packages,
         system,
         contents: packs,
         image: &image,
@@ -128,7 +126,7 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
     let configured =
         configure::configure(target).map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
     fit(system, packs, &configured.root)?;
-    Ok(Configured { root: configured.root, provenance: configured.provenance, packages })
+    Ok(Configured { root: configured.root, provenance: configured.provenance })
 }
 
 /// Refuses programs of artifacts that the board or the image cannot run.
@@ -172,8 +170,8 @@ pub fn parts(
     key: Key,
 ) -> Result<Parts, Failure> {
     let system = recipe.system;
-    let Configured { root, packages, .. } = configured;
-    let version = boot::kernel_version(system, &packages)?;
+    let root = configured.root;
+    let version = boot::kernel_version(system, packs.packages())?;
     let directory =
         system.board.kernel.modules.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
     let modules = initramfs::modules(&root, packs, &directory, &system.board.stage1_modules)?;
@@ -181,7 +179,7 @@ pub fn parts(
     let (boot, root) = rayon::join(
         || {
             let archive = initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?;
-            boot::files(store, system, &packages, packs, archive)
+            boot::files(store, system, packs, archive)
         },
         || root::layout(root, packs, recipe.epoch),
     );

@@ -207,7 +207,7 @@ fn read_manifest(path: &Path) -> Result<Manifest, pack::OpenError> {
 /// All packs of an image, as one place to read files from: its packages', its artifacts', and those of derived files.
 pub struct PackSet {
     store: Arc<Store>,
-    packs: Vec<Pack>,
+    packages: Vec<UnpackedPackage>,
     artifacts: Vec<ArtifactPack>,
     /// The packages' packs, then the artifacts'.
     stored: Vec<Arc<Stored>>,
@@ -234,7 +234,8 @@ impl PackSet {
             }
         }
         let open = stored.iter().map(|_| Mutex::new(None)).collect();
-        Self { store, packs, artifacts, stored, by_digest, open, derived: Mutex::new(Vec::new()) }
+        let packages = packs.iter().map(unpacked).collect();
+        Self { store, packages, artifacts, stored, by_digest, open, derived: Mutex::new(Vec::new()) }
     }
 
     /// Every pack: the packages' in order, the artifacts', then the derived ones in the order in which they were asked for.
@@ -277,23 +278,20 @@ impl PackSet {
         Ok(Stored { path, manifest })
     }
 
-    /// The packages, as the plan wants them.
-    pub fn unpacked(&self) -> Vec<UnpackedPackage> {
-        self.packs
-            .iter()
-            .map(|pack| UnpackedPackage {
-                name: pack.input.name.clone(),
-                version: pack.input.version.clone(),
-                architecture: pack.input.architecture,
-                control: pack.stored.manifest.control.clone(),
-                tree: pack
-                    .stored
-                    .manifest
-                    .tree
-                    .clone()
-                    .map(|_, file| Content::Stored { sha256: file.sha256, size: file.data.size }),
-            })
-            .collect()
+    /// The packages, as the plan wants them, in order.
+    pub fn packages(&self) -> &[UnpackedPackage] {
+        &self.packages
+    }
+}
+
+fn unpacked(Pack { input, stored }: &Pack) -> UnpackedPackage {
+    let content = |file: PackedFile| Content::Stored { sha256: file.sha256, size: file.data.size };
+    UnpackedPackage {
+        name: input.name.clone(),
+        version: input.version.clone(),
+        architecture: input.architecture,
+        control: stored.manifest.control.clone(),
+        tree: stored.manifest.tree.clone().map(|_, file| content(file)),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Board {
     pub cmdline: Vec<String>,
     /// systemd's `RuntimeWatchdogSec=` in seconds; `None` leaves the watchdog alone.
     pub watchdog_seconds: Option<u32>,
+    /// Sum of its processors' clocks in MHz, where the kernel does not tell; Nomad schedules by it.
+    pub processor_mhz: Option<u32>,
     /// Machines on which `hah-image run` boots its images; the first is the default.
     pub machines: Vec<Machine>,
 }

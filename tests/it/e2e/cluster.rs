@@ -31,12 +31,14 @@ impl Cards {
         let nodes = (0..NODES).map(|number| {
             let place = network.place(number);
             let card = directory.join(format!("{}.img", name(number)));
-            let paper = directory.join(format!("{}.json", name(number)));
+            let paper = directory.join(format!("{}.node.json", name(number)));
             let identity = who(number, place.address, network, public.trim());
             std::fs::write(&paper, serde_json::to_string_pretty(&identity).unwrap()).unwrap();
             let _ = std::fs::remove_file(&card);
             let mut flash = Command::new(env!("CARGO_BIN_EXE_hah-image"));
             run(flash.args(["--no-progress", "flash", "--yes", "--identity"]).arg(&paper).arg(image).arg(&card));
+            // What says which board it is for.
+            std::fs::copy(image.with_extension("json"), card.with_extension("json")).unwrap();
             let image = Image { path: card, key: Some(key.clone()) };
             Node::new(&image, "virt", &format!("e2e/{}", name(number)), CARD).at(place)
         });

@@ -6,7 +6,7 @@
 //! | Memory, Write | `/v1/kv/hah/loop?consistent`, `PUT /v1/kv/hah/loop?cas=N` |
 //! | Nomad | `/v1/status/leader?stale`, `/v1/status/peers?stale`, `/v1/agent/members` |
 //! | Job, Register | `/v1/job/ID`, `PUT /v1/jobs` with `EnforceIndex` |
-//! | Health | `/v1/job/ID/deployment`, `…/allocations`, and `…/evaluations` when nothing is placed |
+//! | Health | `/v1/job/ID/deployment`, `…/allocations`; when nothing is placed `…/evaluations`, and `PUT …/plan` when it waits for a node |
 //! | Prometheus | Consul's `/v1/health/service/NAME` and members; its `/-/ready` and `/api/v1/query?query=up` |
 //! | Vault | `/v1/sys/health` |
 //!
@@ -167,7 +167,22 @@ impl Api {
         } else {
             reply::evaluations(&good(self.get_nomad(&format!("/v1/job/{id}/evaluations")).await?)?)?
         };
+        if judge::is_blocked(&evaluations)
+            && let Some(trial) = self.trial().await
+        {
+            return Ok(Reply::Health(judge::blocked(&trial)));
+        }
         Ok(Reply::Health(judge::health(deployment.as_ref(), &allocations, &evaluations)))
+    }
+
+    /// Why the job has no node, as Nomad's scheduler sees it now. Nothing when it does not say, which its evaluations make
+    /// up for.
+    async fn trial(&self) -> Option<reply::Trial> {
+        let job = &self.job.as_ref()?.job;
+        let body = format!(r#"{{"Job":{job},"Diff":false}}"#);
+        let path = format!("/v1/job/{}/plan", self.job_id());
+        let answer = self.call(self.nomad_address().ok()?, Method::PUT, &path, body.into_bytes()).await.ok()?;
+        reply::trial(&good(answer).ok()?).ok()
     }
 
     async fn prometheus(&mut self) -> Reply {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use hah_node::closing::Prometheus;
 
-use super::reply::{Allocation, Deployment, Evaluation, Instance, Member, Placement, Target};
+use super::reply::{Allocation, Deployment, Evaluation, Instance, Member, Placement, Target, Trial};
 use super::view::{Health, Missing, Quorum, Targets};
 
 /// The servers of a pool. `seen` tells when a member was last seen alive.
@@ -67,9 +67,25 @@ fn not_running(allocation: &Allocation) -> String {
     }
 }
 
+/// The evaluation that says how things are.
+fn latest(evaluations: &[Evaluation]) -> Option<&Evaluation> {
+    evaluations.iter().filter(|one| one.status != "canceled").max_by_key(|one| one.create_index)
+}
+
+/// Whether the job waits for a node. Nomad tries again whenever one comes or gets room, and keeps of each evaluation only
+/// what it said first: why it waits *now* is to be asked anew.
+pub(crate) fn is_blocked(evaluations: &[Evaluation]) -> bool {
+    latest(evaluations).is_some_and(|evaluation| evaluation.status == "blocked")
+}
+
+/// The job waits for a node, and this is what a trial run of Nomad's scheduler says.
+pub(crate) fn blocked(trial: &Trial) -> Health {
+    let placement = trial.failed.values().flatten().next();
+    Health::Waits(placement.map_or_else(|| "Nomad is about to place it".to_owned(), no_node))
+}
+
 fn not_placed(evaluations: &[Evaluation]) -> String {
-    let latest = evaluations.iter().filter(|one| one.status != "canceled").max_by_key(|one| one.create_index);
-    let Some(evaluation) = latest else { return "Nomad has not evaluated it yet".to_owned() };
+    let Some(evaluation) = latest(evaluations) else { return "Nomad has not evaluated it yet".to_owned() };
     let placement = evaluation.failed.values().flatten().next();
     match (placement, &*evaluation.status) {
         (Some(placement), _) => no_node(placement),
@@ -222,6 +238,25 @@ mod tests {
             r#"[{"Status":"failed","StatusDescription":"maximum attempts"}]"#,
             "its evaluation failed: maximum attempts",
         );
+    }
+
+    #[test]
+    fn a_blocked_job_waits_for_what_nomad_says_now() {
+        // As Nomad 2.0 has it: the blocked evaluation keeps the reasons of the time before any client was there.
+        let evaluations = reply::evaluations(
+            br#"[{"Status":"complete","CreateIndex":12,"FailedTGAllocs":{"prometheus":{"NodesEvaluated":0}}},
+            {"Status":"blocked","CreateIndex":13,"FailedTGAllocs":{"prometheus":{"NodesEvaluated":0}}}]"#,
+        );
+        assert!(is_blocked(&evaluations.unwrap()));
+        assert!(!is_blocked(&reply::evaluations(br#"[{"Status":"complete","CreateIndex":12}]"#).unwrap()));
+        let check = |body: &str, wanted: &str| {
+            assert_eq!(blocked(&reply::trial(body.as_bytes()).unwrap()), Health::Waits(wanted.to_owned()));
+        };
+        check(
+            r#"{"FailedTGAllocs":{"prometheus":{"NodesEvaluated":3,"DimensionExhausted":{"cpu":3}}},"Diff":null}"#,
+            "none of 3 nodes can run it (too little cpu)",
+        );
+        check(r#"{"FailedTGAllocs":null}"#, "Nomad is about to place it");
     }
 
     fn member(name: &str, address: &str, alive: bool) -> Member {

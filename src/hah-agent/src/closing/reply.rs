@@ -306,6 +306,19 @@ pub(crate) fn evaluations(body: &[u8]) -> Result<Vec<Evaluation>, Nonsense> {
     Ok(read::<Option<Vec<Evaluation>>>(body)?.unwrap_or_default())
 }
 
+/// Nomad's `/v1/job/ID/plan`: what its scheduler would do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Trial {
+    #[serde(default, rename = "FailedTGAllocs", deserialize_with = "or_default")]
+    pub(crate) failed: BTreeMap<String, Option<Placement>>,
+}
+
+/// Reads the plan of a job.
+pub(crate) fn trial(body: &[u8]) -> Result<Trial, Nonsense> {
+    read(body)
+}
+
 /// An instance of a service in Consul's catalog.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Instance {

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hah_format::digest::Sha256;
@@ -67,18 +68,12 @@ pub fn kernel_version(system: &System, packages: &[UnpackedPackage]) -> Result<S
 }
 
 /// Everything that goes onto the boot partition. `initramfs` is made by [`super::initramfs`].
-pub fn files(
-    store: &Store,
-    system: &System,
-    packages: &[UnpackedPackage],
-    packs: &PackSet,
-    initramfs: Vec<u8>,
-) -> Result<BootFiles, Failure> {
-    let version = kernel_version(system, packages)?;
+pub fn files(store: &Store, system: &System, packs: &PackSet, initramfs: Vec<u8>) -> Result<BootFiles, Failure> {
+    let version = kernel_version(system, packs.packages())?;
     let board = &system.board;
     let mut files = BootFiles::new();
     for firmware in &board.firmware {
-        files.insert(path(&firmware.name)?, read(packages, packs, &firmware.path)?.into());
+        files.insert(path(&firmware.name)?, read(packs, &firmware.path)?.into());
     }
     if let Some(config) = &board.config_txt {
         files.insert(path("config.txt")?, config.clone().into_bytes().into());
@@ -87,14 +82,14 @@ pub fn files(
         files.insert(path(&format!("{directory}/README.txt"))?, IDENTITY_README.as_bytes().into());
     }
     let mut generation: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
-    generation.insert("kernel".into(), kernel(store, system, packages, packs, &version)?);
+    generation.insert("kernel".into(), fs_err::read(kernel(store, system, packs, &version)?)?.into());
     generation.insert("initramfs".into(), initramfs.into());
     generation.insert("cmdline.txt".into(), format!("{}\n", system.kernel_cmdline.join(" ")).into_bytes().into());
     if let Some(directory) = &board.kernel.device_trees {
         let directory = directory.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
         for name in &board.device_trees {
             let tree = directory.join(name).map_err(|error| Failure::build(error.to_string(), None))?;
-            generation.insert(name.clone(), read(packages, packs, &tree)?.into());
+            generation.insert(name.clone(), read(packs, &tree)?.into());
         }
     }
     for (name, bytes) in generation {
@@ -104,40 +99,41 @@ pub fn files(
     Ok(files)
 }
 
-/// Compresses the kernel into the store, where [`files`] finds it.
+/// Puts the kernel into the store as it goes onto the boot partition, where [`files`] finds it.
 pub fn prepare_kernel(store: &Store, system: &System, packs: &PackSet) -> Result<(), Failure> {
-    let packages = packs.unpacked();
-    let version = kernel_version(system, &packages)?;
-    kernel(store, system, &packages, packs, &version).map(drop)
+    let version = kernel_version(system, packs.packages())?;
+    kernel(store, system, packs, &version).map(drop)
 }
 
-fn kernel(
-    store: &Store,
-    system: &System,
-    packages: &[UnpackedPackage],
-    packs: &PackSet,
-    version: &str,
-) -> Result<Arc<[u8]>, Failure> {
+/// The kernel's file in the store, made unless it is there.
+fn kernel(store: &Store, system: &System, packs: &PackSet, version: &str) -> Result<PathBuf, Failure> {
     let at = system.board.kernel.image.at(version).map_err(|error| Failure::build(error.to_string(), None))?;
-    if system.board.kernel.compression == KernelCompression::None {
-        return Ok(read(packages, packs, &at)?.into());
-    }
-    let content = find(packages, &at)?;
-    let key = gzip_key(&content.sha256());
-    let path = store.realise(Bucket::Derived, &key, |file| {
+    let content = find(packs.packages(), &at)?;
+    let compression = system.board.kernel.compression;
+    let path = store.realise(Bucket::Derived, &kernel_key(&content.sha256(), compression), |file| {
         let bytes = packs.bytes(content).map_err(StoreError::make)?;
-        // flate2's header has no name and no time unless asked for.
-        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL));
-        gzip.write_all(&bytes).and_then(|()| gzip.finish().map(drop)).map_err(StoreError::make)
+        let written = match compression {
+            KernelCompression::None => file.write_all(&bytes),
+            KernelCompression::Gzip => {
+                // flate2's header has no name and no time unless asked for.
+                let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL));
+                gzip.write_all(&bytes).and_then(|()| gzip.finish().map(drop))
+            }
+        };
+        written.map_err(StoreError::make)
     })?;
-    Ok(fs_err::read(path)?.into())
+    Ok(path)
 }
 
-/// Key of a gzipped kernel.
-fn gzip_key(kernel: &Sha256) -> Sha256 {
-    let mut encoder = Encoder::new("hah-gzip");
+/// Key of a kernel as it goes onto the boot partition.
+fn kernel_key(kernel: &Sha256, compression: KernelCompression) -> Sha256 {
+    let mut encoder = Encoder::new("hah-kernel");
     encoder.digest("kernel", kernel);
-    encoder.number("level", u64::from(GZIP_LEVEL));
+    let level = match compression {
+        KernelCompression::None => 0,
+        KernelCompression::Gzip => GZIP_LEVEL,
+    };
+    encoder.number("gzip", u64::from(level));
     encoder.finish().0
 }
 
@@ -157,8 +153,8 @@ fn find<'a>(packages: &'a [UnpackedPackage], path: &TreePath) -> Result<&'a Cont
         })
 }
 
-fn read(packages: &[UnpackedPackage], packs: &PackSet, path: &TreePath) -> Result<Vec<u8>, Failure> {
-    let content = find(packages, path)?;
+fn read(packs: &PackSet, path: &TreePath) -> Result<Vec<u8>, Failure> {
+    let content = find(packs.packages(), path)?;
     packs.bytes(content).map_err(|error| Failure::build(format!("{path}: {error}"), None))
 }
 

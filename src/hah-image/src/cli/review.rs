@@ -24,7 +24,7 @@ pub(super) fn run(context: &Context, args: &ReviewArgs) -> Result<u8, Failure> {
         args.package.parse().map_err(|error| Failure::new(Exit::Usage, format!("{error}"), None))?;
     let project = Project::open(&context.directory)?;
     let packs = build::packs(context.tools(), &project, &Request::new(&args.image))?;
-    let packages = packs.unpacked();
+    let packages = packs.packages();
     let package = packages.iter().find(|package| package.name == name).ok_or_else(|| {
         Failure::user(format!("{name} is not in image {}", args.image), Some("--image names another image".into()))
     })?;

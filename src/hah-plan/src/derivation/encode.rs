@@ -143,6 +143,7 @@ fn encode_board(encoder: &mut Encoder, board: &Board) {
         config_txt,
         cmdline: _, // Its words are in the system's command line.
         watchdog_seconds,
+        processor_mhz: _, // Only templates see it, and they are rendered by now.
         machines: _,
     } = board;
     encoder.text("board", name);

@@ -41,6 +41,7 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
     let config_txt = fields.text("config-txt").map(|text| config_txt(text, report));
     let cmdline = strings(&mut fields, "cmdline");
     let watchdog_seconds = fields.integer("watchdog-seconds").and_then(|found| u32::try_from(found.value).ok());
+    let processor_mhz = fields.integer("processor-mhz").and_then(|found| u32::try_from(found.value).ok());
     let machines: Vec<Machine> =
         fields.list("machine").into_iter().filter_map(|item| machine(item, &device_trees, report)).collect();
     let board = Board {
@@ -57,6 +58,7 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
         config_txt,
         cmdline,
         watchdog_seconds,
+        processor_mhz,
         machines,
     };
     Some(BoardFile { board, packages, provides, removes })

@@ -601,6 +601,11 @@ pub(super) static BOARD: Object = Object {
         optional("config-txt", Shape::Text(&TEXT), "config.txt; lines of at most 98 characters."),
         optional("cmdline", Shape::List(&Shape::Text(&WORDS)), "Words of the kernel command line."),
         optional("watchdog-seconds", Shape::Integer(1, 900), "systemd's RuntimeWatchdogSec=; without, it stays off."),
+        optional(
+            "processor-mhz",
+            Shape::Integer(1, 1_000_000),
+            "Sum of the processors' clocks in MHz, for Nomad; only where the kernel has no cpufreq to tell it.",
+        ),
         optional("machine", Shape::List(&Shape::Table(&MACHINE)), "QEMU machines that boot the images."),
     ]],
 };

@@ -49,11 +49,12 @@ impl Scope {
             ("hostname_prefix", Value::from(facts.hostname_prefix)),
         ]);
         common.insert("image".to_owned(), Value::from(image));
-        let watchdog = facts.board.watchdog_seconds.map_or(Value::from(()), Value::from);
+        let number = |number: Option<u32>| number.map_or(Value::from(()), Value::from);
         let board = BTreeMap::from([
             ("name", Value::from(facts.board.name.as_str())),
             ("architecture", Value::from(facts.board.architecture.as_str())),
-            ("watchdog_seconds", watchdog),
+            ("watchdog_seconds", number(facts.board.watchdog_seconds)),
+            ("processor_mhz", number(facts.board.processor_mhz)),
         ]);
         common.insert("board".to_owned(), Value::from(board));
         common.insert("recipes".to_owned(), facts.recipes.iter().copied().collect());

@@ -203,6 +203,7 @@ pub(crate) fn bare_system() -> System {
             config_txt: None,
             cmdline: Vec::new(),
             watchdog_seconds: None,
+            processor_mhz: None,
             machines: Vec::new(),
         },
         table: Table::Mbr,
