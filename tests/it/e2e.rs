@@ -7,6 +7,7 @@
 mod network;
 mod cluster;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -36,8 +37,11 @@ fn three_nodes_close_the_loop() {
     cluster.power_on();
     cluster.until("loop closed on every node", FIRST_CLOSE, all_closed);
     println!("time to close, from power-on: {:.0?}", cluster.uptime());
-    let all = |cluster: &mut Cluster<'_>| targets(cluster).is_some_and(|up| up == everything());
-    cluster.until("every target of the three nodes is up", CHANGE, all);
+    cluster.until("every target of the three nodes is up", CHANGE, |cluster| {
+        let prometheus = prometheus(cluster).map(|at| format!("prometheus {}", name(at)));
+        let wanted: BTreeSet<String> = everything().into_iter().chain(prometheus).collect();
+        targets(cluster).is_some_and(|up| up == wanted)
+    });
     for number in 0..NODES {
         println!("{}", cluster.node(number).ssh("hah-agent status"));
         assert_eq!(cluster.node(number).ssh("systemctl is-system-running --wait"), "running");
@@ -73,31 +77,22 @@ fn prometheus(cluster: &mut Cluster<'_>) -> Option<usize> {
     (0..NODES).find(|number| name(*number) == node)
 }
 
-/// `JOB INSTANCE` of every target that is up, sorted.
-fn targets(cluster: &mut Cluster<'_>) -> Option<Vec<String>> {
+/// `JOB INSTANCE` of every target that is up.
+fn targets(cluster: &mut Cluster<'_>) -> Option<BTreeSet<String>> {
     let at = prometheus(cluster)?;
     let found = cluster.json(at, "prometheus", "/api/v1/query?query=up")?;
     let results = found["data"]["result"].as_array()?;
-    let mut up: Vec<String> = results
-        .iter()
-        .filter(|result| result["value"][1] == "1")
-        .map(|result| {
-            let label = |name: &str| result["metric"][name].as_str().unwrap_or_default().to_owned();
-            format!("{} {}", label("job"), label("instance"))
-        })
-        .collect();
-    up.sort();
-    up.dedup();
-    Some(up)
+    let up = results.iter().filter(|result| result["value"][1] == "1").map(|result| {
+        let label = |name: &str| result["metric"][name].as_str().unwrap_or_default().to_owned();
+        format!("{} {}", label("job"), label("instance"))
+    });
+    Some(up.collect())
 }
 
-/// What the three nodes have, Vault aside: it is sealed until somebody has initialised it, and answers all the same.
+/// What every node has. Vault is sealed until somebody has initialised it, and answers all the same.
 fn everything() -> Vec<String> {
-    let mut all = Vec::new();
-    for job in ["consul", "node", "nomad", "vault"] {
-        all.extend((0..NODES).map(|number| format!("{job} {}", name(number))));
-    }
-    all
+    let of = |job| (0..NODES).map(move |number| format!("{job} {}", name(number)));
+    ["consul", "node", "nomad", "vault"].into_iter().flat_map(of).collect()
 }
 
 /// The job as Nomad has it.
@@ -122,16 +117,12 @@ fn sealing_vault_is_vaults_affair(cluster: &mut Cluster<'_>) {
         !alerting(cluster).iter().any(|alert| alert == SEALED)
     });
 
-    let last = NODES - 1;
+    // The first one that was unsealed leads; only the leader can be told to seal itself.
+    let number = 0;
     let seal = format!("curl -sS -X PUT -H 'X-Vault-Token: {token}' http://127.0.0.1:8200/v1/sys/seal");
-    // Only the active server knows a token; a standby is sealed by a restart.
-    let active = cluster.json(0, "vault", "/v1/sys/leader").is_some_and(|leader| leader["is_self"] == true);
-    let number = if active { 0 } else { last };
-    if active {
-        cluster.node(number).ssh(&seal);
-    } else {
-        cluster.node(number).ssh("sudo systemctl restart vault");
-    }
+    cluster.node(number).ssh(&seal);
+    let health = vault(cluster, number, "GET", "health", "");
+    assert_eq!(health["sealed"], true, "{health}");
     cluster.until("the sealed server's alert fires", CHANGE, |cluster| {
         alerting(cluster).iter().any(|alert| alert == SEALED)
     });

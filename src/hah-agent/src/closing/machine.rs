@@ -571,6 +571,8 @@ impl Run<'_> {
         self.state.transitions += 1;
         self.state.strikes = 0;
         if up {
+            // What it waited for has come, and what it waits for now is not known yet.
+            self.state.waiting = None;
             if let Some(first) = self.state.reached.get_mut(rung as usize) {
                 first.get_or_insert(self.now.boot);
             }
