@@ -111,10 +111,8 @@ fn sealing_vault_is_vaults_affair(cluster: &mut Cluster<'_>) {
             unsealed["sealed"] == false
         });
     }
-    let sealed = alerting(cluster).iter().any(|alert| alert == SEALED);
-    println!("an alert of a sealed Vault before: {sealed}");
     cluster.until("no server is said to be sealed", CHANGE, |cluster| {
-        !alerting(cluster).iter().any(|alert| alert == SEALED)
+        alerting(cluster).is_some_and(|alerts| !alerts.contains(SEALED))
     });
 
     // The first one that was unsealed leads; only the leader can be told to seal itself.
@@ -124,13 +122,18 @@ fn sealing_vault_is_vaults_affair(cluster: &mut Cluster<'_>) {
     let health = vault(cluster, number, "GET", "health", "");
     assert_eq!(health["sealed"], true, "{health}");
     cluster.until("the sealed server's alert fires", CHANGE, |cluster| {
-        alerting(cluster).iter().any(|alert| alert == SEALED)
+        alerting(cluster).is_some_and(|alerts| alerts.contains(SEALED))
     });
-    assert!(all_closed(cluster), "a sealed Vault opens no loop");
-    let up = targets(cluster).unwrap();
-    for target in everything().iter().filter(|target| !target.starts_with("vault ")) {
-        assert!(up.contains(target), "{target} is down, since {} is sealed: {up:?}", name(number));
-    }
+    // Whatever a busy host makes late, Vault is not what anybody waits for.
+    cluster.until("the loop is closed beside a sealed Vault", CHANGE, |cluster| {
+        for number in 0..NODES {
+            let waiting = cluster.the_loop(number)["waiting"].to_string();
+            assert!(!waiting.to_lowercase().contains("vault"), "{}: {waiting}", name(number));
+        }
+        let others = |target: &&String| !target.starts_with("vault ");
+        let up = targets(cluster).is_some_and(|up| everything().iter().filter(others).all(|one| up.contains(one)));
+        up && all_closed(cluster)
+    });
     vault(cluster, number, "PUT", "unseal", &format!(r#"{{"key":"{key}"}}"#));
 }
 
@@ -142,12 +145,11 @@ fn vault(cluster: &mut Cluster<'_>, number: usize, method: &str, path: &str, bod
 }
 
 /// The names of the alerts that fire.
-fn alerting(cluster: &mut Cluster<'_>) -> Vec<String> {
-    let Some(at) = prometheus(cluster) else { return Vec::new() };
-    let Some(found) = cluster.json(at, "prometheus", "/api/v1/alerts") else { return Vec::new() };
-    let alerts = found["data"]["alerts"].as_array().cloned().unwrap_or_default();
-    let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
-    firing.filter_map(|alert| alert["labels"]["alertname"].as_str().map(str::to_owned)).collect()
+fn alerting(cluster: &mut Cluster<'_>) -> Option<BTreeSet<String>> {
+    let at = prometheus(cluster)?;
+    let found = cluster.json(at, "prometheus", "/api/v1/alerts")?;
+    let firing = found["data"]["alerts"].as_array()?.iter().filter(|alert| alert["state"] == "firing");
+    Some(firing.filter_map(|alert| alert["labels"]["alertname"].as_str().map(str::to_owned)).collect())
 }
 
 fn a_stopped_server_opens_nothing(cluster: &mut Cluster<'_>) {
@@ -155,10 +157,10 @@ fn a_stopped_server_opens_nothing(cluster: &mut Cluster<'_>) {
     let stopped = (0..NODES).find(|number| *number != with).unwrap();
     cluster.node(stopped).ssh("sudo systemctl stop nomad consul");
     std::thread::sleep(Duration::from_secs(90));
-    for number in (0..NODES).filter(|number| *number != stopped) {
-        let status = cluster.the_loop(number);
-        assert_eq!(status["state"], "closed", "{}: {status}", name(number));
-    }
+    cluster.until("the others are closed without a server", CHANGE, |cluster| {
+        let others = (0..NODES).filter(|number| *number != stopped);
+        others.into_iter().all(|number| cluster.the_loop(number)["state"] == "closed")
+    });
     cluster.node(stopped).ssh("sudo systemctl start consul nomad");
     cluster.until("a stopped server is back", CHANGE, all_closed);
 }

@@ -30,7 +30,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     image::build(shell, "lab-virt")?;
 
     let root = workspace::root()?;
-    let project = workspace::target()?.join("e2e");
+    let project = workspace::target()?.join("e2e-project");
     shell.create_dir(project.join("images"))?;
     shell.copy_file(root.join("tests/it/e2e/project/images/e2e.toml"), project.join("images"))?;
     let image = project.join("e2e.img");

@@ -148,7 +148,8 @@ fn alertmanager_accepts_its_configuration() {
     }
 }
 
-/// Where there is an sshd; the virtual machine has one in any case. `sshd -t` wants host keys and the directory of its privilege separation.
+/// Where there is an sshd; the virtual machines ask theirs in any case. `sshd -t` wants host keys and the directory of its
+/// privilege separation.
 #[test]
 fn sshd_accepts_its_configuration() {
     let Some(sshd) = foreign("sshd") else { return };

@@ -67,6 +67,7 @@ fn settle(vm: &mut Vm<'_>) {
         "{state}: {failed}\n{}",
         vm.ssh("journalctl -b -p warning --no-pager | tail -n 60")
     );
+    assert_eq!(vm.ssh("sudo /usr/sbin/sshd -t"), "", "sshd's own word on its configuration");
     assert!(!vm.ssh("journalctl -b -q -o cat -t hah").is_empty(), "stage 1's words are in the journal");
     assert_eq!(vm.ssh("journalctl -b -q -o cat -t hah -p warning"), "");
     assert_eq!(stage1(vm)["warnings"], serde_json::json!([]));
