@@ -30,4 +30,5 @@ pub mod packs;
 pub mod assemble;
 pub mod agent;
 pub mod qemu;
+pub mod secrets;
 pub mod flash;

@@ -161,6 +161,22 @@ impl Printer {
         })
     }
 
+    /// Asks for a line that the terminal does not show.
+    pub fn ask_secret(&self, question: &str) -> io::Result<zeroize::Zeroizing<String>> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let terminal = io::stdin();
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+        let answer = self.ask(question);
+        let restored = tcsetattr(&terminal, OptionalActions::Flush, &before);
+        self.talk("");
+        let answer = zeroize::Zeroizing::new(answer?);
+        restored?;
+        Ok(answer)
+    }
+
     /// A multi-line text for people, such as rendered diagnostics, on stderr.
     pub fn say(&self, text: &str) {
         if self.mode != Mode::Json {

@@ -9,6 +9,8 @@ use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 use hah_plan::recipe::ByteSize;
 
 use super::Context;
+use super::identity::of_node;
+use super::secrets::KeyArgs;
 use crate::failure::{Exit, Failure};
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, refusal};
@@ -27,9 +29,14 @@ pub(super) struct FlashArgs {
     /// The card: a device such as /dev/sdb, or a file that stands for one; without it, those that may be meant are listed
     #[arg(value_name = "DEVICE")]
     device: Option<PathBuf>,
+    /// Give the card the identity of this node of cluster.toml
+    #[arg(long, value_name = "NAME", conflicts_with = "identity")]
+    node: Option<String>,
     /// Give the card this identity: a node.json
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Do not ask before erasing
     #[arg(short, long)]
     yes: bool,
@@ -70,7 +77,18 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         None => Map::Beside,
     };
     let image = Image::open(&path, &map)?;
-    let identity = args.identity.as_deref().map(read_identity).transpose()?;
+    let identity = match (&args.node, &args.identity) {
+        (Some(name), _) => {
+            let (identity, wanted) = of_node(context, &project, name, &args.key)?;
+            let stem = image_stem(&path);
+            if stem != wanted {
+                context.printer.warning(&format!("cluster.toml wants image {wanted} on {name}, and this is {stem}"));
+            }
+            Some(identity)
+        }
+        (None, Some(file)) => Some(read_identity(file)?),
+        (None, None) => None,
+    };
     let name = identity.as_ref().and_then(|identity| identity.hostname.clone()).unwrap_or_else(|| "a node".to_owned());
     let target = open(context, args, &image)?;
     let node = identity.as_ref().map(|identity| Node { name: &name, identity });
@@ -99,8 +117,14 @@ fn image_path(project: &Project, name: &str) -> Result<PathBuf, Failure> {
     Err(Failure::user(format!("there is no {}", path.display()), Some(hint)))
 }
 
+/// `lab` of `out/lab.img.zst`.
+fn image_stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
 /// Reads and checks a node.json.
-pub(super) fn read_identity(path: &Path) -> Result<Identity, Failure> {
+fn read_identity(path: &Path) -> Result<Identity, Failure> {
     let text = fs::read(path)?;
     let refuse = |reason: String| {
         Failure::user(format!("{}: {reason}", path.display()), Some("docs/identity.md describes its keys".into()))
