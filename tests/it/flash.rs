@@ -1,13 +1,16 @@
 //! Flashing: bytes, refusals, identities; onto files, and as root onto loop devices.
 
 mod devices;
+mod faults;
 mod secrets;
+mod fleet;
+mod terminal;
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use hah_format::bmap::{self, BLOCK};
 
@@ -179,6 +182,31 @@ fn nothing_is_erased_by_mistake() {
     let before = digest(&small);
     flash(&toy, &small, &[]).failed(1, &["is too small"]);
     assert_eq!(digest(&small), before);
+}
+
+#[test]
+fn two_files_at_once_and_one_file_once() {
+    let toy = built();
+    let cards = [toy.path("one"), toy.path("two")];
+    let running = cards.each_ref().map(|card| {
+        old_card(card, size(&toy.image()), 0xa5);
+        let mut command = toy.command(&["flash", "toy", "--yes"]);
+        command.arg(card).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    for child in running {
+        Run::from(child.wait_with_output().unwrap()).succeeded();
+    }
+    for card in &cards {
+        check_bytes(&toy.image(), card, 0xa5);
+    }
+    // What another flash holds.
+    let held = File::open(&cards[0]).unwrap();
+    held.lock().unwrap();
+    let before = digest(&cards[0]);
+    flash(&toy, &cards[0], &[]).failed(1, &["is in use", "another flash"]);
+    assert_eq!(digest(&cards[0]), before);
+    drop(held);
+    flash(&toy, &cards[0], &[]).succeeded();
 }
 
 #[test]

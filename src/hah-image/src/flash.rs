@@ -67,6 +67,8 @@ pub struct Flashed {
     pub skipped: u64,
     /// Chunks that were wrong when read back, and right after they were written again.
     pub repaired: u64,
+    /// Whether what was written was read back.
+    pub verified: Verify,
 }
 
 /// Flashes.
@@ -108,7 +110,8 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
     if repaired > 0 {
         printer.warning(&format!("{shown} did not keep what was written at first: do not trust this card for long"));
     }
-    Ok(Flashed { path, written: written.bytes, skipped: written.image_bytes.saturating_sub(written.bytes), repaired })
+    let skipped = written.image_bytes.saturating_sub(written.bytes);
+    Ok(Flashed { path, written: written.bytes, skipped, repaired, verified: verify })
 }
 
 fn told(error: writer::WriteError, path: &Path) -> Failure {

@@ -31,4 +31,5 @@ pub mod assemble;
 pub mod agent;
 pub mod qemu;
 pub mod secrets;
+pub mod record;
 pub mod flash;

@@ -151,13 +151,18 @@ impl Printer {
 
     /// Asks for a line of text; the end of the input is an empty one.
     pub fn ask(&self, question: &str) -> io::Result<String> {
+        Ok(self.ask_line(question)?.unwrap_or_default())
+    }
+
+    /// Asks for a line of text; none at the end of the input.
+    pub fn ask_line(&self, question: &str) -> io::Result<Option<String>> {
         self.bars.suspend(|| {
             let mut out = io::stderr().lock();
             write!(out, "{question} ")?;
             out.flush()?;
             let mut line = String::new();
-            io::stdin().lock().read_line(&mut line)?;
-            Ok(line.trim().to_owned())
+            let read = io::stdin().lock().read_line(&mut line)?;
+            Ok((read > 0).then(|| line.trim().to_owned()))
         })
     }
 

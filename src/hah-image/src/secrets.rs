@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use age::secrecy::SecretString;
 use base64::Engine as _;
 use fs_err as fs;
-use hah_node::identity::Secret;
+use hah_format::digest::Sha256;
+use hah_node::identity::{Identity, Secret};
 use hah_plan::cluster::{Cluster, KeyPair, Link, Member, NodeSecrets, Role, SECRETS_VERSION, Secrets};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -294,6 +295,20 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
     (cluster.acl.is_some() && secrets.consul_management.is_none()).then(|| "Consul's management token".to_owned())
 }
 
+/// Changes when anything in an identity does, and tells nothing else about it: its digest, keyed by a secret of the
+/// cluster, since a digest alone would let anybody try passphrases. None when the secrets are older than that key.
+pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<String>, Failure> {
+    let key = match &secrets.record_key {
+        Some(key) => key.reveal(),
+        // A fleet without secrets has none to guess.
+        None if secrets.version == 0 => "",
+        None => return Ok(None),
+    };
+    let mut bytes = Zeroizing::new(format!("hah-image identity\n{key}\n").into_bytes());
+    bytes.extend(Zeroizing::new(crate::flash::card::node_json(identity)?).iter());
+    Ok(Some(Sha256::of(&bytes).to_string()[..32].to_owned()))
+}
+
 #[derive(Clone, Copy)]
 struct Years {
     until: i32,
@@ -537,6 +552,21 @@ mod tests {
         for bad in [&b""[..], b"-----BEGIN AGE ENCRYPTED FILE-----\n", &file[..file.len() / 2]] {
             assert!(decrypt(bad, &Key::Passphrase(phrase())).is_err());
         }
+    }
+
+    #[test]
+    fn a_fingerprint_follows_the_identity_and_the_key() {
+        let (cluster, mut secrets) = (cluster(CLUSTER), made());
+        let of =
+            |secrets: &Secrets, node: &str| fingerprint(secrets, &cluster.identity(node, secrets).unwrap()).unwrap();
+        let (a, b) = (of(&secrets, "a"), of(&secrets, "b"));
+        assert_eq!(a.as_ref().map(String::len), Some(32));
+        assert!(a != b && a == of(&secrets, "a"));
+        secrets.record_key = Some(random_key().unwrap());
+        assert_ne!(of(&secrets, "a"), a);
+        secrets.record_key = None;
+        assert_eq!(of(&secrets, "a"), None, "of older secrets");
+        assert!(of(&Secrets::default(), "a").is_some(), "without any");
     }
 
     #[test]

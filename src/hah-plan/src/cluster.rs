@@ -195,6 +195,11 @@ impl Cluster {
         self.tls || self.wifi.is_some() || self.acl.is_some()
     }
 
+    /// Whether nodes gossip with each other, which they do in the clear without secrets.
+    pub fn wants_gossip(&self) -> bool {
+        self.nodes.values().any(|member| member.consul != Role::None || member.nomad != Role::None)
+    }
+
     /// The identity of the node `name`; none when the fleet has no such node.
     pub fn identity(&self, name: &str, secrets: &Secrets) -> Option<Identity> {
         let member = self.nodes.get(name)?;

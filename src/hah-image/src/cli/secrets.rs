@@ -235,7 +235,14 @@ pub(super) fn open(context: &Context, project: &Project, cluster: &Cluster, key:
             format!("the cluster wants secrets, and there is no {FILE}"),
             Some("make them: hah-image secrets init".into()),
         )),
-        None => Ok(Secrets::default()),
+        None => {
+            if cluster.wants_gossip() {
+                let text =
+                    format!("there is no {FILE}: the gossip between nodes is not encrypted; `hah-image secrets init`");
+                context.printer.warning(&text);
+            }
+            Ok(Secrets::default())
+        }
     }
 }
 
