@@ -24,7 +24,7 @@ pub mod writer;
 pub mod card;
 
 use source::Image;
-use target::{OpenTarget, Target as _};
+use target::OpenTarget;
 
 /// What is to be flashed.
 pub struct Job<'a> {
@@ -81,7 +81,7 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
     let written =
         writer::write(image, &mut target, &|bytes| step.advance(bytes)).map_err(|error| told(error, &path))?;
     step.set_message("syncing");
-    target.sync().map_err(|source| told(writer::WriteError::Sync { source }, &path))?;
+    writer::sync(&mut target, written.image_bytes).map_err(|error| told(error, &path))?;
     let rest = match written.image_bytes.saturating_sub(written.bytes) {
         0 => String::new(),
         skipped => format!(", {} without content skipped", human_bytes(skipped)),

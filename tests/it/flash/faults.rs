@@ -56,6 +56,7 @@ fn faults_on_the_way_to_the_card() {
         assert_does_not_boot(&card);
     };
     fails(&["pwrite64:error=EIO:when=3+"], &["cannot write at byte", "try another reader"]);
+    // The memory stays changed, so what is written again reads back as it was written, and is wrong.
     fails(&["pwrite64:poke_enter=@arg2=c0ffee:when=3+"], &["does not keep what is written at byte", "throw it away"]);
     fails(&["fsync:error=EIO"], &["cannot finish writing"]);
     // Pulled: while writing, while reading back, and when all but the first block was there.
