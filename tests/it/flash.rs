@@ -1,11 +1,16 @@
 //! Flashing: bytes, refusals, identities; onto files, and as root onto loop devices.
 
 mod devices;
+mod faults;
+mod secrets;
+mod fleet;
+mod terminal;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use hah_format::bmap::{self, BLOCK};
 
@@ -180,6 +185,31 @@ fn nothing_is_erased_by_mistake() {
 }
 
 #[test]
+fn two_files_at_once_and_one_file_once() {
+    let toy = built();
+    let cards = [toy.path("one"), toy.path("two")];
+    let running = cards.each_ref().map(|card| {
+        old_card(card, size(&toy.image()), 0xa5);
+        let mut command = toy.command(&["flash", "toy", "--yes"]);
+        command.arg(card).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    });
+    for child in running {
+        Run::from(child.wait_with_output().unwrap()).succeeded();
+    }
+    for card in &cards {
+        check_bytes(&toy.image(), card, 0xa5);
+    }
+    // What another flash holds.
+    let held = File::open(&cards[0]).unwrap();
+    held.lock().unwrap();
+    let before = digest(&cards[0]);
+    flash(&toy, &cards[0], &[]).failed(1, &["is in use", "another flash"]);
+    assert_eq!(digest(&cards[0]), before);
+    drop(held);
+    flash(&toy, &cards[0], &[]).succeeded();
+}
+
+#[test]
 fn a_damaged_image_leaves_a_card_that_does_not_boot() {
     let toy = built();
     let file = File::options().write(true).open(toy.image()).unwrap();
@@ -191,15 +221,49 @@ fn a_damaged_image_leaves_a_card_that_does_not_boot() {
     assert!(first.iter().all(|byte| *byte == 0));
 }
 
+/// Sectors of a card that hold its identity, by mtools and the FAT's own boot sector: the file and its chain in both
+/// copies of the FAT, the count of free clusters, the records of the directory, and the label in its three places.
+fn identity_sectors(card: &Path, boot: &Path) -> BTreeSet<u64> {
+    partition(card, "boot", boot);
+    let volume = std::fs::read(boot).unwrap();
+    let u16_at = |at: usize| u64::from(u16::from_le_bytes([volume[at], volume[at + 1]]));
+    let u32_at = |at: usize| u16_at(at) | u16_at(at + 2) << 16;
+    let (per_cluster, fat, fat_sectors, root) = (u64::from(volume[13]), u16_at(14), u32_at(36), u32_at(44));
+    let data = fat + u64::from(volume[16]) * fat_sectors;
+    let of_cluster = |cluster: u64| data + (cluster - 2) * per_cluster..data + (cluster - 1) * per_cluster;
+    // `::/hah/node.json <70>` or `<70-73>`.
+    let chain = |path: &str| -> Vec<u64> {
+        let text = judge(Command::new("mshowfat").arg("-i").arg(boot).arg(path));
+        let runs = text.split('<').skip(1).map(|run| run.split('>').next().unwrap());
+        runs.flat_map(|run| {
+            let (first, last) = run.split_once('-').unwrap_or((run, run));
+            first.parse::<u64>().unwrap()..=last.parse::<u64>().unwrap()
+        })
+        .collect()
+    };
+    let mut sectors: BTreeSet<u64> = [0, 1, u16_at(50), of_cluster(root).start].into();
+    for cluster in chain("::/hah/node.json") {
+        sectors.extend(of_cluster(cluster));
+        sectors.extend([fat + cluster * 4 / 512, fat + fat_sectors + cluster * 4 / 512]);
+    }
+    sectors.extend(chain("::/hah").into_iter().flat_map(of_cluster));
+    sectors.into_iter().map(|sector| sector + BOOT_START).collect()
+}
+
+/// Where the boot partition is, in sectors.
+const BOOT_START: u64 = 8192;
+
 #[test]
 fn an_identity_goes_into_the_fat_and_nowhere_else() {
-    if ["fsck.fat", "mdir", "mtype", "sfdisk"].into_iter().any(is_missing) {
+    if ["fsck.fat", "mdir", "mlabel", "mshowfat", "mtype", "sfdisk"].into_iter().any(is_missing) {
         return;
     }
     let toy = built();
     let image = digest(&toy.image());
     toy.write("a.node.json", NODE);
-    toy.write("b.node.json", NODE.replace("pi4-a", "pi3-b").replace("192.168.1.10", "192.168.1.10\", \"192.168.1.11"));
+    // Longer, so that it has another chain.
+    let note = format!("\"kitchen-node-1\", \"nomad\": {{\"meta\": {{\"note\": \"{}\"}}}}", "x".repeat(3000));
+    toy.write("b.node.json", NODE.replace("\"pi4-a\"", &note).replace("192.168.1.10", "192.168.1.11"));
     let card = |name: &str, more: &[&str]| {
         let card = toy.path(&format!("{name}.img"));
         flash(&toy, &card, more).succeeded();
@@ -210,24 +274,28 @@ fn an_identity_goes_into_the_fat_and_nowhere_else() {
     let none = card("none", &[]);
     let a = card("a", &["--identity", "../a.node.json"]);
     let b = card("b", &["--identity", "../b.node.json"]);
-    for (card, hostname) in [(&a, "pi4-a"), (&b, "pi3-b")] {
-        let boot = toy.path("boot.fat");
+    let boot = toy.path("boot.fat");
+    for (card, hostname, label) in [(&a, "pi4-a", "PI4-A"), (&b, "kitchen-node-1", "KITCH~ODE-1")] {
         partition(card, "boot", &boot);
         judge(Command::new("fsck.fat").arg("-n").arg(&boot));
         let text = judge(Command::new("mtype").arg("-i").arg(&boot).arg("::/hah/node.json"));
         let identity: hah_node::identity::Identity = serde_json::from_str(&text).unwrap();
         assert_eq!(identity.hostname.as_deref(), Some(hostname));
         assert!(judge(Command::new("mdir").args(["-b", "-i"]).arg(&boot).arg("::/hah")).contains("README.txt"));
+        let shown = judge(Command::new("mlabel").args(["-s", "-i"]).arg(&boot).arg("::"));
+        assert!(shown.contains(label), "{shown}");
     }
-    // Two nodes' cards differ where the identity is, and there only.
-    let changed = different_sectors(&none, &a);
-    let between = different_sectors(&a, &b);
-    let boot = 8192..8192 + (136 << 11);
-    assert!(!between.is_empty() && changed.iter().chain(&between).all(|sector| boot.contains(sector)), "{changed:?}");
-    // FSInfo, a sector of each FAT, the directory's record, and the file's clusters of 2 KiB.
-    assert!(changed.len() <= 1 + 2 + 1 + 4 && between.len() <= 8, "{changed:?} {between:?}");
+    // Two nodes' cards differ in the sectors that hold the identity, and there only; likewise a card with and without one.
+    let (of_a, of_b) = (identity_sectors(&a, &boot), identity_sectors(&b, &boot));
+    assert!(of_b.len() > of_a.len(), "the longer one has more clusters");
+    for (what, one, other, allowed) in
+        [("a and none", &a, &none, of_a.clone()), ("a and b", &a, &b, of_a.union(&of_b).copied().collect())]
+    {
+        let different: BTreeSet<u64> = different_sectors(one, other).into_iter().collect();
+        let elsewhere: Vec<_> = different.difference(&allowed).collect();
+        assert!(different.len() > 4 && elsewhere.is_empty(), "{what}: sectors {elsewhere:?} differ too");
+    }
     assert_eq!(digest(&toy.image()), image, "the image stays free of secrets");
-    let boot = toy.path("boot.fat");
     partition(&none, "boot", &boot);
     assert!(!judge(Command::new("mdir").args(["-b", "-i"]).arg(&boot).arg("::/hah")).contains("node.json"));
 }

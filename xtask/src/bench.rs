@@ -2,15 +2,16 @@
 //!
 //! Every number that the README prints comes from here. A missed target is printed as such and is no error: this is a
 //! report, and what it says depends on how idle the machine is. Reading order: [`ours`] what is ours, [`packages`] what
-//! a rival needs beforehand, [`rivals`], [`report`] the table.
+//! a rival needs beforehand, [`rivals`], [`flash`] writing cards, [`report`] the tables.
 //!
-//! It works in `out/bench`, needs root because the rivals do, and leaves `out/bench.md` behind.
+//! It works in `out/bench`, needs root because the rivals do, and leaves `out/bench.md` or `out/bench-flash.md` behind.
 
 mod measure;
 pub(crate) mod store;
 mod ours;
 mod packages;
 mod rivals;
+mod flash;
 mod report;
 
 use std::path::PathBuf;
@@ -49,27 +50,13 @@ struct Bench<'a> {
     cores: usize,
 }
 
-/// Measures everything and prints the table.
+/// Measures everything and prints the tables.
 pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
-    if !apt::is_root(shell) {
-        bail!("run it as root: hah-image needs no privilege, but its rivals here do");
-    }
-    apt::install(shell, &TOOLS)?;
+    let bench = prepare(shell, &[TOOLS.as_slice(), &flash::TOOLS].concat())?;
     if wanted == Rivals::Foreign {
         apt::install(shell, &FOREIGN_TOOLS)?;
         emulate(shell)?;
     }
-    image::build(shell, IMAGE)?;
-    let project = workspace::root()?;
-    let bench = Bench {
-        shell,
-        program: store::program()?,
-        scratch: project.join("out/bench"),
-        project,
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    bench.clean()?;
-    shell.create_dir(bench.scratch.join("logs"))?;
     let machine = report::machine(shell, bench.cores)?;
     let lock = store::locked(shell, &bench.project, IMAGE)?;
 
@@ -81,10 +68,15 @@ pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
     let foreign = (wanted == Rivals::Foreign).then(|| {
         attempt("mmdebstrap by emulation", || rivals::bootstrapped(&bench, &lock, packages::IMAGE_ARCHITECTURE))
     });
+    let flashed = attempt("flashing", || flash::measure(&bench));
 
     let results = report::Results { machine, packages: lock.len(), ours, extracted, sizes, native, foreign };
     let failed = results.failures() > 0;
-    let table = report::table(&results);
+    let mut table = report::table(&results);
+    if let Ok(flashed) = &flashed {
+        table.push('\n');
+        table.push_str(&report::flashing(&results.machine, flashed));
+    }
     shell.write_file(bench.project.join("out/bench.md"), &table)?;
     say::data(&table);
     if failed {
@@ -92,6 +84,36 @@ pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
         return bench.clean_but_logs();
     }
     bench.clean()
+}
+
+/// Measures the writing of cards only.
+pub(crate) fn run_flash(shell: &Shell) -> Result<()> {
+    let bench = prepare(shell, &flash::TOOLS)?;
+    let machine = report::machine(shell, bench.cores)?;
+    let table = report::flashing(&machine, &flash::measure(&bench)?);
+    shell.write_file(bench.project.join("out/bench-flash.md"), &table)?;
+    say::data(&table);
+    bench.clean()
+}
+
+/// Installs what is missing, builds the image, and makes an empty `out/bench`.
+fn prepare<'a>(shell: &'a Shell, tools: &[&str]) -> Result<Bench<'a>> {
+    if !apt::is_root(shell) {
+        bail!("run it as root: hah-image needs no privilege, but its rivals here do");
+    }
+    apt::install(shell, tools)?;
+    image::build(shell, IMAGE)?;
+    let project = workspace::root()?;
+    let bench = Bench {
+        shell,
+        program: store::program()?,
+        scratch: project.join("out/bench"),
+        project,
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    bench.clean()?;
+    shell.create_dir(bench.scratch.join("logs"))?;
+    Ok(bench)
 }
 
 /// Lets the kernel start programs of the image's architecture. Where systemd runs, it has done so already.

@@ -6,9 +6,10 @@ use xshell::{Shell, cmd};
 use crate::say;
 
 /// File, and the words that make `hah-image` print it.
-const GENERATED: [(&str, &[&str]); 3] = [
+const GENERATED: [(&str, &[&str]); 4] = [
     ("docs/recipe.schema.json", &["schema", "recipe"]),
     ("docs/image.schema.json", &["schema", "image"]),
+    ("docs/cluster.schema.json", &["schema", "cluster"]),
     ("docs/hah-image.1", &["man"]),
 ];
 

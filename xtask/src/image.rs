@@ -23,8 +23,7 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     say::data(&format!(
         "\n{image} is ready.\n\
          \x20 run it:   {program} run {image}\n\
-         \x20 flash it: with Raspberry Pi Imager (\"Use custom\"), or as root:\n\
-         \x20           dd if={image} of=/dev/DEVICE bs=4M oflag=direct status=progress\n"
+         \x20 flash it: {program} flash {image} DEVICE; without DEVICE it lists the cards\n"
     ));
     Ok(())
 }

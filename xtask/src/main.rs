@@ -31,6 +31,7 @@ cargo xtask VERB
   image [NAME]       install what is missing, build the agent and out/NAME.img (lab)
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
   bench [--foreign]  hah-image beside its rivals; --foreign adds emulation, a quarter hour
+  bench --flash      of that, only the writing of cards
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   e2e                three nodes close the loop in QEMU; HAH_E2E_BIN names Nomad and OpenBao
   repro              build the image under other circumstances, and compare
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ["test", "--full"] => run(|shell| test::run(shell, test::Lanes::Slow)),
         ["bench"] => run(|shell| bench::run(shell, bench::Rivals::Native)),
         ["bench", "--foreign"] => run(|shell| bench::run(shell, bench::Rivals::Foreign)),
+        ["bench", "--flash"] => run(bench::run_flash),
         ["boot"] => run(|shell| boot::run(shell, "lab")),
         ["boot", image] => run(|shell| boot::run(shell, image)),
         ["e2e"] => run(e2e::run),

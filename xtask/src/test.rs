@@ -9,7 +9,8 @@ use xshell::{Shell, cmd};
 use crate::{agent, apt, generate, image, programs, say, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
-const ORACLES: [&str; 31] = [
+const ORACLES: [&str; 32] = [
+    "age",
     "binutils",
     "bmap-tools",
     "bsdutils",

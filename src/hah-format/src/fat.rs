@@ -26,7 +26,7 @@ mod patch;
 
 use std::io;
 
-pub use patch::put_file;
+pub use patch::{put_file, put_label};
 pub use read::{list, read_file};
 pub use write::format_and_fill;
 

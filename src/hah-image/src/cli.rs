@@ -15,9 +15,11 @@ mod config;
 mod doctor;
 mod flash;
 mod generate;
+mod identity;
 mod lock;
 mod review;
 mod run;
+mod secrets;
 mod store;
 mod why;
 
@@ -116,6 +118,12 @@ enum Verb {
     Run(run::RunArgs),
     /// Write an image to a card, verify it, and give it a node's identity
     Flash(flash::FlashArgs),
+    /// Show what a node's card would get
+    #[command(subcommand)]
+    Identity(identity::IdentityVerb),
+    /// Make and change the secrets of the cluster, kept encrypted beside cluster.toml
+    #[command(subcommand)]
+    Secrets(secrets::SecretsVerb),
     /// Remove cached inputs that no project's lock needs
     Gc(store::GcArgs),
     /// Look after the store
@@ -124,7 +132,7 @@ enum Verb {
     /// Show settings and where each comes from
     #[command(subcommand)]
     Config(config::ConfigVerb),
-    /// Print the JSON Schema of recipe or image files, for editors
+    /// Print the JSON Schema of recipe, image or cluster files, for editors
     Schema(generate::SchemaArgs),
     /// Print a shell completion script
     Completions(generate::CompletionsArgs),
@@ -210,6 +218,8 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Prin
         Verb::Review(args) => review::run(&context, &args),
         Verb::Run(args) => run::run(&context, &args),
         Verb::Flash(args) => flash::run(&context, &args),
+        Verb::Identity(verb) => identity::run(&context, &verb),
+        Verb::Secrets(verb) => secrets::run(&context, &verb),
         Verb::Gc(args) => store::gc(&context, &args),
         Verb::Store(verb) => store::run(&context, &verb),
         Verb::Config(verb) => config::run(&context, &verb),

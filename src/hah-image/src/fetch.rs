@@ -22,7 +22,7 @@ use hah_format::digest::Sha256;
 
 pub mod mirrors;
 pub mod apt_sources;
-mod calendar;
+pub(crate) mod calendar;
 mod partial;
 mod transfer;
 mod download;

@@ -24,7 +24,7 @@ pub mod writer;
 pub mod card;
 
 use source::Image;
-use target::{OpenTarget, Target as _};
+use target::OpenTarget;
 
 /// What is to be flashed.
 pub struct Job<'a> {
@@ -67,6 +67,8 @@ pub struct Flashed {
     pub skipped: u64,
     /// Chunks that were wrong when read back, and right after they were written again.
     pub repaired: u64,
+    /// Whether what was written was read back.
+    pub verified: Verify,
 }
 
 /// Flashes.
@@ -79,7 +81,7 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
     let written =
         writer::write(image, &mut target, &|bytes| step.advance(bytes)).map_err(|error| told(error, &path))?;
     step.set_message("syncing");
-    target.sync().map_err(|source| told(writer::WriteError::Sync { source }, &path))?;
+    writer::sync(&mut target, written.image_bytes).map_err(|error| told(error, &path))?;
     let rest = match written.image_bytes.saturating_sub(written.bytes) {
         0 => String::new(),
         skipped => format!(", {} without content skipped", human_bytes(skipped)),
@@ -108,7 +110,8 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
     if repaired > 0 {
         printer.warning(&format!("{shown} did not keep what was written at first: do not trust this card for long"));
     }
-    Ok(Flashed { path, written: written.bytes, skipped: written.image_bytes.saturating_sub(written.bytes), repaired })
+    let skipped = written.image_bytes.saturating_sub(written.bytes);
+    Ok(Flashed { path, written: written.bytes, skipped, repaired, verified: verify })
 }
 
 fn told(error: writer::WriteError, path: &Path) -> Failure {

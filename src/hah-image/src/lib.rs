@@ -30,4 +30,6 @@ pub mod packs;
 pub mod assemble;
 pub mod agent;
 pub mod qemu;
+pub mod secrets;
+pub mod record;
 pub mod flash;

@@ -151,14 +151,35 @@ impl Printer {
 
     /// Asks for a line of text; the end of the input is an empty one.
     pub fn ask(&self, question: &str) -> io::Result<String> {
+        Ok(self.ask_line(question)?.unwrap_or_default())
+    }
+
+    /// Asks for a line of text; none at the end of the input.
+    pub fn ask_line(&self, question: &str) -> io::Result<Option<String>> {
         self.bars.suspend(|| {
             let mut out = io::stderr().lock();
             write!(out, "{question} ")?;
             out.flush()?;
             let mut line = String::new();
-            io::stdin().lock().read_line(&mut line)?;
-            Ok(line.trim().to_owned())
+            let read = io::stdin().lock().read_line(&mut line)?;
+            Ok((read > 0).then(|| line.trim().to_owned()))
         })
+    }
+
+    /// Asks for a line that the terminal does not show.
+    pub fn ask_secret(&self, question: &str) -> io::Result<zeroize::Zeroizing<String>> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let terminal = io::stdin();
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Flush, &silent)?;
+        let answer = self.ask(question);
+        let restored = tcsetattr(&terminal, OptionalActions::Flush, &before);
+        self.talk("");
+        let answer = zeroize::Zeroizing::new(answer?);
+        restored?;
+        Ok(answer)
     }
 
     /// A multi-line text for people, such as rendered diagnostics, on stderr.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use hah_node::identity::Secret;
 use serde::Deserialize;
 
 /// Where a value comes from.
@@ -104,6 +105,10 @@ pub struct Environment {
     pub jobs: Option<usize>,
     /// `HAH_IMAGE_AGENT`: the agent's binary.
     pub agent: Option<PathBuf>,
+    /// `HAH_IMAGE_PASSPHRASE`: opens `secrets.age`.
+    pub passphrase: Option<Secret>,
+    /// `HAH_IMAGE_AGE_IDENTITY`: a file of age keys that opens `secrets.age`.
+    pub age_identity: Option<PathBuf>,
     /// `PATH`, to find QEMU for `run`.
     pub path: Option<std::ffi::OsString>,
 }
@@ -127,6 +132,8 @@ impl Environment {
             offline: text("HAH_IMAGE_OFFLINE").map(|value| matches!(value.as_str(), "1" | "true" | "yes")),
             jobs: text("HAH_IMAGE_JOBS").and_then(|value| value.parse().ok()),
             agent: path("HAH_IMAGE_AGENT"),
+            passphrase: text("HAH_IMAGE_PASSPHRASE").map(Secret::new),
+            age_identity: path("HAH_IMAGE_AGE_IDENTITY"),
             path: var("PATH"),
         }
     }

@@ -35,6 +35,8 @@ pub struct Cluster {
     pub acl: Option<Policy>,
     /// Whether agents of Consul and of Nomad speak TLS with each other.
     pub tls: bool,
+    /// Whom the secrets are encrypted for: age public keys; a passphrase without.
+    pub recipients: Vec<String>,
     /// The nodes, by name.
     pub nodes: BTreeMap<String, Member>,
 }
@@ -97,6 +99,9 @@ pub struct KeyPair {
     pub cert: String,
     /// The key.
     pub key: Secret,
+    /// Whom the certificate names: when that is no longer what the fleet says, another is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// Everything that must not be read by others: the plain text of `secrets.age`.
@@ -123,6 +128,9 @@ pub struct Secrets {
     /// The cluster's own authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<KeyPair>,
+    /// Keys the fingerprints of identities in the record of flashed cards, so that nobody can guess secrets from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_key: Option<Secret>,
     /// By node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<String, NodeSecrets>,
@@ -185,6 +193,11 @@ impl Cluster {
     /// Whether any value of the secrets is wanted: without them a fleet can be flashed that needs none.
     pub fn wants_secrets(&self) -> bool {
         self.tls || self.wifi.is_some() || self.acl.is_some()
+    }
+
+    /// Whether nodes gossip with each other, which they do in the clear without secrets.
+    pub fn wants_gossip(&self) -> bool {
+        self.nodes.values().any(|member| member.consul != Role::None || member.nomad != Role::None)
     }
 
     /// The identity of the node `name`; none when the fleet has no such node.

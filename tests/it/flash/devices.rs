@@ -1,5 +1,7 @@
 //! Loop devices: real block devices, as far as the kernel is concerned.
 
+use std::collections::BTreeSet;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -66,7 +68,8 @@ fn what_is_in_use_is_refused() {
     let Some((_, device)) = card(&toy, "card") else { return };
     flash(&toy, &device.device, &[]).succeeded();
     let _ = Command::new("partx").arg("-u").arg(&device.device).status();
-    let partition = PathBuf::from(format!("{}p1", device.device.display()));
+    // The root: few kernels lack squashfs.
+    let partition = PathBuf::from(format!("{}p2", device.device.display()));
     if !partition.exists() {
         println!("skipped: no partitions on loop devices here");
         return;
@@ -84,6 +87,41 @@ fn what_is_in_use_is_refused() {
     run.failed(1, &["is mounted", "umount"]);
     assert!(listed.stderr.contains(&format!("not {}: it is mounted", device.device.display())), "{listed}");
     flash(&toy, &device.device, &[]).succeeded();
+}
+
+#[test]
+fn what_another_holds_and_what_is_too_large() {
+    let toy = built();
+    let Some((file, device)) = card(&toy, "card") else { return };
+    let before = digest(&file);
+    flash(&toy, &device.device, &["--max-size", "1 MiB"]).failed(1, &["is larger than 1.0 MiB", "--max-size"]);
+    let exclusive = rustix::fs::OFlags::EXCL.bits().cast_signed();
+    let held = std::fs::File::options().read(true).custom_flags(exclusive).open(&device.device).unwrap();
+    flash(&toy, &device.device, &[]).failed(1, &["is in use", "another flash"]);
+    drop(held);
+    assert_eq!(digest(&file), before);
+}
+
+/// Nothing is said that would allow it, and nobody is there to ask: this machine's disks are safe whatever is wrong.
+#[test]
+fn what_this_machine_runs_from() {
+    let toy = built();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let sources: BTreeSet<&str> = mounts
+        .lines()
+        .filter(|line| matches!(line.split(' ').nth(4), Some("/" | "/boot" | "/boot/efi" | "/home" | "/usr" | "/var")))
+        .filter_map(|line| line.split(" - ").nth(1)?.split(' ').nth(1))
+        .filter(|source| std::fs::metadata(source).is_ok_and(|found| found.file_type().is_block_device()))
+        .collect();
+    if sources.is_empty() {
+        println!("skipped: this machine's root is no disk");
+    }
+    for source in sources {
+        let run = toy.run(&["flash", "toy", source, "--allow-fixed", "--max-size", "1000000 GiB"]);
+        assert_eq!(run.code, Some(1), "{run}");
+        let said = ["is what this system runs from", "is a partition of", "is in use", "is mounted"];
+        assert!(said.iter().any(|text| run.stderr.contains(text)), "{run}");
+    }
 }
 
 #[test]

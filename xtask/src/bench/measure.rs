@@ -11,9 +11,13 @@ pub(super) struct Times(Vec<Duration>);
 impl Times {
     /// Does it `count` times; the closure says how long the part of it took that counts.
     pub(super) fn of(count: usize, mut once: impl FnMut(usize) -> Result<Duration>) -> Result<Self> {
-        let mut times = (0..count).map(&mut once).collect::<Result<Vec<_>>>()?;
+        Ok(Self::new((0..count).map(&mut once).collect::<Result<Vec<_>>>()?))
+    }
+
+    /// Of times that were taken.
+    pub(super) fn new(mut times: Vec<Duration>) -> Self {
         times.sort();
-        Ok(Self(times))
+        Self(times)
     }
 
     /// The middle one; of an even number the slower of the two.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use xshell::{Shell, cmd};
 
+use super::flash::Flashing;
 use super::measure::Times;
 use super::ours::Ours;
 use super::rivals::Sizes;
@@ -18,6 +19,8 @@ const FASTER_EXTRACTED: f64 = 1.0;
 const REBUILD_SECONDS: f64 = 1.0;
 const NOOP_SECONDS: f64 = 0.1;
 const PEAK_MEGABYTES: f64 = 300.0;
+/// Of our throughput to dd's.
+const WRITING_RATIO: f64 = 0.95;
 /// Of our root to mksquashfs's of the same tree.
 const SIZE_RATIO: f64 = 1.02;
 
@@ -106,6 +109,40 @@ pub(super) fn table(results: &Results) -> String {
         text,
         "\nMedians of {counts} builds; mmdebstrap ran once. mksquashfs is given `-comp zstd -Xcompression-level 9`."
     );
+    text
+}
+
+/// The table of flashing as Markdown.
+pub(super) fn flashing(machine: &str, found: &Flashing) -> String {
+    let Flashing { whole, used, writing, dd_used, verified, dd_whole, bmaptool } = found;
+    let megabytes = |bytes: u64| bytes as f64 / MEGABYTE;
+    let rate = |times: &Times| megabytes(*used) / times.median().as_secs_f64();
+    let ratio = rate(writing) / rate(dd_used);
+    let mut text = format!(
+        "Image `{}`, {:.0} MB of which {:.0} MB are used, onto a loop device. {machine}.\n\n",
+        super::IMAGE,
+        megabytes(*whole),
+        megabytes(*used)
+    );
+    text.push_str("| what | hah-image | rival | ratio | target | |\n|---|---|---|---|---|---|\n");
+    let _ = writeln!(
+        text,
+        "| writing the used bytes, beside dd with the same block size | {:.0} MB/s | {:.0} MB/s | {ratio:.2} | ≥ {WRITING_RATIO} | {} |",
+        rate(writing),
+        rate(dd_used),
+        verdict(Some(ratio >= WRITING_RATIO))
+    );
+    let own = verified.median().as_secs_f64();
+    for (rival, times) in [("dd of the whole image", dd_whole), ("`bmaptool copy`", bmaptool)] {
+        let theirs = times.median().as_secs_f64();
+        let ratio = theirs / own;
+        let (own, theirs) = (seconds(own), seconds(theirs));
+        let _ = writeln!(
+            text,
+            "| flashing with read-back, beside {rival} without | {own} | {theirs} | {ratio:.1}× | – | – |"
+        );
+    }
+    let _ = writeln!(text, "\nMedians of {} runs, taken in turn.", writing.count());
     text
 }
 

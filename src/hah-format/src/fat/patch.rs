@@ -1,4 +1,4 @@
-//! Puts one file into a volume that exists, as a list of sectors to write: nothing is written here.
+//! Puts one file or another label into a volume that exists, as a list of sectors to write: nothing is written here.
 //!
 //! What changes is the file's own clusters (zeros behind its end), its chain in every copy of the FAT, its records in its
 //! directory, and the count of free clusters. A file of that name is replaced: its chain is freed, and what it held becomes
@@ -10,13 +10,15 @@ use std::io::{Read, Seek, SeekFrom};
 use super::layout::{DosTime, TAIL_CLUSTERS};
 use super::name::{self, Short};
 use super::read::{LongName, Volume, shown};
-use super::write::record;
+use super::write::{self, record};
 use super::{DIRECTORY_MAX, END_OF_CHAIN, FIRST_CLUSTER, FatError, RECORD, SECTOR, attribute};
 use crate::disk::Region;
 use crate::path::TreePath;
 
 /// Largest file that is put into a volume, in bytes: what fits into memory without a thought.
 const FILE_MAX: usize = 16 << 20;
+/// A boot sector with this byte has a volume id and a label.
+const EXTENDED: u8 = 0x29;
 /// An FSInfo that does not know how many clusters are free.
 const UNKNOWN: u32 = 0xffff_ffff;
 
@@ -77,6 +79,41 @@ pub fn put_file<S: Read + Seek>(
     }
     patch.count(change, chain.last().copied())?;
     Ok(patch.regions())
+}
+
+/// The sectors that change when the volume is called `label` (at most 11 characters of upper-case ASCII), in order and
+/// merged: its boot sector and the copy of that, and the root directory, which is where most systems look. A volume whose
+/// root directory has no label is [`FatError::NotFound`].
+///
+/// Offsets are bytes from the start of the volume.
+pub fn put_label<S: Read + Seek>(storage: S, label: &str) -> Result<Vec<Region>, FatError> {
+    let label = write::label(label)?;
+    let mut patch = Patch { volume: Volume::open(storage)?, sectors: BTreeMap::new() };
+    let boot = *patch.sector(0)?;
+    if boot[66] == EXTENDED {
+        patch.write(71, &label)?;
+        let copy = u64::from(u16::from_le_bytes([boot[50], boot[51]]));
+        if copy != 0 && copy * SECTOR < patch.volume.fat {
+            patch.write(copy * SECTOR + 71, &label)?;
+        }
+    }
+    let root = patch.volume.root;
+    let clusters = patch.volume.chain_clusters(root, DIRECTORY_MAX / u64::from(patch.volume.cluster_bytes))?;
+    for cluster in clusters {
+        let bytes = patch.volume.cluster(cluster)?;
+        for (index, record) in bytes.chunks_exact(RECORD).enumerate() {
+            let (first, attributes) = (record[0], record[11]);
+            if first == 0 {
+                return Err(FatError::NotFound(TreePath::root()));
+            }
+            let is_long = attributes & 0x3f == attribute::LONG_NAME;
+            if first != 0xe5 && !is_long && attributes & attribute::VOLUME != 0 {
+                patch.write(patch.cluster_offset(cluster) + (index * RECORD) as u64, &label)?;
+                return Ok(patch.regions());
+            }
+        }
+    }
+    Err(FatError::NotFound(TreePath::root()))
 }
 
 /// What a directory holds, by the numbers of its records.

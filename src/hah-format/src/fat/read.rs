@@ -117,7 +117,7 @@ pub(super) struct Volume<S> {
     pub(super) cluster_bytes: u32,
     pub(super) clusters: u32,
     /// First cluster of the root directory.
-    root: u32,
+    pub(super) root: u32,
     /// The sector of the FAT that was read last, by its number.
     sector: Option<(u32, [u8; SECTOR as usize])>,
 }

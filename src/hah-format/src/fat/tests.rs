@@ -315,6 +315,31 @@ fn a_file_that_is_replaced_leaves_nothing() {
 }
 
 #[test]
+fn a_volume_can_be_called_otherwise() {
+    let before = volume(&options(), &sample());
+    let mut after = before.clone();
+    let regions = put_label(Cursor::new(&before), "PI4-A").unwrap();
+    for region in &regions {
+        let start = region.offset as usize;
+        after[start..start + region.bytes.len()].copy_from_slice(&region.bytes);
+    }
+    let changed: Vec<usize> =
+        (0..after.len() / 512).filter(|n| after[n * 512..][..512] != before[n * 512..][..512]).collect();
+    // The boot sector, its copy, and the root directory's first record.
+    assert_eq!((changed.len(), &changed[..2]), (3, &[0, 6][..]));
+    assert_eq!(regions.len(), 3, "what does not change is not written");
+    for (path, data) in sample() {
+        assert!(read_file(Cursor::new(&after), &path).unwrap() == data, "{path}");
+    }
+    let system = fatfs::FileSystem::new(Cursor::new(after), fatfs::FsOptions::new()).unwrap();
+    assert_eq!(system.volume_label(), "PI4-A");
+    assert_eq!(system.read_volume_label_from_root_dir().unwrap().as_deref(), Some("PI4-A"));
+    for bad in ["", "pi4-a", "TWELVE CHARS", "A/B"] {
+        assert!(matches!(put_label(Cursor::new(&before), bad), Err(FatError::Options(_))), "{bad}");
+    }
+}
+
+#[test]
 fn a_patch_needs_its_directory() {
     let volume = volume(&options(), &sample());
     let fails = |name: &str, content: &[u8]| put_file(Cursor::new(&volume), &path(name), content, 0).unwrap_err();

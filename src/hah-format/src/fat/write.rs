@@ -178,7 +178,8 @@ fn place(geometry: &Geometry, directories: &mut BTreeMap<TreePath, Directory<'_>
     }
 }
 
-fn label(text: &str) -> Result<Short, FatError> {
+/// A volume label as it is stored.
+pub(super) fn label(text: &str) -> Result<Short, FatError> {
     let fits = |byte: u8| {
         (b' '..=b'~').contains(&byte) && !byte.is_ascii_lowercase() && !b"\"*+,./:;<=>?[\\]|".contains(&byte)
     };

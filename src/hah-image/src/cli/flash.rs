@@ -1,6 +1,5 @@
-//! `flash`: an image onto a card.
+//! `flash`: an image onto a card. [`target`] finds the card, [`fleet`] does one for every node.
 
-use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,27 +8,47 @@ use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 use hah_plan::recipe::ByteSize;
 
 use super::Context;
+use super::identity::{Planned, of_node};
+use super::secrets::KeyArgs;
 use crate::failure::{Exit, Failure};
 use crate::flash::device::{Device, Kernel};
-use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, refusal};
+use crate::flash::refusal::{Fixed, Limits, MAX_BYTES};
 use crate::flash::source::{Image, Map};
-use crate::flash::target::{OpenError, OpenTarget};
-use crate::flash::{self, Job, Node, Verify};
-use crate::printer::{Mode, human_bytes};
+use crate::flash::target::OpenTarget;
+use crate::flash::{self, Flashed, Job, Node, Verify, card};
 use crate::project::Project;
+use crate::record::{Entry, Record};
+use target::{Chooser, Consent, Rules};
+
+mod fleet;
+mod target;
 
 /// Arguments of `flash`.
 #[derive(Debug, Args)]
 pub(super) struct FlashArgs {
     /// An image: its name, or the path of an .img, .img.zst, .img.xz or .img.gz
-    #[arg(value_name = "IMAGE")]
-    image: String,
+    #[arg(value_name = "IMAGE", required_unless_present = "fleet")]
+    image: Option<String>,
     /// The card: a device such as /dev/sdb, or a file that stands for one; without it, those that may be meant are listed
     #[arg(value_name = "DEVICE")]
     device: Option<PathBuf>,
+    /// Give the card the identity of this node of cluster.toml
+    #[arg(long, value_name = "NAME", conflicts_with = "identity")]
+    node: Option<String>,
+    /// Flash a card for every node of cluster.toml, one after the other; a second run goes on where the first one stopped
+    #[arg(long, conflicts_with_all = ["image", "device", "node", "identity", "bmap", "no_bmap"])]
+    fleet: bool,
+    /// With --fleet: the card of a node; repeatable; the others' are asked for
+    #[arg(long = "card", value_name = "NAME=DEVICE", requires = "fleet", value_parser = parse_card)]
+    cards: Vec<(String, PathBuf)>,
+    /// With --fleet: also the cards that are done already
+    #[arg(long, requires = "fleet")]
+    again: bool,
     /// Give the card this identity: a node.json
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Do not ask before erasing
     #[arg(short, long)]
     yes: bool,
@@ -53,36 +72,109 @@ pub(super) struct FlashArgs {
     size: Option<ByteSize>,
 }
 
+fn parse_card(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), PathBuf::from(path))),
+        _ => Err("expected NAME=DEVICE, for example pi4-a=/dev/sdb".to_owned()),
+    }
+}
+
 impl FlashArgs {
-    fn limits(&self) -> Limits {
+    fn rules(&self) -> Rules {
         let fixed = if self.allow_fixed { Fixed::Allowed } else { Fixed::Refused };
-        Limits { max_bytes: self.max_size.0, fixed }
+        Rules {
+            limits: Limits { max_bytes: self.max_size.0, fixed },
+            size: self.size.map(|size| size.0),
+            consent: if self.yes { Consent::Given } else { Consent::Asked },
+        }
+    }
+
+    fn verify(&self) -> Verify {
+        if self.no_verify { Verify::Nothing } else { Verify::All }
     }
 }
 
 /// Flashes.
 pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
+    // Without --fleet there is an image, or clap would have said so.
+    let Some(name) = args.image.as_ref().filter(|_| !args.fleet) else { return fleet::run(context, args) };
     let project = Project::open(&context.directory)?;
-    let path = image_path(&project, &args.image)?;
+    let path = image_path(&project, name)?;
     let map = match &args.bmap {
         _ if args.no_bmap => Map::None,
         Some(file) => Map::File(file.clone()),
         None => Map::Beside,
     };
     let image = Image::open(&path, &map)?;
-    let identity = args.identity.as_deref().map(read_identity).transpose()?;
-    let name = identity.as_ref().and_then(|identity| identity.hostname.clone()).unwrap_or_else(|| "a node".to_owned());
-    let target = open(context, args, &image)?;
-    let node = identity.as_ref().map(|identity| Node { name: &name, identity });
-    let verify = if args.no_verify { Verify::Nothing } else { Verify::All };
+    let planned = args.node.as_ref().map(|node| of_node(context, &project, node, &args.key)).transpose()?;
+    let identity = args.identity.as_ref().map(|file| read_identity(file)).transpose()?;
+    if let Some(Planned { name, image: wanted, .. }) = &planned
+        && image_stem(&path) != *wanted
+    {
+        let stem = image_stem(&path);
+        context.printer.warning(&format!("cluster.toml wants image {wanted} on {name}, and this is {stem}"));
+    }
+    let chooser = Chooser { context, image: &image, rules: args.rules() };
+    let Some(device) = &args.device else {
+        chooser.list(&Kernel::here());
+        let hint = Some(format!("hah-image flash {name} DEVICE"));
+        return Err(Failure::new(Exit::Usage, "no device was given", hint));
+    };
+    let found = chooser.open(device)?;
+    let device = found.device.clone();
+    let target = chooser.confirm(found)?;
+    let verify = args.verify();
+    if let Some(node) = planned {
+        let image_sha256 = image.sha256()?.to_string();
+        let card = NodeCard { node: &node, image: &image, image_sha256: &image_sha256, device, verify };
+        flash_node(context, target, card, &mut Record::read(project.root())?)?;
+        return Ok(0);
+    }
+    let name = identity.as_ref().and_then(|identity| identity.hostname.as_deref()).unwrap_or("a node");
+    let node = identity.as_ref().map(|identity| Node { name, identity });
     let flashed = flash::flash(&context.printer, Job { image: &image, target, node, verify })?;
-    context.printer.result(|| {
-        serde_json::json!({"event": "result", "image": path.display().to_string(),
-            "device": flashed.path.display().to_string(), "node": identity.as_ref().map(|_| &name),
-            "written": flashed.written, "skipped": flashed.skipped, "repaired": flashed.repaired,
-            "verified": verify == Verify::All})
-    });
+    report(context, &image, node, &flashed);
     Ok(0)
+}
+
+/// A card for a node of the cluster.
+struct NodeCard<'a> {
+    node: &'a Planned,
+    image: &'a Image,
+    image_sha256: &'a str,
+    device: Option<Device>,
+    verify: Verify,
+}
+
+/// Flashes a card for a node of the cluster, and puts that on record.
+fn flash_node(context: &Context, target: OpenTarget, card: NodeCard<'_>, record: &mut Record) -> Result<(), Failure> {
+    let NodeCard { node, image, image_sha256, device, verify } = card;
+    let whose = Node { name: &node.name, identity: &node.identity };
+    let flashed = flash::flash(&context.printer, Job { image, target, node: Some(whose), verify })?;
+    record.add(Entry {
+        time: crate::fetch::calendar::minute(crate::clock::unix_now()),
+        node: node.name.clone(),
+        image: image_stem(image.path()),
+        image_sha256: image_sha256.to_owned(),
+        identity: node.fingerprint.clone(),
+        label: card::label(&node.name),
+        device: flashed.path.clone(),
+        by_id: device.as_ref().and_then(|device| device.by_id.clone()),
+        model: device.map(|device| device.model).unwrap_or_default(),
+        written: flashed.written,
+        verified: verify == Verify::All,
+    })?;
+    report(context, image, Some(whose), &flashed);
+    Ok(())
+}
+
+fn report(context: &Context, image: &Image, node: Option<Node<'_>>, flashed: &Flashed) {
+    context.printer.result(|| {
+        serde_json::json!({"event": "result", "image": image.path().display().to_string(),
+            "device": flashed.path.display().to_string(), "node": node.map(|node| node.name),
+            "written": flashed.written, "skipped": flashed.skipped, "repaired": flashed.repaired,
+            "verified": flashed.verified == Verify::All})
+    });
 }
 
 /// A name of the project, or a path.
@@ -92,6 +184,10 @@ fn image_path(project: &Project, name: &str) -> Result<PathBuf, Failure> {
     if path.exists() {
         return Ok(path);
     }
+    let packed = ["zst", "xz", "gz"].map(|packing| path.with_extension(format!("img.{packing}")));
+    if let Some(packed) = packed.into_iter().find(|path| !is_path && path.exists()) {
+        return Ok(packed);
+    }
     let hint = match is_path {
         true => "give the path of an image, or the name of one that was built".to_owned(),
         false => format!("build it first: hah-image build {name}"),
@@ -99,8 +195,14 @@ fn image_path(project: &Project, name: &str) -> Result<PathBuf, Failure> {
     Err(Failure::user(format!("there is no {}", path.display()), Some(hint)))
 }
 
+/// `lab` of `out/lab.img.zst`.
+fn image_stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    name.split('.').next().unwrap_or_default().to_owned()
+}
+
 /// Reads and checks a node.json.
-pub(super) fn read_identity(path: &Path) -> Result<Identity, Failure> {
+fn read_identity(path: &Path) -> Result<Identity, Failure> {
     let text = fs::read(path)?;
     let refuse = |reason: String| {
         Failure::user(format!("{}: {reason}", path.display()), Some("docs/identity.md describes its keys".into()))
@@ -114,183 +216,4 @@ pub(super) fn read_identity(path: &Path) -> Result<Identity, Failure> {
     }
     let identity: Identity = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
     identity.flaw().map_or(Ok(identity), |flaw| Err(refuse(flaw.to_string())))
-}
-
-/// Opens the target: a device that nothing speaks against and that the person confirms, or a file.
-fn open(context: &Context, args: &FlashArgs, image: &Image) -> Result<OpenTarget, Failure> {
-    let kernel = Kernel::here();
-    let Some(path) = &args.device else {
-        candidates(context, &kernel, args, image);
-        return Err(Failure::new(
-            Exit::Usage,
-            "no device was given",
-            Some(format!("hah-image flash {} DEVICE", args.image)),
-        ));
-    };
-    let Ok(metadata) = fs::metadata(path) else { return new_file(context, &kernel, args, image) };
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        return open_file(context, args, path, metadata.len(), image);
-    }
-    let device = (kind.is_block_device() || cfg!(not(target_os = "linux"))).then(|| kernel.at(path)).flatten();
-    let Some(device) = device else {
-        candidates(context, &kernel, args, image);
-        return Err(Failure::new(Exit::Usage, format!("{} is no disk and no file", path.display()), None));
-    };
-    if let Some(refusal) = refusal(&device, image.size(), &args.limits()) {
-        return Err(Failure::user(format!("{} {refusal}", shown(path, &device)), Some(refusal.hint())));
-    }
-    confirm(context, args, &describe(&device))?;
-    let target = OpenTarget::device(&device.path).map_err(|error| cannot_open(&device.path, error))?;
-    Ok(target)
-}
-
-/// `/dev/disk/by-id/x (/dev/sdb)`, or just the device.
-fn shown(path: &Path, device: &Device) -> String {
-    if path == device.path {
-        path.display().to_string()
-    } else {
-        format!("{} ({})", path.display(), device.path.display())
-    }
-}
-
-fn cannot_open(path: &Path, error: OpenError) -> Failure {
-    match error {
-        OpenError::Busy => Failure::user(
-            format!("{} is in use", path.display()),
-            Some("another flash, a mount or a volume group has it: `lsblk` and `fuser` tell which".into()),
-        ),
-        OpenError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Failure::user(
-            format!("{} is not writable for you", path.display()),
-            Some(format!(
-                "allow yourself this one device until it is unplugged: sudo setfacl -m u:$USER:rw {}",
-                path.display()
-            )),
-        ),
-        OpenError::Io(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Failure::user(
-            format!("{} is write-protected", path.display()),
-            Some("look at the lock switch of the card or its adapter".into()),
-        ),
-        OpenError::Io(error) => Failure::user(format!("cannot open {}: {error}", path.display()), None),
-    }
-}
-
-/// A path that leads nowhere: a new file, when it is clear that one is meant; else probably a typing mistake.
-fn new_file(context: &Context, kernel: &Kernel, args: &FlashArgs, image: &Image) -> Result<OpenTarget, Failure> {
-    let path = args.device.clone().unwrap_or_default();
-    let is_image = path.extension().is_some_and(|extension| extension == "img");
-    if path.starts_with("/dev") || !(is_image || args.size.is_some()) {
-        candidates(context, kernel, args, image);
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("there is no {}", path.display()),
-            Some("to make a file, call it NAME.img or say --size".into()),
-        ));
-    }
-    let bytes = args.size.map(|size| size.0);
-    if let (Some(bytes), Some(wanted)) = (bytes, image.size())
-        && bytes < wanted
-    {
-        return Err(Failure::user(format!("--size is smaller than the image, which has {wanted} bytes"), None));
-    }
-    OpenTarget::new_file(&path, bytes.or(image.size())).map_err(|error| cannot_open(&path, error))
-}
-
-fn open_file(
-    context: &Context,
-    args: &FlashArgs,
-    path: &Path,
-    length: u64,
-    image: &Image,
-) -> Result<OpenTarget, Failure> {
-    if args.size.is_some_and(|size| size.0 != length) {
-        return Err(Failure::user(
-            format!("{} is there, with {length} bytes", path.display()),
-            Some("remove it, or leave out --size".into()),
-        ));
-    }
-    if same_file(path, image.path()) {
-        return Err(Failure::new(Exit::Usage, "image and target are the same file", None));
-    }
-    if let Some(wanted) = image.size().filter(|wanted| *wanted > length) {
-        return Err(Failure::user(
-            format!("{} is too small: the image needs {wanted} bytes and it has {length}", path.display()),
-            Some("remove it, and flash makes one that fits".into()),
-        ));
-    }
-    confirm(context, args, &format!("{} ({}), a file", path.display(), human_bytes(length)))?;
-    OpenTarget::file(path).map_err(|error| cannot_open(path, error))
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    let id = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    id(one).is_some() && id(one) == id(other)
-}
-
-/// Shows what will be lost and asks, unless that was answered in advance.
-fn confirm(context: &Context, args: &FlashArgs, what: &str) -> Result<(), Failure> {
-    if args.yes {
-        return Ok(());
-    }
-    if !context.printer.can_ask() {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("this would erase {what}"),
-            Some("say --yes to do that without being asked".into()),
-        ));
-    }
-    context.printer.say(&format!("This erases {what}"));
-    let answer = context.printer.ask("Go on? [y/N]")?;
-    if matches!(answer.as_str(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(Failure::user("nothing was written", None))
-}
-
-/// A disk and what is on it, on a few lines.
-fn describe(device: &Device) -> String {
-    let mut text = format!("{} ({})", device.path.display(), human_bytes(device.bytes));
-    if !device.model.is_empty() {
-        text.push_str(&format!(", {}", device.model));
-    }
-    text.push_str(&format!(", {}", device.attachment.as_str()));
-    if let Some(link) = &device.by_id {
-        text.push_str(&format!("\n    {}", link.display()));
-    }
-    for partition in &device.partitions {
-        let label = partition.label.as_deref().map(|label| format!("  {label}")).unwrap_or_default();
-        text.push_str(&format!("\n    {:12} {:>10}{label}", partition.name, human_bytes(partition.bytes)));
-    }
-    text
-}
-
-/// Lists what may be meant, and what speaks against the rest.
-fn candidates(context: &Context, kernel: &Kernel, args: &FlashArgs, image: &Image) {
-    let disks = kernel.disks();
-    let judged: Vec<_> = disks.iter().map(|disk| (disk, refusal(disk, image.size(), &args.limits()))).collect();
-    for (disk, refused) in &judged {
-        context.printer.result(|| {
-            serde_json::json!({"event": "candidate", "device": disk.path.display().to_string(), "bytes": disk.bytes,
-                "model": disk.model, "attachment": disk.attachment.as_str(),
-                "by_id": disk.by_id.as_ref().map(|link| link.display().to_string()),
-                "refused": refused.as_ref().map(ToString::to_string)})
-        });
-    }
-    if context.printer.mode() == Mode::Json {
-        return;
-    }
-    let (fit, unfit): (Vec<_>, Vec<_>) = judged.into_iter().partition(|(_, refused)| refused.is_none());
-    if fit.is_empty() {
-        context.printer.say("No card is here that could be written.");
-    } else {
-        context.printer.say("These could be written:");
-    }
-    for (disk, _) in fit {
-        context.printer.say(&format!("  {}", describe(disk).replace('\n', "\n  ")));
-    }
-    for (disk, refused) in unfit {
-        let reason = refused.map(|refused| refused.to_string()).unwrap_or_default();
-        context.printer.say(&format!("  not {}: it {reason}", disk.path.display()));
-    }
 }

@@ -17,6 +17,7 @@ pub(super) struct SchemaArgs {
 enum Kind {
     Recipe,
     Image,
+    Cluster,
 }
 
 /// Arguments of `completions`.
@@ -32,6 +33,7 @@ pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Result<u8, Failure
     let schema = match args.kind {
         Kind::Recipe => hah_plan::recipe::json_schema_recipe(),
         Kind::Image => hah_plan::recipe::json_schema_image(),
+        Kind::Cluster => hah_plan::recipe::json_schema_cluster(),
     };
     context.printer.data(&format!("{schema:#}\n"));
     Ok(0)

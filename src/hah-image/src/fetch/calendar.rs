@@ -33,7 +33,7 @@ pub(super) fn stamp(seconds: u64) -> String {
 }
 
 /// For people: `2025-08-09 12:34 UTC`.
-pub(super) fn minute(seconds: u64) -> String {
+pub(crate) fn minute(seconds: u64) -> String {
     let Date { year, month, day, second } = Date::of(seconds);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second / 60 % 60)
 }

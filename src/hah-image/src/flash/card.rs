@@ -3,6 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use hah_format::disk::window::Window;
+use hah_format::disk::{Extent, Region};
 use hah_format::fat;
 use hah_format::path::TreePath;
 use hah_node::disk::BOOT;
@@ -29,33 +30,61 @@ pub fn node_json(identity: &Identity) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-/// Puts a node's identity onto the boot partition of a card whose first block is not written yet.
+/// Puts a node's identity onto the boot partition of a card whose first block is not written yet, and calls the partition
+/// after the node, so that a person sees whose card it is.
 pub fn put_identity(target: &mut dyn Target, written: &Written, identity: &Identity) -> Result<(), Failure> {
     let text = node_json(identity)?;
-    let view = View { target, head: Some(&written.head), length: written.image_bytes, position: 0 };
-    put_into(view, &text)
-}
-
-/// Where in the boot partition the identity goes, and the sectors that change.
-fn put_into(mut view: View<'_>, text: &[u8]) -> Result<(), Failure> {
     let foreign = |reason: String| {
         Failure::user(
             format!("this image takes no identity: {reason}"),
-            Some("flash an image that this hah-image has built, or leave out --identity".into()),
+            Some("flash an image that this hah-image has built, or leave out the identity".into()),
         )
     };
-    let table = hah_format::disk::read(&mut view).map_err(|error| foreign(error.to_string()))?;
-    let boot = table.partitions.iter().find(|partition| partition.number == BOOT);
-    let boot = boot.ok_or_else(|| foreign("it has no boot partition".to_owned()))?.extent;
     let path = TreePath::parse(paths::IDENTITY_ON_BOOT).map_err(|error| foreign(error.to_string()))?;
     let epoch = u32::try_from(crate::clock::unix_now()).unwrap_or(u32::MAX);
-    let window = Window::new(&mut view, boot.offset_bytes(), boot.length_bytes())?;
-    let regions = fat::put_file(window, &path, text, epoch).map_err(|error| match error {
-        fat::FatError::NotFound(_) => foreign("its boot partition has no directory `hah`".to_owned()),
-        other => Failure::user(other.to_string(), Some(other.hint().to_owned())),
+    let mut view = View { target, head: Some(&written.head), length: written.image_bytes, position: 0 };
+    let boot = boot_partition(&mut view).map_err(foreign)?;
+    view.patch(boot, |part| {
+        fat::put_file(part, &path, &text, epoch).map_err(|error| match error {
+            fat::FatError::NotFound(_) => foreign("its boot partition has no directory `hah`".to_owned()),
+            other => unpatched(&other),
+        })
     })?;
-    writer::write_regions(view.target, boot.offset_bytes(), &regions)
-        .map_err(|error| Failure::new(error.exit(), error.to_string(), Some(error.hint().to_owned())))
+    let Some(name) = &identity.hostname else { return Ok(()) };
+    view.patch(boot, |part| fat::put_label(part, &label(name)).map_err(|error| unpatched(&error)))
+}
+
+fn unpatched(error: &fat::FatError) -> Failure {
+    Failure::user(error.to_string(), Some(error.hint().to_owned()))
+}
+
+/// The volume label of a node's card: its name in capitals. Of a long one the middle is left out, since names of a fleet
+/// differ at their ends.
+pub fn label(name: &str) -> String {
+    const LONGEST: usize = 11;
+    const KEPT: usize = 5;
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c.to_ascii_uppercase() } else { '_' };
+    let name: Vec<char> = name.chars().map(plain).collect();
+    if name.len() <= LONGEST {
+        return name.into_iter().collect();
+    }
+    name[..KEPT].iter().chain(&['~']).chain(&name[name.len() - KEPT..]).collect()
+}
+
+/// Whose card a device or file holds: the hostname of an identity that was flashed and not taken by a first boot yet.
+pub fn owner(target: &mut dyn Target, length: u64) -> Option<String> {
+    let mut view = View { target, head: None, length, position: 0 };
+    let boot = boot_partition(&mut view).ok()?;
+    let path = TreePath::parse(paths::IDENTITY_ON_BOOT).ok()?;
+    let window = Window::new(&mut view, boot.offset_bytes(), boot.length_bytes()).ok()?;
+    let text = fat::read_file(window, &path).ok()?;
+    serde_json::from_slice::<Identity>(&text).ok()?.hostname
+}
+
+fn boot_partition(view: &mut View<'_>) -> Result<Extent, String> {
+    let table = hah_format::disk::read(view).map_err(|error| error.to_string())?;
+    let boot = table.partitions.iter().find(|partition| partition.number == BOOT);
+    Ok(boot.ok_or("it has no boot partition")?.extent)
 }
 
 /// A target as something that can be read and sought.
@@ -65,6 +94,22 @@ struct View<'t> {
     head: Option<&'t [u8]>,
     length: u64,
     position: u64,
+}
+
+/// A window onto a partition of a card.
+type Part<'v, 't> = Window<&'v mut View<'t>>;
+
+impl<'t> View<'t> {
+    /// Writes the sectors of a partition that `patch` names.
+    fn patch(
+        &mut self,
+        part: Extent,
+        patch: impl FnOnce(Part<'_, 't>) -> Result<Vec<Region>, Failure>,
+    ) -> Result<(), Failure> {
+        let regions = patch(Window::new(&mut *self, part.offset_bytes(), part.length_bytes())?)?;
+        writer::write_regions(self.target, part.offset_bytes(), &regions)
+            .map_err(|error| Failure::new(error.exit(), error.to_string(), Some(error.hint().to_owned())))
+    }
 }
 
 impl Read for View<'_> {
@@ -96,5 +141,23 @@ impl Seek for View<'_> {
         };
         self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_fit_and_differ() {
+        for (name, wanted) in [
+            ("pi4-a", "PI4-A"),
+            ("twelve-chars", "TWELV~CHARS"),
+            ("eleven-char", "ELEVEN-CHAR"),
+            ("kitchen-node-1", "KITCH~ODE-1"),
+            ("kitchen-node-2", "KITCH~ODE-2"),
+        ] {
+            assert_eq!(label(name), wanted);
+        }
     }
 }

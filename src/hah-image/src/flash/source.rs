@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hah_format::bmap::{self, BLOCK, BMAP_MAX, Bmap};
-use hah_format::digest::Sha256;
+use hah_format::digest::{Hashing, Sha256};
 
 use crate::failure::{Exit, Failure};
 
@@ -109,6 +109,13 @@ impl Image {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Digest of the file, as `build` writes it beside the image.
+    pub fn sha256(&self) -> io::Result<Sha256> {
+        let mut hash = Hashing::new(std::fs::File::open(&self.path)?);
+        io::copy(&mut hash, &mut io::sink())?;
+        Ok(hash.finish().0)
     }
 
     /// Size of the image in bytes, if that is known before the end.

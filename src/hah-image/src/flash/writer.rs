@@ -143,6 +143,11 @@ fn is_no_medium(_: i32) -> bool {
     false
 }
 
+/// Returns when everything is on the card, of which `offset` was written last. One that is gone is not one that fails.
+pub fn sync(target: &mut dyn Target, offset: u64) -> Result<(), WriteError> {
+    target.sync().map_err(|source| of_card(offset, source, |source| WriteError::Sync { source }))
+}
+
 /// One piece on its way.
 struct Piece {
     offset: u64,
@@ -284,7 +289,7 @@ fn chunk_at(offset: u64, end: u64) -> usize {
     usize::try_from(next.min(end) - offset).unwrap_or(CHUNK)
 }
 
-/// Reads everything back; what differs is written again. Returns how many chunks that were.
+/// Reads everything back; what differs is written again, and read back again. Returns how many chunks that were.
 pub fn verify(
     image: &Image,
     target: &mut dyn Target,
@@ -294,29 +299,44 @@ pub fn verify(
     let mut buffer = Aligned::new(CHUNK);
     let mut repaired = 0;
     for (range, wanted) in &written.ranges {
-        let mut hash = Hashing::new(io::sink());
-        let mut offset = range.start;
-        let mut unreadable = false;
-        while offset < range.end {
-            let length = chunk_at(offset, range.end);
-            let bytes = &mut buffer.bytes_mut()[..length];
-            if let Err(source) = target.read_at(offset, bytes) {
-                let error = of_card(offset, source, |source| WriteError::ReadBack { offset, source });
-                if matches!(error, WriteError::Gone { .. }) {
-                    return Err(error);
-                }
-                unreadable = true;
+        if read_back(target, written, *range, &mut buffer, progress)? != Some(*wanted) {
+            repaired += repair(image, target, *range)?;
+            // Against what was read at first: neither the image nor this machine's memory is believed twice.
+            if read_back(target, written, *range, &mut buffer, &|_| {})? != Some(*wanted) {
+                return Err(WriteError::Bad { offset: range.start });
             }
-            put_head(offset, bytes, written);
-            let _ = io::Write::write_all(&mut hash, bytes);
-            offset += length as u64;
-            progress(length as u64);
-        }
-        if unreadable || hash.finish().0 != *wanted {
-            repaired += repair(image, target, written, *range)?;
         }
     }
     Ok(repaired)
+}
+
+/// The digest of what the card holds of a range; none when a part of it cannot be read.
+fn read_back(
+    target: &mut dyn Target,
+    written: &Written,
+    range: Range,
+    buffer: &mut Aligned,
+    progress: &dyn Fn(u64),
+) -> Result<Option<Sha256>, WriteError> {
+    let mut hash = Hashing::new(io::sink());
+    let mut offset = range.start;
+    let mut readable = true;
+    while offset < range.end {
+        let length = chunk_at(offset, range.end);
+        let bytes = &mut buffer.bytes_mut()[..length];
+        if let Err(source) = target.read_at(offset, bytes) {
+            let error = of_card(offset, source, |source| WriteError::ReadBack { offset, source });
+            if matches!(error, WriteError::Gone { .. }) {
+                return Err(error);
+            }
+            readable = false;
+        }
+        put_head(offset, bytes, written);
+        let _ = io::Write::write_all(&mut hash, bytes);
+        offset += length as u64;
+        progress(length as u64);
+    }
+    Ok(readable.then(|| hash.finish().0))
 }
 
 /// The first block is in memory only, and reads as if it were there.
@@ -328,7 +348,7 @@ fn put_head(offset: u64, bytes: &mut [u8], written: &Written) {
 }
 
 /// Finds the chunks of a range that differ from the image, and writes them again until they do not.
-fn repair(image: &Image, target: &mut dyn Target, written: &Written, range: Range) -> Result<u64, WriteError> {
+fn repair(image: &Image, target: &mut dyn Target, range: Range) -> Result<u64, WriteError> {
     let mut reader = image.reader().map_err(|source| WriteError::Read { offset: 0, source })?;
     let (mut wanted, mut found) = (Aligned::new(CHUNK), Aligned::new(CHUNK));
     let mut repaired = 0;
@@ -352,12 +372,11 @@ fn repair(image: &Image, target: &mut dyn Target, written: &Written, range: Rang
             }
             tries += 1;
             retry(offset, || target.write_at(offset, wanted))?;
-            target.sync().map_err(|source| of_card(offset, source, |source| WriteError::Sync { source }))?;
+            sync(target, offset)?;
         }
         repaired += u64::from(tries > 0);
         offset += length as u64;
     }
-    let _ = written;
     Ok(repaired)
 }
 
@@ -393,7 +412,7 @@ pub fn write_regions(
             }
             tries += 1;
             retry(offset, || target.write_at(offset, &region.bytes))?;
-            target.sync().map_err(|source| of_card(offset, source, |source| WriteError::Sync { source }))?;
+            sync(target, offset)?;
         }
     }
     Ok(())

@@ -30,6 +30,7 @@ pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Rep
         .choice("acl", &[("off", None), ("allow", Some(Policy::Allow)), ("deny", Some(Policy::Deny))])
         .flatten();
     let tls = fields.is_true("tls");
+    let recipients = fields.table("secrets").texts("recipients").into_iter().map(|key| key.value).collect();
     let mut places = BTreeMap::new();
     let mut nodes = BTreeMap::new();
     for (name, item) in fields.named("nodes") {
@@ -38,7 +39,8 @@ pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Rep
         places.insert(name.value.clone(), (name.place, address_place, place));
         nodes.insert(name.value, member.0);
     }
-    let cluster = Cluster { name, datacenter, timezone, authorized_keys, wifi, gateway, dns, acl, tls, nodes };
+    let cluster =
+        Cluster { name, datacenter, timezone, authorized_keys, wifi, gateway, dns, acl, tls, recipients, nodes };
     if report.is_empty() {
         check(&cluster, &whole, &places, report);
     }

@@ -129,6 +129,7 @@ static ZONE: Kind = kind("a time zone such as Europe/Berlin", r"^[A-Za-z0-9_+-]+
 static COUNTRY: Kind = kind("a country: two capital letters, like DE", r"^[A-Z]{2}$");
 static PUBLIC_KEY: Kind = kind("a line of authorized_keys: type, key, comment", r"^[^# ]\S*\s+\S");
 static IP: Kind = kind("an IP address", r"^[0-9A-Fa-f.:]+$");
+static AGE_KEY: Kind = kind("an age public key, age1…", r"^age1[a-z0-9]{58}$");
 static REASON: Kind = kind("a reason, for people", r"^.+$");
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
@@ -558,6 +559,15 @@ static FLEET_CONSUL: Object = Object {
     )]],
 };
 
+static FLEET_SECRETS: Object = Object {
+    name: "[secrets]",
+    keys: &[&[optional(
+        "recipients",
+        Shape::List(&Shape::Text(&AGE_KEY)),
+        "Whom secrets.age is encrypted for; a passphrase without.",
+    )]],
+};
+
 pub(super) static CLUSTER: Object = Object {
     name: "cluster.toml",
     keys: &[&[
@@ -569,6 +579,7 @@ pub(super) static CLUSTER: Object = Object {
         optional("wifi", Shape::Table(&FLEET_WIFI), "The wireless network."),
         optional("network", Shape::Table(&FLEET_NETWORK), "What nodes with an address share."),
         optional("consul", Shape::Table(&FLEET_CONSUL), "Consul."),
+        optional("secrets", Shape::Table(&FLEET_SECRETS), "How the secrets are kept."),
         required(
             "nodes",
             Shape::Named(&NAME, &Shape::Table(&FLEET_NODE)),

@@ -53,6 +53,7 @@ fn secrets() -> Secrets {
     let pair = |name: &str| KeyPair {
         cert: format!("-----BEGIN {name}-----\nA\n-----END {name}-----\n"),
         key: Secret::new(format!("-----BEGIN KEY {name}-----\nA\n-----END KEY {name}-----\n")),
+        names: Vec::new(),
     };
     let own = NodeSecrets { consul: Some(pair("CONSUL")), nomad: Some(pair("NOMAD")), ..NodeSecrets::default() };
     Secrets {

@@ -1,0 +1,225 @@
+//! `flash --fleet`: a card for every node of cluster.toml, one after the other.
+//!
+//! Everything that can be known beforehand is checked before the first card: secrets, images, arguments. Then each node's
+//! card is asked for, or taken from `--card`, and what was done is on record before the next. A node whose newest card has
+//! the image and the identity that it would get now is done, so a second run goes on where the first one stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::super::Context;
+use super::super::identity::{Planned, planned};
+use super::super::secrets::{cluster, no_such_node, open};
+use super::target::{Chooser, Consent, Rules, describe, same_card};
+use super::{FlashArgs, NodeCard, flash_node, image_path};
+use crate::failure::{Exit, Failure};
+use crate::flash::source::{Image, Map};
+use crate::flash::{Verify, card};
+use crate::project::Project;
+use crate::record::Record;
+
+/// A built image and its digest.
+struct Built {
+    image: Image,
+    sha256: String,
+}
+
+struct Fleet<'a> {
+    context: &'a Context,
+    rules: Rules,
+    verify: Verify,
+    /// By name.
+    images: BTreeMap<String, Built>,
+    /// Cards that were named in advance, by node.
+    cards: BTreeMap<&'a str, &'a Path>,
+    record: Record,
+    /// Nodes whose cards were flashed by this run.
+    done: BTreeSet<String>,
+}
+
+/// What the person wants to be done about a node's card.
+enum Answer {
+    Flash(PathBuf),
+    Skip,
+    Stop,
+}
+
+/// Flashes the fleet.
+pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
+    let project = Project::open(&context.directory)?;
+    let cluster = cluster(&project)?;
+    let mut cards: BTreeMap<&str, &Path> = BTreeMap::new();
+    for (node, path) in &args.cards {
+        if !cluster.nodes.contains_key(node) {
+            return Err(no_such_node(&cluster, node));
+        }
+        if let Some((other, _)) = cards.iter().find(|(_, other)| same_card(path, other)) {
+            return Err(usage(format!("{other} and {node} cannot have the same card, {}", path.display()), None));
+        }
+        if cards.insert(node.as_str(), path.as_path()).is_some() {
+            return Err(usage(format!("--card names two cards of {node}"), None));
+        }
+    }
+    let secrets = open(context, &project, &cluster, &args.key)?;
+    let nodes = cluster.nodes.keys().map(|name| planned(&cluster, &secrets, name)).collect::<Result<Vec<_>, _>>()?;
+    let images = images(&project, &nodes)?;
+    let record = Record::read(project.root())?;
+    for line in &record.torn {
+        context.printer.warning(&format!("{}: line {line} cannot be read and is skipped", record.path().display()));
+    }
+    let fleet =
+        Fleet { context, rules: args.rules(), verify: args.verify(), images, cards, record, done: BTreeSet::new() };
+    let (left, done): (Vec<Planned>, Vec<Planned>) =
+        nodes.into_iter().partition(|node| args.again || !fleet.is_done(node));
+    for node in &done {
+        if let Some(entry) = fleet.record.newest(&node.name) {
+            let text = format!("{} was flashed at {} onto {}", node.name, entry.time, entry.device.display());
+            context.printer.note(&format!("{text}, with what it would get now"));
+        }
+    }
+    fleet.walk(&left, done.len())
+}
+
+fn usage(message: impl Into<String>, hint: Option<&str>) -> Failure {
+    Failure::new(Exit::Usage, message, hint.map(str::to_owned))
+}
+
+/// The images of these nodes, each opened and hashed once; those that are not built are told together.
+fn images(project: &Project, nodes: &[Planned]) -> Result<BTreeMap<String, Built>, Failure> {
+    let names: BTreeSet<&str> = nodes.iter().map(|node| node.image.as_str()).collect();
+    let missing: Vec<&str> = names.iter().copied().filter(|name| image_path(project, name).is_err()).collect();
+    if !missing.is_empty() {
+        let builds: Vec<String> = missing.iter().map(|name| format!("hah-image build {name}")).collect();
+        return Err(Failure::user(
+            format!("not built yet: {}", missing.join(", ")),
+            Some(format!("build first: {}", builds.join(" && "))),
+        ));
+    }
+    let built = |name: &str| -> Result<(String, Built), Failure> {
+        let image = Image::open(&image_path(project, name)?, &Map::Beside)?;
+        let sha256 = image.sha256()?.to_string();
+        Ok((name.to_owned(), Built { image, sha256 }))
+    };
+    names.into_iter().map(built).collect()
+}
+
+impl Fleet<'_> {
+    /// Whether a node's newest card has what it would get now.
+    fn is_done(&self, node: &Planned) -> bool {
+        let (Some(entry), Some(built)) = (self.record.newest(&node.name), self.images.get(&node.image)) else {
+            return false;
+        };
+        entry.image_sha256 == built.sha256 && entry.identity.is_some() && entry.identity == node.fingerprint
+    }
+
+    fn walk(mut self, left: &[Planned], before: usize) -> Result<u8, Failure> {
+        let printer = &self.context.printer;
+        let cardless: Vec<&str> =
+            left.iter().map(|node| node.name.as_str()).filter(|name| !self.cards.contains_key(name)).collect();
+        if !printer.can_ask() && (!cardless.is_empty() || (self.rules.consent == Consent::Asked && !left.is_empty())) {
+            return Err(match cardless.as_slice() {
+                [] => usage("there is nobody to ask whether the cards may be erased", Some("say --yes")),
+                names => usage(
+                    format!("there is nobody to ask for the cards of {}", names.join(", ")),
+                    Some("say --card NAME=DEVICE for each, or run it on a terminal"),
+                ),
+            });
+        }
+        let mut skipped = Vec::new();
+        for (index, node) in left.iter().enumerate() {
+            let name = &node.name;
+            let address = node.address().map(|address| format!(", {address}")).unwrap_or_default();
+            printer.say(&format!("Card {} of {}: {name} (image {}{address})", index + 1, left.len(), node.image));
+            loop {
+                let named = self.cards.get(name.as_str()).map(|path| path.to_path_buf());
+                let path = match &named {
+                    Some(path) => path.clone(),
+                    None => match self.ask(node)? {
+                        Answer::Flash(path) => path,
+                        Answer::Skip => {
+                            skipped.push(name.clone());
+                            break;
+                        }
+                        Answer::Stop => return Err(self.stopped(before, left, &left[index..])),
+                    },
+                };
+                match self.flash(node, &path) {
+                    Ok(()) => break,
+                    // Whoever named a card in advance wants to know that it failed, and not to be asked.
+                    Err(failure) if named.is_some() => return Err(failure),
+                    Err(failure) => failure.print(printer),
+                }
+            }
+        }
+        let done = before + self.done.len();
+        let but = if skipped.is_empty() { String::new() } else { format!("; skipped: {}", skipped.join(", ")) };
+        printer.note(&format!("{done} of {} cards are done{but}", before + left.len()));
+        printer
+            .result(|| serde_json::json!({"event": "result", "done": self.done, "before": before, "skipped": skipped}));
+        Ok(0)
+    }
+
+    fn stopped(&self, before: usize, all: &[Planned], rest: &[Planned]) -> Failure {
+        let names: Vec<&str> = rest.iter().map(|node| node.name.as_str()).collect();
+        Failure::user(
+            format!("stopped: {} of {} cards are done", before + self.done.len(), before + all.len()),
+            Some(format!("`hah-image flash --fleet` goes on with {}", names.join(", "))),
+        )
+    }
+
+    /// Asks for a node's card until there is an answer.
+    fn ask(&self, node: &Planned) -> Result<Answer, Failure> {
+        let Some(chooser) = self.chooser(node) else { return Ok(Answer::Skip) };
+        let printer = &self.context.printer;
+        loop {
+            let question = format!("Put {}'s card in and press Enter, or name it; s skips, q stops:", node.name);
+            // The end of the input is nobody's Enter.
+            let Some(answer) = printer.ask_line(&question)? else { return Ok(Answer::Stop) };
+            match answer.as_str() {
+                "" => {}
+                "s" | "S" => return Ok(Answer::Skip),
+                "q" | "Q" => return Ok(Answer::Stop),
+                path => return Ok(Answer::Flash(PathBuf::from(path))),
+            }
+            let fit = chooser.fit();
+            match fit.as_slice() {
+                [] => chooser.list(&crate::flash::device::Kernel::here()),
+                [card] => return Ok(Answer::Flash(card.path.clone())),
+                several => {
+                    for (number, card) in (1..).zip(several) {
+                        printer.say(&format!("  {number}  {}", describe(card).replace('\n', "\n     ")));
+                    }
+                    let number = printer.ask("Which one? Its number, or Enter to look again:")?;
+                    let chosen = number.parse::<usize>().ok().and_then(|number| several.get(number.checked_sub(1)?));
+                    if let Some(card) = chosen {
+                        return Ok(Answer::Flash(card.path.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn chooser(&self, node: &Planned) -> Option<Chooser<'_>> {
+        let built = self.images.get(&node.image)?;
+        Some(Chooser { context: self.context, image: &built.image, rules: self.rules })
+    }
+
+    fn flash(&mut self, node: &Planned, path: &Path) -> Result<(), Failure> {
+        let (Some(chooser), Some(built)) = (self.chooser(node), self.images.get(&node.image)) else { return Ok(()) };
+        let found = chooser.open(path)?;
+        if let Some(owner) = found.owner.as_ref().filter(|owner| self.done.contains(*owner)) {
+            return Err(Failure::user(
+                format!("{} is the card of {owner}, which was flashed just now", path.display()),
+                Some(format!("take it out, and put in the one for {}", node.name)),
+            ));
+        }
+        let device = found.device.clone();
+        let target = chooser.confirm(found)?;
+        let card = NodeCard { node, image: &built.image, image_sha256: &built.sha256, device, verify: self.verify };
+        flash_node(self.context, target, card, &mut self.record)?;
+        let label = card::label(&node.name);
+        self.context.printer.note(&format!("take it out and write {} on it; its volume is called {label}", node.name));
+        self.done.insert(node.name.clone());
+        Ok(())
+    }
+}

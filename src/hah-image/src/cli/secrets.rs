@@ -1,0 +1,414 @@
+//! `secrets`: what a cluster keeps to itself.
+
+use std::path::{Path, PathBuf};
+
+use age::secrecy::{ExposeSecret as _, SecretString};
+use clap::{Args, Subcommand, ValueEnum};
+use fs_err as fs;
+use hah_node::identity::Secret;
+use hah_plan::cluster::{Cluster, NodeSecrets, Secrets};
+use zeroize::Zeroizing;
+
+use super::Context;
+use crate::failure::{Exit, Failure};
+use crate::project::Project;
+use crate::secrets::{self, FILE, Key, Lock};
+
+/// Longest value that `set` reads, in bytes.
+const VALUE_MAX: u64 = 1 << 16;
+
+/// What opens secrets.age.
+#[derive(Debug, Clone, Args)]
+pub(super) struct KeyArgs {
+    /// A file of age keys (age-keygen) that opens secrets.age; or HAH_IMAGE_AGE_IDENTITY
+    #[arg(long, value_name = "FILE")]
+    age_identity: Option<PathBuf>,
+    /// Read the passphrase of secrets.age from the first line of FILE; or HAH_IMAGE_PASSPHRASE; without, it is asked for
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// Verbs of `secrets`.
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretsVerb {
+    /// Make what the cluster wants: gossip keys, an authority, certificates, tokens
+    Init(KeyArgs),
+    /// Make what new or changed nodes lack, and forget those that are gone
+    Update(KeyArgs),
+    /// Make some of them anew; every card that holds them is to be flashed again
+    Rotate(RotateArgs),
+    /// Set one value, read from standard input or asked for
+    Set(ValueArgs),
+    /// Print one value
+    Get(ValueArgs),
+}
+
+/// Arguments of `secrets rotate`.
+#[derive(Debug, Args)]
+pub(super) struct RotateArgs {
+    /// Which
+    #[arg(value_enum)]
+    kind: Rotated,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+/// What can be made anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rotated {
+    /// The gossip keys of Consul and Nomad
+    Gossip,
+    /// The authority, and with it every certificate
+    Ca,
+    /// The certificates, by the same authority
+    Certificates,
+    /// Consul's management token; those of nodes are forgotten
+    Tokens,
+}
+
+impl Rotated {
+    fn kind(self) -> secrets::Kind {
+        match self {
+            Self::Gossip => secrets::Kind::Gossip,
+            Self::Ca => secrets::Kind::Authority,
+            Self::Certificates => secrets::Kind::Certificates,
+            Self::Tokens => secrets::Kind::Tokens,
+        }
+    }
+
+    /// What a running cluster must be told besides, since it keeps the old ones in its data.
+    fn besides(self) -> &'static str {
+        match self {
+            Self::Gossip => {
+                "a running cluster keeps its keyring: change it there too, with `consul keyring` and \
+                 `nomad operator gossip keyring`, before cards with the new keys boot"
+            }
+            Self::Ca => "nodes of the old authority and of the new one do not believe each other: flash all, then boot",
+            Self::Certificates => "each node takes its new ones when its card is flashed again and boots",
+            Self::Tokens => {
+                "a cluster that was bootstrapped knows only its old token: make the new one there too, with \
+                 `consul acl token create -secret`"
+            }
+        }
+    }
+}
+
+/// Arguments of `secrets set` and `secrets get`.
+#[derive(Debug, Args)]
+pub(super) struct ValueArgs {
+    /// Which value
+    #[arg(value_enum)]
+    name: Name,
+    /// Whose, for those that are a node's own
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    #[command(flatten)]
+    key: KeyArgs,
+}
+
+/// A value by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Name {
+    /// Passphrase of the wireless network
+    WifiPsk,
+    /// crypt(5) hash of the password of `hah`
+    PasswordHash,
+    /// Consul's gossip key
+    ConsulEncrypt,
+    /// Nomad's gossip key
+    NomadEncrypt,
+    /// Consul's first management token
+    ConsulManagement,
+    /// A node's Vault role-id
+    VaultRoleId,
+    /// A node's response-wrapped Vault secret-id
+    VaultWrappedSecretId,
+    /// A node's Consul token for the agent itself
+    ConsulAgentToken,
+    /// A node's Nomad token for Consul
+    NomadConsulToken,
+    /// hah-agent's token for Consul on a node
+    HahConsulToken,
+    /// hah-agent's token for Nomad on a node
+    HahNomadToken,
+}
+
+impl Name {
+    fn text(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Where a value is that all nodes share; none of those that are a node's own.
+    fn shared(self, secrets: &mut Secrets) -> Option<&mut Option<Secret>> {
+        match self {
+            Self::WifiPsk => Some(&mut secrets.wifi_psk),
+            Self::PasswordHash => Some(&mut secrets.password_hash),
+            Self::ConsulEncrypt => Some(&mut secrets.consul_encrypt),
+            Self::NomadEncrypt => Some(&mut secrets.nomad_encrypt),
+            Self::ConsulManagement => Some(&mut secrets.consul_management),
+            Self::VaultRoleId
+            | Self::VaultWrappedSecretId
+            | Self::ConsulAgentToken
+            | Self::NomadConsulToken
+            | Self::HahConsulToken
+            | Self::HahNomadToken => None,
+        }
+    }
+
+    /// Where a node's own value is; none of those that all share.
+    fn own(self, own: &mut NodeSecrets) -> Option<&mut Option<Secret>> {
+        match self {
+            Self::VaultRoleId => Some(&mut own.vault_role_id),
+            Self::VaultWrappedSecretId => Some(&mut own.vault_wrapped_secret_id),
+            Self::ConsulAgentToken => Some(&mut own.consul_agent_token),
+            Self::NomadConsulToken => Some(&mut own.nomad_consul_token),
+            Self::HahConsulToken => Some(&mut own.hah_consul_token),
+            Self::HahNomadToken => Some(&mut own.hah_nomad_token),
+            Self::WifiPsk | Self::PasswordHash | Self::ConsulEncrypt | Self::NomadEncrypt | Self::ConsulManagement => {
+                None
+            }
+        }
+    }
+}
+
+impl ValueArgs {
+    /// Where the value is in the secrets.
+    fn place<'s>(&self, cluster: &Cluster, secrets: &'s mut Secrets) -> Result<&'s mut Option<Secret>, Failure> {
+        let is_shared = self.name.shared(secrets).is_some();
+        let found = match &self.node {
+            Some(_) if is_shared => {
+                return Err(Failure::new(Exit::Usage, "this value is the same for all nodes: leave out --node", None));
+            }
+            None if is_shared => self.name.shared(secrets),
+            Some(node) if cluster.nodes.contains_key(node) => {
+                self.name.own(secrets.nodes.entry(node.clone()).or_default())
+            }
+            Some(node) => return Err(no_such_node(cluster, node)),
+            None => None,
+        };
+        found.ok_or_else(|| Failure::new(Exit::Usage, "whose? say --node NAME", None))
+    }
+
+    /// As messages call it.
+    fn shown(&self) -> String {
+        let name = self.name.text();
+        self.node.as_ref().map_or_else(|| name.clone(), |node| format!("{name} of {node}"))
+    }
+}
+
+/// Runs a `secrets` verb.
+pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> {
+    let project = Project::open(&context.directory)?;
+    let cluster = cluster(&project)?;
+    match verb {
+        SecretsVerb::Init(key) => init(context, &project, &cluster, key),
+        SecretsVerb::Update(key) => change(context, &project, (&cluster, key), |secrets| {
+            secrets::complete(&cluster, secrets, crate::clock::unix_now())
+        }),
+        SecretsVerb::Rotate(args) => rotate(context, &project, &cluster, args),
+        SecretsVerb::Set(args) => set(context, &project, &cluster, args),
+        SecretsVerb::Get(args) => get(context, &project, &cluster, args),
+    }
+}
+
+/// The project's fleet.
+pub(super) fn cluster(project: &Project) -> Result<Cluster, Failure> {
+    let path = project.root().join("cluster.toml");
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Failure::user(
+                format!("there is no {}", path.display()),
+                Some("`hah-image init` writes one; docs/identity.md says what belongs into it".into()),
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(hah_plan::recipe::load_cluster("cluster.toml", &text)?)
+}
+
+/// The project's secrets, opened; none when the fleet wants none and has none.
+pub(super) fn open(context: &Context, project: &Project, cluster: &Cluster, key: &KeyArgs) -> Result<Secrets, Failure> {
+    match secrets::read(project.root())? {
+        Some(file) => secrets::decrypt(&file, &key_for(context, &file, key)?),
+        None if cluster.wants_secrets() => Err(Failure::user(
+            format!("the cluster wants secrets, and there is no {FILE}"),
+            Some("make them: hah-image secrets init".into()),
+        )),
+        None => {
+            if cluster.wants_gossip() {
+                let text =
+                    format!("there is no {FILE}: the gossip between nodes is not encrypted; `hah-image secrets init`");
+                context.printer.warning(&text);
+            }
+            Ok(Secrets::default())
+        }
+    }
+}
+
+fn key_for(context: &Context, file: &[u8], args: &KeyArgs) -> Result<Key, Failure> {
+    if secrets::wants_passphrase(file)? {
+        return Ok(Key::Passphrase(passphrase(context, args, "Passphrase of secrets.age:")?));
+    }
+    match args.age_identity.as_ref().or(context.settings.environment.age_identity.as_ref()) {
+        Some(path) => Ok(Key::Identities(secrets::identities(path)?)),
+        None => Err(Failure::new(
+            Exit::Usage,
+            format!("{FILE} is encrypted for keys"),
+            Some("name the file with yours: --age-identity FILE, or HAH_IMAGE_AGE_IDENTITY".into()),
+        )),
+    }
+}
+
+/// From a file, the environment or the terminal; never from the command line, which others can read.
+fn passphrase(context: &Context, args: &KeyArgs, question: &str) -> Result<SecretString, Failure> {
+    if let Some(path) = &args.passphrase_file {
+        let text = Zeroizing::new(fs::read_to_string(path)?);
+        let line = text.lines().next().unwrap_or_default();
+        if line.is_empty() {
+            return Err(Failure::user(format!("{}: its first line is empty", path.display()), None));
+        }
+        return Ok(SecretString::from(line.to_owned()));
+    }
+    if let Some(phrase) = &context.settings.environment.passphrase {
+        return Ok(SecretString::from(phrase.reveal().to_owned()));
+    }
+    if !context.printer.can_ask() {
+        return Err(Failure::new(
+            Exit::Usage,
+            "there is nobody to ask for the passphrase",
+            Some("--passphrase-file FILE or HAH_IMAGE_PASSPHRASE says it; a file for age keys needs none".into()),
+        ));
+    }
+    Ok(SecretString::from(context.printer.ask_secret(question)?.to_string()))
+}
+
+/// What a new file is encrypted for: the recipients of cluster.toml, or a passphrase.
+fn lock(context: &Context, cluster: &Cluster, args: &KeyArgs) -> Result<Lock, Failure> {
+    if !cluster.recipients.is_empty() {
+        return Ok(Lock::Recipients(secrets::recipients(&cluster.recipients)?));
+    }
+    let phrase = passphrase(context, args, "New passphrase for secrets.age:")?;
+    if phrase.expose_secret().is_empty() {
+        return Err(Failure::user("an empty passphrase protects nothing; nothing was written", None));
+    }
+    let was_asked = args.passphrase_file.is_none() && context.settings.environment.passphrase.is_none();
+    if was_asked && passphrase(context, args, "The same again:")?.expose_secret() != phrase.expose_secret() {
+        return Err(Failure::user("the two differ; nothing was written", None));
+    }
+    Ok(Lock::Passphrase(phrase))
+}
+
+/// The lock of a file that is there: the same as before, unless cluster.toml names recipients by now.
+fn same_lock(cluster: &Cluster, key: Key) -> Result<Lock, Failure> {
+    match key {
+        _ if !cluster.recipients.is_empty() => Ok(Lock::Recipients(secrets::recipients(&cluster.recipients)?)),
+        Key::Passphrase(phrase) => Ok(Lock::Passphrase(phrase)),
+        Key::Identities(identities) => {
+            Ok(Lock::Recipients(identities.iter().map(age::x25519::Identity::to_public).collect()))
+        }
+    }
+}
+
+fn init(context: &Context, project: &Project, cluster: &Cluster, args: &KeyArgs) -> Result<u8, Failure> {
+    let path = secrets::path(project.root());
+    if path.exists() {
+        return Err(Failure::user(
+            format!("{} is there already", path.display()),
+            Some("`hah-image secrets update` adds what new nodes lack".into()),
+        ));
+    }
+    let lock = lock(context, cluster, args)?;
+    let mut made = Secrets::default();
+    let added = secrets::complete(cluster, &mut made, crate::clock::unix_now())?;
+    secrets::write(project.root(), &secrets::encrypt(&made, &lock)?)?;
+    report(context, &path, &added);
+    if cluster.wifi.is_some() {
+        context.printer.note("the wireless network's passphrase is still to be set: hah-image secrets set wifi-psk");
+    }
+    Ok(0)
+}
+
+fn rotate(context: &Context, project: &Project, cluster: &Cluster, args: &RotateArgs) -> Result<u8, Failure> {
+    let code = change(context, project, (cluster, &args.key), |secrets| {
+        secrets::rotate(cluster, secrets, args.kind.kind(), crate::clock::unix_now())
+    })?;
+    context.printer.note(args.kind.besides());
+    Ok(code)
+}
+
+fn get(context: &Context, project: &Project, cluster: &Cluster, args: &ValueArgs) -> Result<u8, Failure> {
+    args.place(cluster, &mut Secrets::default())?;
+    let mut secrets = open(context, project, cluster, &args.key)?;
+    let Some(value) = args.place(cluster, &mut secrets)? else {
+        return Err(Failure::user(
+            format!("{FILE} has no {}", args.shown()),
+            Some("`hah-image secrets set` sets it".into()),
+        ));
+    };
+    context.printer.data(&format!("{}\n", value.reveal()));
+    Ok(0)
+}
+
+fn set(context: &Context, project: &Project, cluster: &Cluster, args: &ValueArgs) -> Result<u8, Failure> {
+    // What is wrong with the command line comes before any question.
+    args.place(cluster, &mut Secrets::default())?;
+    let text = if context.printer.can_ask() {
+        context.printer.ask_secret(&format!("The {}:", args.shown()))?
+    } else {
+        let mut text = Zeroizing::new(String::new());
+        std::io::Read::read_to_string(&mut std::io::Read::take(std::io::stdin(), VALUE_MAX), &mut text)?;
+        text
+    };
+    let value = Secret::new(text.trim_end_matches(['\r', '\n']));
+    change(context, project, (cluster, &args.key), |secrets| {
+        *args.place(cluster, secrets)? = Some(value);
+        for name in cluster.nodes.keys() {
+            if let Some(flaw) = cluster.identity(name, secrets).and_then(|identity| identity.flaw()) {
+                return Err(Failure::user(format!("{flaw}; nothing was changed"), None));
+            }
+        }
+        Ok(vec![args.shown()])
+    })
+}
+
+/// Opens, changes, encrypts for the same as before, and writes.
+fn change(
+    context: &Context,
+    project: &Project,
+    (cluster, args): (&Cluster, &KeyArgs),
+    change: impl FnOnce(&mut Secrets) -> Result<Vec<String>, Failure>,
+) -> Result<u8, Failure> {
+    let path = secrets::path(project.root());
+    let Some(file) = secrets::read(project.root())? else {
+        return Err(Failure::user(format!("there is no {}", path.display()), Some("hah-image secrets init".into())));
+    };
+    let key = key_for(context, &file, args)?;
+    let mut found = secrets::decrypt(&file, &key)?;
+    let added = change(&mut found)?;
+    if !added.is_empty() {
+        secrets::write(project.root(), &secrets::encrypt(&found, &same_lock(cluster, key)?)?)?;
+    }
+    report(context, &path, &added);
+    Ok(0)
+}
+
+fn report(context: &Context, path: &Path, added: &[String]) {
+    for what in added {
+        context.printer.note(&format!("{} now has {what}", path.display()));
+    }
+    if added.is_empty() {
+        context.printer.note(&format!("{} lacks nothing", path.display()));
+    }
+    context
+        .printer
+        .result(|| serde_json::json!({"event": "result", "file": path.display().to_string(), "added": added}));
+}
+
+/// There is no such node.
+pub(super) fn no_such_node(cluster: &Cluster, name: &str) -> Failure {
+    let names: Vec<&str> = cluster.nodes.keys().map(String::as_str).collect();
+    let hint = hah_plan::diagnostic::did_you_mean(name, names.iter().copied())
+        .map_or_else(|| format!("its nodes: {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
+    Failure::user(format!("cluster.toml has no node `{name}`"), Some(hint))
+}
