@@ -15,6 +15,7 @@ mod config;
 mod doctor;
 mod flash;
 mod generate;
+mod init;
 mod lock;
 mod review;
 mod run;
@@ -100,6 +101,8 @@ fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make a new project
+    Init(init::InitArgs),
     /// Build an image
     Build(build::BuildArgs),
     /// Resolve and pin every input of the images, without building
@@ -202,6 +205,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Prin
     let _ = rayon::ThreadPoolBuilder::new().num_threads(settings.jobs.value).build_global();
     let context = Context { settings, printer, directory };
     let result = match cli.verb {
+        Verb::Init(args) => init::run(&context, &args),
         Verb::Build(args) => build::run(&context, &args),
         Verb::Lock(args) => lock::lock(&context, &args),
         Verb::Update(args) => lock::update(&context, &args),

@@ -106,6 +106,8 @@ pub struct Environment {
     pub agent: Option<PathBuf>,
     /// `PATH`, to find QEMU for `run`.
     pub path: Option<std::ffi::OsString>,
+    /// `SSH_AUTH_SOCK`: whether there is an SSH agent, whose keys `init` offers.
+    pub ssh_auth_sock: Option<PathBuf>,
 }
 
 impl Environment {
@@ -128,6 +130,7 @@ impl Environment {
             jobs: text("HAH_IMAGE_JOBS").and_then(|value| value.parse().ok()),
             agent: path("HAH_IMAGE_AGENT"),
             path: var("PATH"),
+            ssh_auth_sock: path("SSH_AUTH_SOCK"),
         }
     }
 }
