@@ -17,6 +17,7 @@ mod flash;
 mod generate;
 mod init;
 mod lock;
+mod reference;
 mod review;
 mod run;
 mod store;
@@ -129,11 +130,13 @@ enum Verb {
     Config(config::ConfigVerb),
     /// Print the JSON Schema of recipe or image files, for editors
     Schema(generate::SchemaArgs),
+    /// Print the reference of recipes, of files' keys, or of this command line, as Markdown
+    Reference(reference::ReferenceArgs),
     /// Print a shell completion script
     Completions(generate::CompletionsArgs),
     /// Print the manual page, in roff
     Man,
-    /// Check what this machine lacks for building and running
+    /// Check what this machine lacks for building, running and flashing
     Doctor,
 }
 
@@ -218,6 +221,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Prin
         Verb::Store(verb) => store::run(&context, &verb),
         Verb::Config(verb) => config::run(&context, &verb),
         Verb::Schema(args) => generate::schema(&context, &args),
+        Verb::Reference(args) => reference::run(&context, &args),
         Verb::Completions(args) => generate::completions(&context, &args),
         Verb::Man => generate::man(&context),
         Verb::Doctor => doctor::run(&context),

@@ -39,13 +39,6 @@ pub struct NewFile {
     pub text: String,
 }
 
-/// The schemas that the files' first lines name, so that editors need no network.
-const SCHEMAS: [(&str, fn() -> serde_json::Value); 3] = [
-    ("schema/cluster.schema.json", recipe::json_schema_cluster),
-    ("schema/image.schema.json", recipe::json_schema_image),
-    ("schema/recipe.schema.json", recipe::json_schema_recipe),
-];
-
 const GITIGNORE: &str = "\
 # Images, and the disks of virtual nodes.
 /out/
@@ -80,7 +73,18 @@ pub fn files(answers: &Answers) -> Result<Vec<NewFile>, Failure> {
     }
     files.push(NewFile { path: "hah-image.toml".to_owned(), text: SETTINGS.to_owned() });
     files.push(NewFile { path: ".gitignore".to_owned(), text: GITIGNORE.to_owned() });
-    files.extend(SCHEMAS.map(|(path, schema)| NewFile { path: path.to_owned(), text: format!("{:#}\n", schema()) }));
+    // The files' first lines name them, so that editors need no network.
+    let schemas = [
+        ("cluster", recipe::json_schema_cluster()),
+        ("image", recipe::json_schema_image()),
+        ("recipe", recipe::json_schema_recipe()),
+    ];
+    files.extend(
+        schemas.map(|(kind, schema)| NewFile {
+            path: format!("schema/{kind}.schema.json"),
+            text: format!("{schema:#}\n"),
+        }),
+    );
     Ok(files)
 }
 

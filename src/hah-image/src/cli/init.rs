@@ -175,7 +175,7 @@ fn write(directory: &Path, files: &[NewFile]) -> Result<(), Failure> {
             let _ = fs::remove_file(path);
         }
     }
-    Ok(result.map_err(|error: io::Error| Failure::from(error).advising("the directory must be writable".into()))?)
+    result.map_err(|error: io::Error| Failure::from(error).advising("the directory must be writable".into()))
 }
 
 fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile]) {

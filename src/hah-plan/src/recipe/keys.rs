@@ -56,7 +56,7 @@ fn table(out: &mut String, path: &str, object: &'static Object) -> std::fmt::Res
         writeln!(out, "| `{}` | {value}{must} | {} |", key.name, cell(key.doc))?;
     }
     for Section { header, path, object } in below {
-        write!(out, "\n## `{header}`\n")?;
+        write!(out, "\n## {header}\n")?;
         table(out, &path, object)?;
     }
     Ok(())
@@ -64,7 +64,7 @@ fn table(out: &mut String, path: &str, object: &'static Object) -> std::fmt::Res
 
 /// A table within a file.
 struct Section {
-    /// As TOML spells it: `[[unit.drop-in]]`.
+    /// As TOML spells it, in backticks: `[[unit.drop-in]]`.
     header: String,
     /// `unit.drop-in`.
     path: String,
@@ -80,12 +80,18 @@ fn value(shape: &'static Shape, place: &str, below: &mut Vec<Section>) -> String
         Shape::Choice(choices) => {
             choices.iter().map(|choice| format!("`\"{choice}\"`")).collect::<Vec<_>>().join(" or ")
         }
-        Shape::List(Shape::Table(object)) => section(format!("[[{place}]]"), place, object, below),
+        Shape::List(Shape::Table(object)) => section(format!("`[[{place}]]`"), place, object, below),
+        // An inline table, which TOML gives no header.
+        Shape::List(Shape::Either(short, Shape::Table(object))) => format!(
+            "array, each item {}, or {}",
+            value(short, place, below),
+            section(format!("item of `{place}`"), place, object, below)
+        ),
         Shape::List(item) => format!("array, each item {}", value(item, place, below)),
-        Shape::Table(object) => section(format!("[{place}]"), place, object, below),
+        Shape::Table(object) => section(format!("`[{place}]`"), place, object, below),
         Shape::Named(_, Shape::Table(object)) => {
             let path = format!("{place}.NAME");
-            section(format!("[{path}]"), &path, object, below)
+            section(format!("`[{path}]`"), &path, object, below)
         }
         Shape::Named(kind, item) => {
             format!("table; keys: {}; values: {}", cell(kind.doc), value(item, place, below))
@@ -96,7 +102,7 @@ fn value(shape: &'static Shape, place: &str, below: &mut Vec<Section>) -> String
 }
 
 fn section(header: String, path: &str, object: &'static Object, below: &mut Vec<Section>) -> String {
-    let link = format!("[`{header}`](#{})", anchor(&header));
+    let link = format!("[{header}](#{})", anchor(&header));
     below.push(Section { header, path: path.to_owned(), object });
     link
 }
@@ -105,8 +111,8 @@ fn section(header: String, path: &str, object: &'static Object, below: &mut Vec<
 fn anchor(heading: &str) -> String {
     heading
         .chars()
-        .filter(|letter| letter.is_alphanumeric() || *letter == '-')
-        .map(|letter| letter.to_ascii_lowercase())
+        .filter(|letter| letter.is_alphanumeric() || "- ".contains(*letter))
+        .map(|letter| if letter == ' ' { '-' } else { letter.to_ascii_lowercase() })
         .collect()
 }
 
