@@ -117,13 +117,16 @@ fn nothing_is_overwritten() {
     let before = desk.files(".");
     desk.run(&["init", "--yes", "--cluster"]).failed(
         1,
-        &["has cluster.toml, hah-image.toml, .gitignore, schema/cluster.schema.json", "init overwrites nothing"],
+        &[
+            "this directory has cluster.toml, hah-image.toml, .gitignore, schema/cluster.schema.json",
+            "init overwrites nothing",
+        ],
     );
     assert_eq!(desk.files("."), before);
     // A link that leads nowhere is there, too; and of a refused project there is nothing.
     std::fs::create_dir(desk.path("linked")).unwrap();
     std::os::unix::fs::symlink("/nonexistent/elsewhere", desk.path("linked/.gitignore")).unwrap();
-    desk.run(&["init", "linked", "--yes"]).failed(1, &["has .gitignore already"]);
+    desk.run(&["init", "linked", "--yes"]).failed(1, &["linked has .gitignore already"]);
     assert_eq!(std::fs::read_dir(desk.path("linked")).unwrap().count(), 1);
     std::fs::write(desk.path("file"), "").unwrap();
     desk.run(&["init", "file", "--yes"]).failed(1, &["file"]);

@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<u8, Failure> {
     let nodes = nodes(args, person.as_ref())?;
     let answers = Answers { name, key, nodes };
     let files = init::files(&answers)?;
-    write(&directory, &files)?;
+    write(&directory, &shown(&args.project), &files)?;
     say(context, args, &answers, &files);
     Ok(0)
 }
@@ -147,8 +147,13 @@ fn nodes(args: &InitArgs, person: Option<&Person<'_>>) -> Result<Vec<Node>, Fail
     }
 }
 
+/// The project's directory, in a sentence.
+fn shown(project: &Path) -> String {
+    if project == Path::new(".") { "this directory".to_owned() } else { project.display().to_string() }
+}
+
 /// Writes every file, or none; what is there stays as it is.
-fn write(directory: &Path, files: &[NewFile]) -> Result<(), Failure> {
+fn write(directory: &Path, shown: &str, files: &[NewFile]) -> Result<(), Failure> {
     let there: Vec<&str> = files
         .iter()
         .filter(|file| fs::symlink_metadata(directory.join(&file.path)).is_ok())
@@ -156,7 +161,7 @@ fn write(directory: &Path, files: &[NewFile]) -> Result<(), Failure> {
         .collect();
     if !there.is_empty() {
         return Err(Failure::user(
-            format!("{} has {} already", directory.display(), there.join(", ")),
+            format!("{shown} has {} already", there.join(", ")),
             Some("init overwrites nothing: name a directory that is empty or not there yet".into()),
         ));
     }
@@ -183,7 +188,8 @@ fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile])
     let directory = args.project.display();
     for file in files {
         let step = printer.step("Creating", &file.path, None);
-        step.done("Created", &args.project.join(&file.path).display().to_string(), Outcome::Made);
+        let path = args.project.join(&file.path);
+        step.done("Created", &path.strip_prefix(".").unwrap_or(&path).display().to_string(), Outcome::Made);
     }
     if answers.key.is_none() {
         printer.warning("nobody can log in yet: cluster.toml and the images have places for an SSH key");
