@@ -1,6 +1,7 @@
 //! Builds: what is in the toy image, what is done again and what is not, and that nothing but the inputs reaches a byte.
 
 mod repeat;
+mod imager;
 
 use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt as _;

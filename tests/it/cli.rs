@@ -242,7 +242,34 @@ fn doctor_tells_what_is_there() {
     let toy = Toy::new();
     let run = toy.run(&["doctor"]).succeeded();
     assert!(run.stdout.contains("ok  the cache") && run.stdout.contains("ok  an agent"), "{run}");
-    assert!(run.stdout.contains("--  qemu-system-aarch64"), "PATH leads nowhere: {run}");
+    assert!(run.stdout.contains("--  qemu-system-aarch64 is not installed\n      on Debian: apt install"), "{run}");
+    assert!(run.stdout.contains("--  there is no SSH key in an agent or in ~/.ssh\n      make one:"), "{run}");
+    let groups: Vec<&str> = run.stdout.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(groups, ["build", "build faster and safer", "run", "flash", "log in, and keep secrets"]);
+
+    // A fleet that wants secrets and has none; then one whose file is there.
+    toy.write("project/cluster.toml", "name = \"toy\"\ntls = true\n[nodes.a]\nimage = \"toy\"\n");
+    let wants = "--  cluster.toml wants secrets, and there is no secrets.age\n      make them: hah-image secrets init";
+    let run = toy.run(&["doctor"]).succeeded();
+    assert!(run.stdout.contains(wants), "{run}");
+    toy.write("project/secrets.age", "");
+    let run = toy.run(&["doctor"]).succeeded();
+    assert!(run.stdout.contains("ok  secrets.age is there"), "{run}");
+    toy.write("project/cluster.toml", "name = 1\n");
+    assert!(toy.run(&["doctor"]).succeeded().stdout.contains("--  cluster.toml has mistakes"));
+}
+
+#[test]
+fn doctor_fails_where_nothing_can_be_built() {
+    let toy = Toy::new();
+    toy.write("agent", "no program");
+    toy.run(&["doctor"])
+        .failed(1, &["nothing can be built here: there is no agent for arm64", "is not an ELF program"]);
+    let run = toy.run(&["doctor", "--json"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    let checks: Vec<serde_json::Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let agent = checks.iter().find(|check| check["check"].as_str().is_some_and(|text| text.contains("agent"))).unwrap();
+    assert_eq!((&agent["for"], &agent["good"]), (&"build".into(), &false.into()));
 }
 
 /// A parameter from the command line is for one build; the project is as it was.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`build`] | does a build do what it says, and the same twice? |
 //! | [`artifacts`] | do programs from elsewhere get in, and only those that may? |
+//! | [`init`] | is a new project one that the others take, and is nothing overwritten? |
 //! | [`bad_days`] | does it fail as it should: message, exit code, nothing half-written? |
 //! | [`cli`] | do the other verbs? |
 //! | [`flash`] | does a card hold what it should, and is nothing else ever erased? |
@@ -31,6 +32,7 @@ mod build;
 mod cli;
 mod e2e;
 mod flash;
+mod init;
 mod oracles;
 mod stack;
 mod vm;

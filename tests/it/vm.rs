@@ -13,6 +13,7 @@ mod lab;
 mod raspi3b;
 mod power_cut;
 mod identity;
+mod quickstart;
 
 pub(crate) use image::{Image, directory, key};
 pub(crate) use machine::{Node, Place, Vm};

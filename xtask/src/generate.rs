@@ -6,11 +6,17 @@ use xshell::{Shell, cmd};
 use crate::say;
 
 /// File, and the words that make `hah-image` print it.
-const GENERATED: [(&str, &[&str]); 4] = [
+const GENERATED: [(&str, &[&str]); 10] = [
     ("docs/recipe.schema.json", &["schema", "recipe"]),
     ("docs/image.schema.json", &["schema", "image"]),
     ("docs/cluster.schema.json", &["schema", "cluster"]),
     ("docs/hah-image.1", &["man"]),
+    ("docs/reference/cli.md", &["reference", "cli"]),
+    ("docs/reference/recipes.md", &["reference", "recipes"]),
+    ("docs/reference/recipe-file.md", &["reference", "recipe"]),
+    ("docs/reference/image-file.md", &["reference", "image"]),
+    ("docs/reference/board-file.md", &["reference", "board"]),
+    ("docs/reference/cluster-file.md", &["reference", "cluster"]),
 ];
 
 /// What to do with a file that differs.

@@ -4,7 +4,7 @@
 //! packs ─→ effects of reviewed scripts ─→ merge ─→ configure ─┬→ root    (squashfs)
 //!                                                             ├→ initramfs (modules, agent, stage1.json)
 //!                                                             └→ boot    (FAT: firmware, kernel, initramfs)
-//!                                                                  └──────→ disk ─→ .img .bmap .sha256 .json
+//!                                                                  └──────→ disk ─→ .img .bmap .sha256 .json .rpi-imager-manifest
 //! ```
 //!
 //! Everything is decided before the first byte of the image is written: see [`root::layout`] and [`disk::write`].
@@ -31,6 +31,7 @@ pub mod disk;
 pub mod initramfs;
 pub mod root;
 pub mod manifest;
+pub mod imager;
 
 /// What an image is made from.
 pub struct Recipe<'a> {

@@ -303,6 +303,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     if let Some(record) = record::Record::read(&store, output)
         && record.key == key.to_string()
     {
+        imager_manifest(&ready, (&record.sha256, record.size), output)?;
         let step = tools.printer.step("Building", request.image.clone(), None);
         step.done("Fresh", &format!("{} is up to date", output.display()), Outcome::Made);
         return Ok(record.built(output));
@@ -335,6 +336,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
     beside(output, "sha256", &format!("{}  {name}\n", written.sha256))?;
     draft.publish(output)?;
+    imager_manifest(&ready, (&written.sha256.to_string(), written.size), output)?;
     let mapped = mapped(&written);
     let record = record::Record::of(output, &key.to_string(), &written, mapped)?;
     record.write(&store, output)?;
@@ -350,6 +352,17 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         Outcome::Made,
     );
     Ok(Built { fresh: true, ..record.built(output) })
+}
+
+/// Writes what Raspberry Pi Imager wants to know beside the image, unless it stands there.
+fn imager_manifest(ready: &Ready, (sha256, size): (&str, u64), output: &Path) -> Result<(), Failure> {
+    let place = std::path::absolute(output)?;
+    let text =
+        assemble::imager::render(&ready.system, ready.epoch, &assemble::imager::File { place: &place, sha256, size })
+            .map_err(|error| Failure::build(error.to_string(), None))?;
+    let Some(text) = text else { return Ok(()) };
+    let is_there = fs::read(output.with_extension(assemble::imager::EXTENSION)).is_ok_and(|old| old == text.as_bytes());
+    if is_there { Ok(()) } else { beside(output, assemble::imager::EXTENSION, &text) }
 }
 
 /// Bytes of the image that are mapped.

@@ -16,7 +16,9 @@ mod doctor;
 mod flash;
 mod generate;
 mod identity;
+mod init;
 mod lock;
+mod reference;
 mod review;
 mod run;
 mod secrets;
@@ -102,6 +104,8 @@ fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make a new project
+    Init(init::InitArgs),
     /// Build an image
     Build(build::BuildArgs),
     /// Resolve and pin every input of the images, without building
@@ -134,11 +138,13 @@ enum Verb {
     Config(config::ConfigVerb),
     /// Print the JSON Schema of recipe, image or cluster files, for editors
     Schema(generate::SchemaArgs),
+    /// Print the reference of recipes, of files' keys, or of this command line, as Markdown
+    Reference(reference::ReferenceArgs),
     /// Print a shell completion script
     Completions(generate::CompletionsArgs),
     /// Print the manual page, in roff
     Man,
-    /// Check what this machine lacks for building and running
+    /// Check what this machine lacks for building, running and flashing
     Doctor,
 }
 
@@ -210,6 +216,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Prin
     let _ = rayon::ThreadPoolBuilder::new().num_threads(settings.jobs.value).build_global();
     let context = Context { settings, printer, directory };
     let result = match cli.verb {
+        Verb::Init(args) => init::run(&context, &args),
         Verb::Build(args) => build::run(&context, &args),
         Verb::Lock(args) => lock::lock(&context, &args),
         Verb::Update(args) => lock::update(&context, &args),
@@ -224,6 +231,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Prin
         Verb::Store(verb) => store::run(&context, &verb),
         Verb::Config(verb) => config::run(&context, &verb),
         Verb::Schema(args) => generate::schema(&context, &args),
+        Verb::Reference(args) => reference::run(&context, &args),
         Verb::Completions(args) => generate::completions(&context, &args),
         Verb::Man => generate::man(&context),
         Verb::Doctor => doctor::run(&context),

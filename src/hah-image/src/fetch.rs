@@ -22,7 +22,6 @@ use hah_format::digest::Sha256;
 
 pub mod mirrors;
 pub mod apt_sources;
-pub(crate) mod calendar;
 mod partial;
 mod transfer;
 mod download;

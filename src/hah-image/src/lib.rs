@@ -8,7 +8,7 @@
 //! | [`project`] | the project's files |
 //! | [`fetch`] | the network |
 //! | [`store`], [`draft`] | the cache, and files in the making |
-//! | [`qemu`] | other processes |
+//! | [`qemu`], [`init`] | other processes: QEMU, `ssh-add` |
 //! | [`flash`] | block devices |
 //!
 //! A build goes through [`project`], [`locking`], [`artifacts`], [`fetching`], [`packs`] and [`assemble`]; [`build`] is its conductor.
@@ -18,7 +18,9 @@ pub mod failure;
 pub mod settings;
 pub mod printer;
 pub mod clock;
+mod calendar;
 pub mod project;
+pub mod init;
 pub mod build;
 pub mod locking;
 pub mod artifacts;

@@ -3,13 +3,17 @@
 //! ```text
 //! PROJECT/
 //! ├── hah-image.toml     settings (optional)
+//! ├── cluster.toml       the fleet (optional)
 //! ├── hah.lock           every input, pinned
 //! ├── images/NAME.toml   one class of node each
 //! ├── recipes/NAME.toml  layers; one of a shipped recipe's name takes its place
 //! ├── recipes/boards/    boards
 //! ├── recipes/debian/    reviewed maintainer scripts; entries add to the shipped ones
+//! ├── schema/            JSON Schema of these files, for editors; nothing here reads it
 //! └── out/               what `build` makes
 //! ```
+//!
+//! [`crate::init`] writes one.
 
 use std::path::{Path, PathBuf};
 
@@ -46,11 +50,7 @@ pub struct Project {
 impl Project {
     /// Opens the project at `directory`; from the current directory, looks for it in the directories above too.
     pub fn open(directory: &Path) -> Result<Self, Failure> {
-        let root = find(directory)?;
-        let mut project = Self { root, sources: Sources::new(), reviews: Vec::new() };
-        for (prefix, embedded) in [("recipes", &RECIPES), ("images", &IMAGES)] {
-            project.add_embedded(prefix, embedded);
-        }
+        let mut project = Self { root: find(directory)?, ..Self::shipped() };
         for name in ["recipes", "images"] {
             let directory = project.root.join(name);
             if directory.is_dir() {
@@ -59,6 +59,15 @@ impl Project {
         }
         project.reviews.sort();
         Ok(project)
+    }
+
+    /// What every project begins with: the recipes and images that this program ships, in no directory.
+    pub fn shipped() -> Self {
+        let mut project = Self { root: PathBuf::new(), sources: Sources::new(), reviews: Vec::new() };
+        for (prefix, embedded) in [("recipes", &RECIPES), ("images", &IMAGES)] {
+            project.add_embedded(prefix, embedded);
+        }
+        project
     }
 
     /// The project's directory.
@@ -183,6 +192,11 @@ impl Project {
             self.sources.insert(name, shown, bytes);
         }
     }
+}
+
+/// The text of the shipped file `images/NAME.toml`.
+pub fn shipped_image(name: &str) -> Option<&'static str> {
+    IMAGES.get_file(format!("{name}.toml"))?.contents_utf8()
 }
 
 /// The directory whose settings count for `directory`: that of the project, if there is one.

@@ -111,6 +111,8 @@ pub struct Environment {
     pub age_identity: Option<PathBuf>,
     /// `PATH`, to find QEMU for `run`.
     pub path: Option<std::ffi::OsString>,
+    /// `SSH_AUTH_SOCK`: whether there is an SSH agent, whose keys `init` offers.
+    pub ssh_auth_sock: Option<PathBuf>,
 }
 
 impl Environment {
@@ -135,6 +137,7 @@ impl Environment {
             passphrase: text("HAH_IMAGE_PASSPHRASE").map(Secret::new),
             age_identity: path("HAH_IMAGE_AGE_IDENTITY"),
             path: var("PATH"),
+            ssh_auth_sock: path("SSH_AUTH_SOCK"),
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Board {
     pub processor_mhz: Option<u32>,
     /// Machines on which `hah-image run` boots its images; the first is the default.
     pub machines: Vec<Machine>,
+    /// What Raspberry Pi Imager may offer the images for; none for boards that it does not write cards for.
+    pub imager_devices: Vec<ImagerDevice>,
 }
 
 /// Kinds of partition table.
@@ -189,6 +191,17 @@ pub struct Machine {
     pub device_tree: Option<String>,
     /// Words to append to the kernel command line.
     pub cmdline: Vec<String>,
+}
+
+/// A device in Raspberry Pi Imager's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImagerDevice {
+    /// `Raspberry Pi 4`.
+    pub name: String,
+    /// Which models, in one line.
+    pub description: String,
+    /// What its operating systems are tagged with: `pi4-64bit`.
+    pub tag: String,
 }
 
 /// How a machine sees the image.

@@ -26,6 +26,8 @@ mod template;
 mod merge;
 mod json_schema;
 mod reference;
+mod keys;
+mod parameters;
 mod cluster;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ pub use json_schema::{
     board as json_schema_board, cluster as json_schema_cluster, image as json_schema_image,
     recipe as json_schema_recipe,
 };
+pub use keys::{FileKind, keys};
+pub use parameters::{Parameter, RecipeParameters, parameters, quoted};
 pub use params::Override;
 pub use reference::reference;
 pub use sources::Sources;

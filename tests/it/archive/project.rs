@@ -77,6 +77,16 @@ compression = "gzip"
 
 [stage1]
 modules = ["toy_disk"]
+
+[[imager-device]]
+name = "Toy 2"
+description = "The newer one"
+tag = "toy-64bit"
+
+[[imager-device]]
+name = "Toy 1"
+description = "The older one"
+tag = "toy-64bit"
 "#;
 
 // The smallest boot partition that can be FAT32, since the whole image is hashed.

@@ -91,7 +91,7 @@ pub(crate) fn directory() -> PathBuf {
 }
 
 /// The top of the workspace.
-fn workspace() -> PathBuf {
+pub(super) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 

@@ -16,7 +16,7 @@ use super::image::{self, Image};
 /// What a boot may take on a busy machine without KVM.
 pub(super) const BOOT: Duration = Duration::from_secs(900);
 /// What the end of a shutdown may take.
-const SHUTDOWN: Duration = Duration::from_secs(240);
+pub(super) const SHUTDOWN: Duration = Duration::from_secs(240);
 /// Stage 1's first words.
 pub(super) const STAGE1_STARTS: &str = "hah: starting ";
 /// Stage 1's last words, before systemd.
@@ -28,6 +28,11 @@ const FATAL: [&str; 2] = ["Kernel panic", "hah: cannot boot"];
 
 /// Held while a machine runs.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Waits until no other machine runs; none starts until the guard is dropped.
+pub(super) fn turn() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A disk that outlives its machine, and the machine that goes with it.
 pub(crate) struct Node {
@@ -68,7 +73,7 @@ impl Node {
     /// Switches the node on.
     pub(crate) fn boot(&self) -> Vm<'_> {
         let turn = match self.place {
-            None => Some(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Some(turn()),
             Some(_) => None,
         };
         let machine = self.image.machine(&self.machine);

@@ -193,6 +193,128 @@ late = ["systemctl enable --now htop.service"]
         assert_eq!(ignored, ["locale.keymap", "runcmd.late"]);
     }
 
+    /// What becomes of a documented key.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Fate {
+        /// It is in the identity.
+        Taken,
+        /// The image does what it asks for anyway.
+        Given,
+        /// It is listed, and has no effect.
+        Left,
+    }
+    use Fate::{Given, Left, Taken};
+
+    /// Every key of rpi-preseed's documentation (`schema/rpi-preseed.schema`, version 1.1, July 2026), with a value of its
+    /// type and what it takes for the value to mean something.
+    const DOCUMENTED: [(&str, &str, &str, Fate); 58] = [
+        ("system.hostname", "'kitchen'", "", Taken),
+        ("user.name", "'alice'", "", Taken),
+        ("user.password", "'correct horse'", "", Taken),
+        ("user.password_encrypted", "true", "user.password = '$6$salt$hash'", Taken),
+        ("user.passwordless_sudo", "true", "", Given),
+        ("user.groups", "['sudo', 'video']", "", Given),
+        ("ssh.enabled", "true", "", Taken),
+        ("ssh.password_authentication", "true", "", Taken),
+        ("ssh.ssh_import_id", "['gh:alice']", "", Left),
+        ("ssh.authorized_keys", "['ssh-ed25519 AAAA alice@laptop']", "", Taken),
+        ("wlan.ssid", "'Kitchen'", "wlan.country = 'GB'", Taken),
+        ("wlan.ssid_hex", "'4bc3bc636865'", "wlan.country = 'GB'", Taken),
+        ("wlan.password", "'correct horse'", "wlan.ssid = 'a'\nwlan.country = 'GB'", Taken),
+        ("wlan.password_encrypted", "false", "wlan.ssid = 'a'\nwlan.country = 'GB'", Given),
+        ("wlan.hidden", "true", "wlan.ssid = 'a'\nwlan.country = 'GB'", Taken),
+        ("wlan.country", "'GB'", "wlan.ssid = 'a'", Taken),
+        ("wlan.key_mgmt", "'wpa-psk'", "wlan.ssid = 'a'\nwlan.country = 'GB'\nwlan.password = 'correct horse'", Given),
+        ("ethernet.method", "'dhcp'", "", Given),
+        ("ethernet.address", "'192.168.1.50/24'", "ethernet.method = 'static'", Taken),
+        (
+            "ethernet.gateway",
+            "'192.168.1.1'",
+            "ethernet.method = 'static'\nethernet.address = '192.168.1.50/24'",
+            Taken,
+        ),
+        ("ethernet.dns", "['192.168.1.1']", "ethernet.method = 'static'\nethernet.address = '192.168.1.50/24'", Taken),
+        ("ethernet.dns_search", "['lan']", "ethernet.method = 'static'\nethernet.address = '192.168.1.50/24'", Left),
+        ("ethernet.interface", "'eth0'", "", Left),
+        ("locale.timezone", "'Europe/London'", "", Taken),
+        ("locale.keymap", "'gb'", "", Left),
+        ("locale.locales", "['en_GB.UTF-8']", "", Left),
+        ("locale.lang", "'en_GB.UTF-8'", "", Left),
+        ("locale.lc_time", "'en_GB.UTF-8'", "", Left),
+        ("locale.lc_measurement", "'en_GB.UTF-8'", "", Left),
+        ("locale.keymap_model", "'pc105'", "", Left),
+        ("locale.keymap_variant", "'dvorak'", "", Left),
+        ("locale.keymap_options", "['ctrl:nocaps']", "", Left),
+        ("connect.enabled", "true", "", Left),
+        ("connect.mode", "'device-identity'", "", Left),
+        ("connect.token", "'t'", "", Left),
+        ("packages.update", "true", "", Left),
+        ("packages.upgrade", "false", "", Left),
+        ("packages.install", "['vim']", "", Left),
+        ("packages.remove", "['nano']", "", Left),
+        ("ca_certificates.files", "['corp.crt']", "", Left),
+        ("time.ntp", "['time.example']", "", Left),
+        ("time.fallback_ntp", "['time.example']", "", Left),
+        ("mounts.fstab", "['LABEL=A /a ext4 defaults 0 2']", "", Left),
+        ("interfaces.i2c", "true", "", Left),
+        ("interfaces.spi", "true", "", Left),
+        ("interfaces.onewire", "true", "", Left),
+        ("interfaces.serial", "'console'", "", Left),
+        ("interfaces.usb_gadget", "true", "", Left),
+        ("boot.config_txt", "['dtparam=audio=on']", "", Left),
+        ("boot.cmdline_txt", "'quiet'", "", Left),
+        ("runcmd.early", "['true']", "", Left),
+        ("runcmd.late", "['true']", "", Left),
+        ("runcmd.early_cmd_timeout", "5", "", Left),
+        ("runcmd.late_require_time_sync", "true", "", Left),
+        ("runcmd.late_wait_for_apt_lock", "true", "", Left),
+        ("runcmd.late_retries", "3", "", Left),
+        ("runcmd.late_retry_delay", "3", "", Left),
+        ("debug", "true", "", Left),
+    ];
+
+    #[test]
+    fn every_documented_key_has_its_fate() {
+        for (key, value, context, fate) in DOCUMENTED {
+            // Without the key that the context is for, the file may be one that is refused; then anything is a difference.
+            let without = parse(&format!("config_version = \"1.1\"\n{context}\n")).ok();
+            let with = parse(&format!("config_version = \"1.1\"\n{context}\n{key} = {value}\n"))
+                .unwrap_or_else(|error| panic!("{key}: {error}"));
+            let changes = without.is_none_or(|without| {
+                (without.identity, without.password) != (with.identity.clone(), with.password.clone())
+            });
+            assert_eq!(changes, fate == Taken, "{key}");
+            assert_eq!(with.ignored.contains(&key.to_owned()), fate == Left, "{key}");
+        }
+    }
+
+    /// What the documentation allows and this image cannot do is refused, and not half done.
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        let check = |text: &str, wanted: &str| assert_eq!(parse(text).unwrap_err(), wanted);
+        for management in ["sae", "owe"] {
+            check(
+                &format!("[wlan]\nssid = \"a\"\ncountry = \"GB\"\nkey_mgmt = \"{management}\""),
+                "wlan.key_mgmt is neither none nor wpa-psk, which is what this image can",
+            );
+        }
+        check("ethernet.method = \"disabled\"", "ethernet.method is neither dhcp nor static with an address");
+        check("wlan.ssid_hex = \"zz\"\nwlan.country = \"GB\"", "wlan.ssid_hex is not UTF-8 in hex digits");
+    }
+
+    /// The documentation: `ssid_hex` takes precedence, an open network has no password, comments may stand anywhere.
+    #[test]
+    fn a_file_by_hand() {
+        let text = "config_version = \"1.0\"   # the first\n\n# Wi-Fi\n[wlan]\nssid = \"Kuche\"  # nearly\n\
+                    ssid_hex = \"4bc3bc636865\"\ncountry = \"GB\"\n\n[ssh]\nauthorized_keys = [\n  # mine\n  \
+                    \"ssh-ed25519 AAAA alice@laptop\",\n  'ssh-ed25519 BBBB bob@desk',  # his\n]\n";
+        let Preseed { identity, password, ignored } = parse(text).unwrap();
+        let wifi = identity.wifi.unwrap();
+        assert_eq!((wifi.ssid.as_str(), wifi.psk, wifi.hidden), ("Küche", None, false));
+        assert_eq!(identity.ssh.authorized_keys, ["ssh-ed25519 AAAA alice@laptop", "ssh-ed25519 BBBB bob@desk"]);
+        assert_eq!((password, ignored), (None, vec![]));
+    }
+
     #[test]
     fn a_plain_password_is_still_to_be_hashed() {
         let parsed = parse("[user]\nname = \"pi\"\npassword = \"changeme\"\n").unwrap();

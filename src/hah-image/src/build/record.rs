@@ -22,8 +22,10 @@ use crate::store::Store;
 pub struct Record {
     /// The image's key, 64 hex digits.
     pub key: String,
-    sha256: String,
-    size: u64,
+    /// Digest of the file.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub size: u64,
     mapped: u64,
     inode: u64,
     modified: (i64, i64),

@@ -17,7 +17,7 @@ pub(super) struct BuildArgs {
     /// The image: images/NAME.toml
     #[arg(default_value = "lab", value_name = "IMAGE")]
     image: String,
-    /// The image file; its .bmap, .sha256 and .json go beside it
+    /// The image file; its .bmap, .sha256, .json and .rpi-imager-manifest go beside it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Fail when hah.lock does not answer the recipes, instead of locking

@@ -152,7 +152,7 @@ fn flash_node(context: &Context, target: OpenTarget, card: NodeCard<'_>, record:
     let whose = Node { name: &node.name, identity: &node.identity };
     let flashed = flash::flash(&context.printer, Job { image, target, node: Some(whose), verify })?;
     record.add(Entry {
-        time: crate::fetch::calendar::minute(crate::clock::unix_now()),
+        time: crate::calendar::minute(crate::clock::unix_now()),
         node: node.name.clone(),
         image: image_stem(image.path()),
         image_sha256: image_sha256.to_owned(),

@@ -16,6 +16,9 @@ pub(super) struct RunArgs {
     /// An image: its name, or the path of an .img
     #[arg(default_value = "lab")]
     image: String,
+    /// Boot this card instead: a file that `flash` has written the image to
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
     /// Which node this is, from 0: each has its own disk, MAC address and host ports
     #[arg(long, value_name = "N", default_value_t = 0)]
     node: u16,
@@ -53,6 +56,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
         ));
     }
     let board = crate::project::board_of(&project, &path)?;
+    let path = args.card.clone().unwrap_or(path);
     let wanted = args.machine.as_deref().or(args.raspi3b.then_some("raspi3b"));
     let machine = match wanted {
         Some(name) => board.machines.iter().find(|machine| machine.name == name),

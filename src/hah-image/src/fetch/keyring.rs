@@ -11,7 +11,7 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag};
 
-use super::calendar::minute;
+use crate::calendar::minute;
 
 /// Largest signed text, in bytes; Debian's are 150 KiB.
 const MAX_TEXT: usize = 16 << 20;

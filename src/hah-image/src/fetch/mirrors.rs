@@ -11,7 +11,7 @@ use reqwest::Url;
 
 use super::Source;
 use super::apt_sources;
-use super::calendar::stamp;
+use crate::calendar::stamp;
 
 /// The archive that keeps every version; addressed by archive and time.
 const SNAPSHOT: &str = "https://snapshot.debian.org/archive";

@@ -14,10 +14,10 @@ use hah_format::digest::Sha256;
 use hah_plan::debian::Architecture;
 use hah_plan::debian::archive::{ArchiveError, Release};
 
-use super::calendar::minute;
 use super::keyring::SignatureError;
 use super::mirrors::Candidate;
 use super::{Events, FetchError, Fetcher, Item, Keyring, Problem, Source};
+use crate::calendar::minute;
 
 /// Longest `InRelease`, in bytes.
 const MAX_RELEASE: u64 = 8 << 20;

@@ -16,10 +16,10 @@ use hah_plan::artifact::{Artifact, Method, Verify, last_segment};
 use hah_plan::diagnostic::did_you_mean;
 use hah_plan::lock::Trust;
 
-use super::calendar::minute;
 use super::keyring::{KeyError, SignatureError};
 use super::mirrors::Candidate;
 use super::{Fetcher, Keyring, Problem, Source};
+use crate::calendar::minute;
 
 /// Longest detached signature, in bytes.
 const MAX_SIGNATURE: u64 = 64 << 10;

@@ -145,6 +145,7 @@ fn encode_board(encoder: &mut Encoder, board: &Board) {
         watchdog_seconds,
         processor_mhz: _, // Only templates see it, and they are rendered by now.
         machines: _,
+        imager_devices: _,
     } = board;
     encoder.text("board", name);
     encoder.text("kernel", &image.to_string());

@@ -7,7 +7,9 @@ use super::document::{Fields, Item, Value, parse};
 use super::problem::{Located, Problem, Report, Text};
 use super::schema::BOARD;
 use super::units::ByteSize;
-use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, Machine, MachineDisk, MachineNetwork, Table};
+use crate::board::{
+    Board, FirmwareFile, ImagerDevice, KernelCompression, KernelFiles, Machine, MachineDisk, MachineNetwork, Table,
+};
 use crate::debian::{Architecture, PackageName};
 use crate::system::{PathPattern, RemoveSpec};
 
@@ -44,6 +46,7 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
     let processor_mhz = fields.integer("processor-mhz").and_then(|found| u32::try_from(found.value).ok());
     let machines: Vec<Machine> =
         fields.list("machine").into_iter().filter_map(|item| machine(item, &device_trees, report)).collect();
+    let imager_devices = fields.list("imager-device").into_iter().filter_map(imager_device).collect();
     let board = Board {
         name: name.to_owned(),
         summary: summary?,
@@ -60,6 +63,7 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
         watchdog_seconds,
         processor_mhz,
         machines,
+        imager_devices,
     };
     Some(BoardFile { board, packages, provides, removes })
 }
@@ -142,6 +146,12 @@ fn config_txt(text: Located<String>, report: &mut Report) -> String {
         report.at(&text.place, Problem::Invalid { reason, hint: "shorten it" });
     }
     text.value
+}
+
+fn imager_device(item: Item) -> Option<ImagerDevice> {
+    let mut fields = item.fields();
+    let mut text = |key: &str| fields.text(key).map(|text| text.value);
+    Some(ImagerDevice { name: text("name")?, description: text("description")?, tag: text("tag")? })
 }
 
 fn machine(item: Item, device_trees: &[String], report: &mut Report) -> Option<Machine> {

@@ -588,6 +588,15 @@ pub(super) static CLUSTER: Object = Object {
     ]],
 };
 
+static IMAGER_DEVICE: Object = Object {
+    name: "an [[imager-device]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&LINE), "What Raspberry Pi Imager calls it."),
+        required("description", Shape::Text(&LINE), "Which models, in one line."),
+        required("tag", Shape::Text(&WORDS), "By which Imager knows what boots on it: `pi4-64bit`."),
+    ]],
+};
+
 pub(super) static BOARD: Object = Object {
     name: "a board",
     keys: &[&[
@@ -618,5 +627,10 @@ pub(super) static BOARD: Object = Object {
             "Sum of the processors' clocks in MHz, for Nomad; only where the kernel has no cpufreq to tell it.",
         ),
         optional("machine", Shape::List(&Shape::Table(&MACHINE)), "QEMU machines that boot the images."),
+        optional(
+            "imager-device",
+            Shape::List(&Shape::Table(&IMAGER_DEVICE)),
+            "Devices in Raspberry Pi Imager that boot the images; without any, `build` writes no manifest for it.",
+        ),
     ]],
 };

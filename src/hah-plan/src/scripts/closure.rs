@@ -204,6 +204,7 @@ pub(crate) fn bare_system() -> System {
             cmdline: Vec::new(),
             watchdog_seconds: None,
             processor_mhz: None,
+            imager_devices: Vec::new(),
             machines: Vec::new(),
         },
         table: Table::Mbr,

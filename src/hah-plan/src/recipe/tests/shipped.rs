@@ -249,3 +249,53 @@ fn the_reference_is_complete() {
         assert!(text.contains(line), "{line}\n{text}");
     }
 }
+
+/// What `parameters` says is the default is a value that the image may set, and changes nothing.
+#[test]
+fn parameters_are_spelled_as_images_spell_them() {
+    let mut sources = shipped();
+    let names: Vec<String> = sources.images().into_iter().map(str::to_owned).collect();
+    let mut seen = 0;
+    for name in names {
+        let before = load(&sources, &name, &[]).unwrap();
+        let own = sources
+            .text(
+                &format!("images/{name}.toml"),
+                sources.bytes(&format!("images/{name}.toml")).unwrap(),
+                &mut Report::default(),
+            )
+            .unwrap();
+        let mut text = own.text.clone();
+        for recipe in parameters(&sources, &name).unwrap() {
+            for parameter in
+                recipe.parameters.iter().filter(|parameter| !own.text.contains(&format!("{} =", parameter.name)))
+            {
+                let Some(default) = &parameter.default else { continue };
+                text.push_str(&format!("{} = {default}\n", parameter.name));
+                seen += 1;
+            }
+        }
+        let path = format!("images/{name}.toml");
+        sources.insert(&path, &path, text);
+        let after = load(&sources, &name, &[]).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+        assert_eq!(format!("{after:?}"), format!("{before:?}"), "{name}");
+    }
+    assert!(seen > 100, "{seen}");
+}
+
+/// The reference of keys names every key of the tables, and links to every section that it has.
+#[test]
+fn the_reference_of_keys_is_complete() {
+    for (kind, wanted) in [
+        (FileKind::Recipe, "| `mode` | a mode: octal digits such as `0644` |"),
+        (FileKind::Image, "| `board` | a name: lower-case letters, digits and `-`, **required** |"),
+        (FileKind::Board, "## `[[machine]]`"),
+        (FileKind::Cluster, "## `[nodes.NAME]`"),
+    ] {
+        let text = keys(kind);
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+        for (link, heading) in [("(#unitdrop-in)", "## `[[unit.drop-in]]`"), ("(#nodesname)", "## `[nodes.NAME]`")] {
+            assert_eq!(text.contains(link), text.contains(heading), "{kind:?} {link}");
+        }
+    }
+}

@@ -27,7 +27,7 @@ impl Date {
 }
 
 /// The snapshot archive's spelling: `20250809T123456Z`.
-pub(super) fn stamp(seconds: u64) -> String {
+pub(crate) fn stamp(seconds: u64) -> String {
     let Date { year, month, day, second } = Date::of(seconds);
     format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
@@ -36,6 +36,12 @@ pub(super) fn stamp(seconds: u64) -> String {
 pub(crate) fn minute(seconds: u64) -> String {
     let Date { year, month, day, second } = Date::of(seconds);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", second / 3600, second / 60 % 60)
+}
+
+/// The day: `2025-08-09`.
+pub(crate) fn day(seconds: u64) -> String {
+    let Date { year, month, day, second: _ } = Date::of(seconds);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]
@@ -53,5 +59,6 @@ mod tests {
             assert_eq!(stamp(seconds), want);
         }
         assert_eq!(minute(1_754_742_896), "2025-08-09 12:34 UTC");
+        assert_eq!(day(1_754_742_896), "2025-08-09");
     }
 }

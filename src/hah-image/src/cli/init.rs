@@ -1,0 +1,208 @@
+//! `init`: a new project.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fs_err as fs;
+
+use super::Context;
+use crate::failure::{Exit, Failure};
+use crate::init::{self, Answers, NewFile, Node, keys};
+use crate::printer::{Mode, Outcome};
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// Where; made when it is not there
+    #[arg(value_name = "DIR", default_value = ".")]
+    project: PathBuf,
+    /// The cluster's name; the directory's without
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The public key that logs in: its file, or `none`; one of the agent's or of ~/.ssh without
+    #[arg(long, value_name = "FILE")]
+    ssh_key: Option<String>,
+    /// A node, with the image lab, lab-client, pi4-server, pi3-server or pi-client; repeatable
+    #[arg(long = "node", value_name = "NAME[=IMAGE]", conflicts_with = "cluster")]
+    nodes: Vec<String>,
+    /// Begin with three servers and a client of HashiCorp's Consul, Nomad and Vault instead of one node of Debian's Consul
+    #[arg(long)]
+    cluster: bool,
+    /// Ask nothing: what was not given is the default
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// The name of a cluster in a directory whose name is none.
+const NAME: &str = "home";
+/// The nodes of a project for which none are named.
+const NODES: &str = "pi-1";
+/// The word that stands for [`init::fleet`].
+const FLEET: &str = "cluster";
+
+/// Asks, and writes the project.
+pub(super) fn run(context: &Context, args: &InitArgs) -> Result<u8, Failure> {
+    let directory = context.directory.join(&args.project);
+    let person = (!args.yes && context.printer.can_ask()).then_some(Person { context });
+    let name = name(args, &directory, person.as_ref())?;
+    let key = key(context, args, person.as_ref())?;
+    let nodes = nodes(args, person.as_ref())?;
+    let answers = Answers { name, key, nodes };
+    let files = init::files(&answers)?;
+    write(&directory, &shown(&args.project), &files)?;
+    say(context, args, &answers, &files);
+    Ok(0)
+}
+
+/// Somebody who answers.
+struct Person<'a> {
+    context: &'a Context,
+}
+
+impl Person<'_> {
+    /// Asks until the answer is one; an empty one is `default`.
+    fn ask<T>(&self, question: &str, default: &str, read: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+        loop {
+            let answer = self.context.printer.ask(&format!("{question} [{default}]:"))?;
+            match read(if answer.is_empty() { default } else { &answer }) {
+                Ok(value) => return Ok(value),
+                // The end of the input is an empty answer, so that this ends.
+                Err(reason) if answer.is_empty() => return Err(Failure::user(reason, None)),
+                Err(reason) => self.context.printer.say(&reason),
+            }
+        }
+    }
+}
+
+fn usage(reason: String) -> Failure {
+    Failure::new(Exit::Usage, reason, None)
+}
+
+fn name(args: &InitArgs, directory: &Path, person: Option<&Person<'_>>) -> Result<String, Failure> {
+    let read = |name: &str| init::check_name(name).map(|()| name.to_owned());
+    if let Some(name) = &args.name {
+        return read(name).map_err(usage);
+    }
+    let absolute = std::path::absolute(directory)?;
+    let own = absolute.file_name().and_then(|name| name.to_str()).filter(|name| init::check_name(name).is_ok());
+    let default = own.unwrap_or(NAME);
+    match person {
+        Some(person) => person.ask("Name of the cluster", default, read),
+        None => Ok(default.to_owned()),
+    }
+}
+
+fn key(context: &Context, args: &InitArgs, person: Option<&Person<'_>>) -> Result<Option<String>, Failure> {
+    let read = |file: &str| match file {
+        "none" => Ok(None),
+        file => keys::read(&home(context, file)).map(Some),
+    };
+    if let Some(file) = &args.ssh_key {
+        return read(file).map_err(|reason| Failure::user(reason, Some("`ssh-keygen -t ed25519` makes a key".into())));
+    }
+    let found = keys::find(&context.settings.environment);
+    let Some(person) = person else { return Ok(found.into_iter().next().map(|key| key.line)) };
+    if found.is_empty() {
+        context.printer.say("There is no SSH key in an agent or in ~/.ssh; `ssh-keygen -t ed25519` makes one.");
+        return person.ask("File of the public key that logs in", "none", read);
+    }
+    context.printer.say("The SSH key that logs in:");
+    for (number, key) in (1..).zip(&found) {
+        context.printer.say(&format!("  {number}  {} ({})", keys::shown(&key.line), key.origin));
+    }
+    person.ask("Its number, a file, or none", "1", |answer| match answer.parse::<usize>() {
+        Ok(number) => match number.checked_sub(1).and_then(|index| found.get(index)) {
+            Some(key) => Ok(Some(key.line.clone())),
+            None => Err(format!("there is no key {number}")),
+        },
+        Err(_) => read(answer),
+    })
+}
+
+/// A path as a person types it at a prompt, where no shell replaces `~`.
+fn home(context: &Context, file: &str) -> PathBuf {
+    match (file.strip_prefix("~/"), &context.settings.environment.home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(file),
+    }
+}
+
+fn nodes(args: &InitArgs, person: Option<&Person<'_>>) -> Result<Vec<Node>, Failure> {
+    let read = |text: &str| match text {
+        FLEET => Ok(init::fleet()),
+        text => init::parse_nodes(text.split([' ', ',']).filter(|word| !word.is_empty())),
+    };
+    match person {
+        _ if args.cluster => Ok(init::fleet()),
+        _ if !args.nodes.is_empty() => init::parse_nodes(args.nodes.iter().map(String::as_str)).map_err(usage),
+        None => read(NODES).map_err(usage),
+        Some(person) => {
+            person.context.printer.say(
+                "The nodes, each NAME or NAME=IMAGE. lab and lab-client are made of Debian's packages; pi4-server, pi3-server\n\
+                 and pi-client also of HashiCorp's releases. `cluster` stands for three of those servers and a client.",
+            );
+            person.ask("Nodes", NODES, read)
+        }
+    }
+}
+
+/// The project's directory, in a sentence.
+fn shown(project: &Path) -> String {
+    if project == Path::new(".") { "this directory".to_owned() } else { project.display().to_string() }
+}
+
+/// Writes every file, or none; what is there stays as it is.
+fn write(directory: &Path, shown: &str, files: &[NewFile]) -> Result<(), Failure> {
+    let there: Vec<&str> = files
+        .iter()
+        .filter(|file| fs::symlink_metadata(directory.join(&file.path)).is_ok())
+        .map(|file| file.path.as_str())
+        .collect();
+    if !there.is_empty() {
+        return Err(Failure::user(
+            format!("{shown} has {} already", there.join(", ")),
+            Some("init overwrites nothing: name a directory that is empty or not there yet".into()),
+        ));
+    }
+    let mut made = Vec::new();
+    let result = files.iter().try_for_each(|file| {
+        let path = directory.join(&file.path);
+        fs::create_dir_all(path.parent().unwrap_or(directory))?;
+        // Not even what came into being a moment ago is overwritten.
+        let mut new = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+        made.push(path);
+        new.write_all(file.text.as_bytes())
+    });
+    if result.is_err() {
+        for path in &made {
+            // Best effort: the error that is reported is the first one.
+            let _ = fs::remove_file(path);
+        }
+    }
+    result.map_err(|error: io::Error| Failure::from(error).advising("the directory must be writable".into()))
+}
+
+fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile]) {
+    let printer = &context.printer;
+    let directory = args.project.display();
+    for file in files {
+        let step = printer.step("Creating", &file.path, None);
+        let path = args.project.join(&file.path);
+        step.done("Created", &path.strip_prefix(".").unwrap_or(&path).display().to_string(), Outcome::Made);
+    }
+    if answers.key.is_none() {
+        printer.warning("nobody can log in yet: cluster.toml and the images have places for an SSH key");
+    }
+    let image = answers.nodes.first().map_or("lab", |node| node.kind.image());
+    let enter = if args.project == Path::new(".") { String::new() } else { format!("cd {directory} && ") };
+    printer.note(&format!("look at cluster.toml and images/{image}.toml, then: {enter}hah-image build {image}"));
+    printer.result(|| {
+        serde_json::json!({"event": "result", "project": directory.to_string(), "name": answers.name,
+            "nodes": answers.nodes.iter().map(|node| &node.name).collect::<Vec<_>>(),
+            "files": files.iter().map(|file| &file.path).collect::<Vec<_>>()})
+    });
+    if printer.mode() == Mode::Quiet {
+        printer.data(&format!("{directory}\n"));
+    }
+}
