@@ -52,6 +52,12 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
         if Path::new(name).extension().is_some_and(|extension| extension == "rs") {
             source(name, &shell.read_file(&path)?, &mut findings);
         }
+        if Path::new(name).extension().is_some_and(|extension| extension == "md") {
+            let directory = path.parent().unwrap_or(&path);
+            for link in links(&shell.read_file(&path)?).filter(|link| !directory.join(link).exists()) {
+                findings.push(format!("{name}: the link to {link} leads nowhere"));
+            }
+        }
     }
     if !findings.is_empty() {
         findings.iter().for_each(|finding| say::problem(finding));
@@ -87,6 +93,13 @@ fn dependencies(metadata: &Value, findings: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The files that a Markdown text links to: relative targets, without the place in them.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+    let files = targets.map(|target| target.split('#').next().unwrap_or_default());
+    files.filter(|file| !file.is_empty() && !file.contains(':') && !file.contains(char::is_whitespace))
 }
 
 /// Checks one Rust source.
@@ -126,6 +139,12 @@ mod tests {
         check_source("src/a/src/lib.rs", &format!("//! Long.\n{}", "\n".repeat(LINES_MAX)), 1);
         check_source("src/a/src/lib.rs", &format!("//! Long.\n#[cfg(test)]\n{}", "\n".repeat(LINES_MAX)), 0);
         check_source("src/a/src/lib.rs", &format!("//! Bad.\nfn a() {{ {}{}) }}\n", "todo", "!("), 1);
+    }
+
+    #[test]
+    fn links_of_markdown() {
+        let text = "See [a](b.md), ![c](img/d.svg), [e](f.md#g) and [h](#i), [j](https://k.example/l), `[m](n o)`.";
+        assert_eq!(links(text).collect::<Vec<_>>(), ["b.md", "img/d.svg", "f.md"]);
     }
 
     #[test]

@@ -95,7 +95,8 @@ fn cluster(answers: &Answers) -> String {
     let mut text = format!(
         r##"#:schema ./schema/cluster.schema.json
 # The fleet: every node, and what its card gets besides the image. `hah-image flash IMAGE DEVICE --node NAME` reads it.
-# It is safe to commit. What must stay secret is in secrets.age, which `hah-image secrets init` makes when there is need.
+# It is safe to commit. What must stay secret is in secrets.age, which `hah-image secrets init` makes when there is need:
+# encrypted with a passphrase, or for the public keys in `recipients = ["age1…"]` below `[secrets]`.
 
 name = {name}
 # Consul's and Nomad's datacenter; the name without.

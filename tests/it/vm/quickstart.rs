@@ -105,9 +105,8 @@ impl Running {
         let guest = if usual == "2222" { "22" } else { usual };
         let line = said.lines().find(|line| line.trim_end().ends_with(&format!("(port {guest})")));
         let line = line.unwrap_or_else(|| panic!("no port for {usual}: {said}"));
-        let words: Vec<&str> = line.split(|letter: char| !letter.is_ascii_digit()).collect();
-        let host = words.iter().rfind(|word| word.len() > 2 && **word != guest).unwrap_or(&usual);
-        (*host).to_owned()
+        let (_, after) = line.split_once(if guest == "22" { "-p " } else { "127.0.0.1:" }).unwrap();
+        after.chars().take_while(char::is_ascii_digit).collect()
     }
 }
 

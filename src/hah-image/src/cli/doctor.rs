@@ -14,6 +14,7 @@ use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, refusal};
 use crate::init::keys;
 use crate::printer::{Mode, human_bytes};
+use crate::secrets::FILE as SECRETS;
 use crate::settings::Settings;
 
 /// A line of the report.
@@ -182,9 +183,6 @@ fn secrets(context: &Context) -> Vec<Check> {
     });
     checks
 }
-
-/// The fleet's secrets, encrypted.
-const SECRETS: &str = "secrets.age";
 
 fn writable(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
