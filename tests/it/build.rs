@@ -147,7 +147,8 @@ fn what_stands_beside_the_image_describes_it() {
     }
     let toy = Toy::new();
     toy.run(&["build", "toy", "--compress", "zst"]).succeeded();
-    assert_eq!(toy.names("project/out"), ["toy.bmap", "toy.img", "toy.img.zst", "toy.json", "toy.sha256"]);
+    let names = ["toy.bmap", "toy.img", "toy.img.zst", "toy.json", "toy.rpi-imager-manifest", "toy.sha256"];
+    assert_eq!(toy.names("project/out"), names);
     judge(Command::new("sha256sum").args(["-c", "toy.sha256"]).current_dir(toy.path("project/out")));
     let copy = toy.path("copy.img");
     judge(

@@ -62,11 +62,17 @@ pub(crate) fn build(shell: &Shell, wanted: Option<&str>) -> Result<PathBuf> {
     if let Some(directory) = agent.parent() {
         shell.create_dir(directory)?;
     }
-    // Renamed into place: an image build may be reading the old one.
-    let unfinished = agent.with_extension("new");
-    shell.copy_file(&built, &unfinished)?;
-    std::fs::rename(&unfinished, &agent).with_context(|| format!("cannot write {}", agent.display()))?;
-    let size = std::fs::metadata(&agent)?.len();
+    let bytes = shell.read_binary_file(&built)?;
+    // A newer time alone would have hah-image, which has it inside, compiled again.
+    if std::fs::read(&agent).is_ok_and(|old| old == bytes) {
+        say::step(&format!("{} is as it was", agent.display()));
+    } else {
+        // Renamed into place: an image build may be reading the old one.
+        let unfinished = agent.with_extension("new");
+        shell.copy_file(&built, &unfinished)?;
+        std::fs::rename(&unfinished, &agent).with_context(|| format!("cannot write {}", agent.display()))?;
+    }
+    let size = bytes.len() as u64;
     say::step(&format!("{} is {} KiB", agent.display(), size.div_ceil(1024)));
     if size > SIZE_MAX {
         bail!("the agent has {size} bytes, more than the {SIZE_MAX} that an initramfs should carry");

@@ -197,7 +197,8 @@ impl Cluster {
 
     /// Whether nodes gossip with each other, which they do in the clear without secrets.
     pub fn wants_gossip(&self) -> bool {
-        self.nodes.values().any(|member| member.consul != Role::None || member.nomad != Role::None)
+        let gossips = |member: &&Member| member.consul != Role::None || member.nomad != Role::None;
+        self.nodes.values().filter(gossips).count() > 1
     }
 
     /// The identity of the node `name`; none when the fleet has no such node.

@@ -155,8 +155,10 @@ fn sentence(state: &State, said: &Said) -> String {
                 )
             }
             Rung::Closed => match state.reached.get(Rung::Closed as usize).copied().flatten() {
-                Some(at) => format!("the loop is closed, {} s after the kernel started", at / 1000),
-                None => "the loop is closed".to_owned(),
+                Some(first) if first == state.since.boot => {
+                    format!("the loop is closed, {} s after the kernel started", first / 1000)
+                }
+                _ => "the loop is closed again".to_owned(),
             },
         },
         Said::Fell(rung) => format!("the loop is open again ({rung}): {}", waiting()),
@@ -245,6 +247,7 @@ mod tests {
         let mut state = State::new(1, Now { boot: 21_500, wall: 1_795_602_000 });
         state.rung = Rung::Closed;
         state.waiting = None;
+        state.since.boot = 74_250;
         state.reached[Rung::Closed as usize] = Some(74_250);
         state.transitions = 6;
         state.seen = Seen { up: true, address: Some("10.0.0.1:9090".to_owned()), targets_up: 23, targets_down: 1 };
@@ -269,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_journal_reads_as_a_story() {
-        let state = closed();
+        let mut state = closed();
         let told: Vec<String> = [
             Said::Reached(Rung::ConsulQuorum),
             Said::Waiting(Unmet::NotSubmitted.to_string()),
@@ -292,6 +295,8 @@ mod tests {
                 "the job was changed by hand, so a newer version in a newer image will not replace it",
             ]
         );
+        state.since.boot = 960_000;
+        assert_eq!(sentence(&state, &Said::Reached(Rung::Closed)), "the loop is closed again");
     }
 
     #[test]
