@@ -2,6 +2,7 @@
 
 use crate::archive::deb::Deb;
 use crate::archive::project::{RECIPE, Run, Toy, debs};
+use crate::terminal::Terminal;
 
 #[test]
 fn why_and_tree() {
@@ -201,19 +202,14 @@ fn colour_only_where_it_is_wanted() {
     let toy = Toy::new();
     assert!(toy.run(&["--color", "always", "build", "tay"]).stderr.contains("\x1b[1;31merror"));
     assert!(!toy.run(&["--color", "never", "build", "tay"]).stderr.contains('\x1b'));
-    if crate::oracles::is_missing("script") {
-        return;
-    }
     // On a terminal there is colour, unless NO_COLOR is set.
     for (no_color, is_colored) in [(None, true), (Some("1"), false), (Some(""), true)] {
-        let program = crate::archive::project::PROGRAM;
-        let mut command = std::process::Command::new("script");
-        command.args(["-qec", &format!("{program} build tay"), "/dev/null"]).current_dir(toy.path("project"));
-        command.env_clear().env("HOME", toy.path("home")).env("PATH", "/bin:/usr/bin").env("TERM", "xterm");
+        let mut command = toy.command(&["build", "tay"]);
+        command.env("TERM", "xterm");
         if let Some(value) = no_color {
             command.env("NO_COLOR", value);
         }
-        let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let (_, said) = Terminal::start(command).end();
         assert!(said.contains("error"), "{said}");
         assert_eq!(said.contains("\x1b[1;31m"), is_colored, "NO_COLOR={no_color:?}: {said:?}");
     }

@@ -4,7 +4,6 @@ mod devices;
 mod faults;
 mod secrets;
 mod fleet;
-mod terminal;
 
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -1,15 +1,15 @@
 //! A new project: made of answers, never over anything, and taken by the other verbs.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use hah_image::project::Project;
 
 use crate::archive::project::{PROGRAM, Run};
 use crate::oracles;
+use crate::terminal::Terminal;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJvWr0zJ9Xh0v0sPZ1n2m3v4w5x6y7z8A9B0C1D2E3F4 me@here";
 const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA agent@here";
@@ -157,33 +157,30 @@ fn answers_that_are_none() {
 /// Three questions at a terminal, one of them answered wrongly at first, and the agent's key before that of the home.
 #[test]
 fn three_questions() {
-    if oracles::is_missing("script") {
-        return;
-    }
     let desk = Desk::new();
     std::fs::create_dir(desk.path("bin")).unwrap();
     std::fs::write(desk.path("bin/ssh-add"), format!("#!/bin/sh\necho '{OTHER}'\necho '{KEY}'\n")).unwrap();
     std::fs::set_permissions(desk.path("bin/ssh-add"), PermissionsExt::from_mode(0o755)).unwrap();
-    let ask = |directory: &str, answers: &str| {
-        let line = format!("{PROGRAM} --no-progress init {directory}");
-        let mut script = desk.command("script", &["-qec", &line, "/dev/null"]);
-        script.env("PATH", format!("{}:{}", desk.path("bin").display(), oracles::path()));
-        script.env("SSH_AUTH_SOCK", "/nonexistent/agent").env("SHELL", "/bin/sh");
-        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{said}");
+    let ask = |directory: &str, answers: &[&str]| {
+        let mut init = desk.command(PROGRAM, &["--no-progress", "init", directory]);
+        init.env("PATH", format!("{}:{}", desk.path("bin").display(), oracles::path()));
+        init.env("SSH_AUTH_SOCK", "/nonexistent/agent");
+        let mut terminal = Terminal::start(init);
+        for answer in answers {
+            terminal.answer(answer);
+        }
+        let (code, said) = terminal.end();
+        assert_eq!(code, Some(0), "{said}");
         (said, desk.files(directory))
     };
-    let (said, files) = ask("kitchen", "\n\n\n");
+    let (said, files) = ask("kitchen", &["", "", ""]);
     for wanted in ["Name of the cluster [kitchen]:", "1  ssh-ed25519 …", "agent@here (the agent)", "Nodes [pi-1]:"] {
         assert!(said.contains(wanted), "{wanted}\n{said}");
     }
     let cluster = &files[Path::new("cluster.toml")];
     assert!(cluster.contains("name = \"kitchen\"") && cluster.contains(OTHER) && cluster.contains("[nodes.pi-1]"));
 
-    let (said, files) = ask("second", "attic\n7\n2\na=lab b=lab\ncluster\n");
+    let (said, files) = ask("second", &["attic", "7", "2", "a=lab b=lab", "cluster"]);
     for wanted in ["there is no key 7", "2 nodes are servers, expected 1, 3, 5, 7 or 9"] {
         assert!(said.contains(wanted), "{wanted}\n{said}");
     }

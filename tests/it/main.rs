@@ -13,7 +13,8 @@
 //! | [`vm`] | does it boot, run, and survive? |
 //! | [`e2e`] | do three nodes close the loop, and keep it closed? |
 //!
-//! [`archive`] makes a signed Debian archive and a project of toys, so that most of this needs neither network nor time.
+//! [`archive`] makes a signed Debian archive and a project of toys, so that most of this needs neither network nor time;
+//! [`terminal`] is a person at the keyboard.
 //! What needs the lab image runs when `HAH_LAB_IMAGE` names one (`cargo xtask test` does).
 
 #![allow(
@@ -34,5 +35,6 @@ mod e2e;
 mod flash;
 mod init;
 mod oracles;
+mod terminal;
 mod stack;
 mod vm;

@@ -13,10 +13,10 @@ use hah_node::disk::DiskId;
 use hah_node::stage1::{self, Stage1};
 use hah_plan::artifact::Artifact;
 use hah_plan::artifact::fit::{self, Misfit};
-use hah_plan::configure::{self, ImageIdentity, Target};
+use hah_plan::configure::{self, Configured, ImageIdentity, Target};
 use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key};
 use hah_plan::lock::LockedArtifact;
-use hah_plan::merge::{self, Ingredients, Provenance};
+use hah_plan::merge::{self, Ingredients};
 use hah_plan::rootfs::Root;
 use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
@@ -24,7 +24,6 @@ use hah_plan::system::System;
 use crate::failure::Failure;
 use crate::packs::artifact::ArtifactPack;
 use crate::packs::{Input, PackSet};
-use crate::store::Store;
 
 pub mod boot;
 pub mod disk;
@@ -75,14 +74,6 @@ impl Recipe<'_> {
     }
 }
 
-/// The configured root, and what was learnt on the way.
-pub struct Configured {
-    /// The root file system.
-    pub root: Root,
-    /// Where each path comes from.
-    pub provenance: Provenance,
-}
-
 /// Merges the packages and runs the configuration passes.
 pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Configured, Failure> {
     let system = recipe.system;
@@ -127,7 +118,7 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
     let configured =
         configure::configure(target).map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
     fit(system, packs, &configured.root)?;
-    Ok(Configured { root: configured.root, provenance: configured.provenance })
+    Ok(configured)
 }
 
 /// Refuses programs of artifacts that the board or the image cannot run.
@@ -164,23 +155,21 @@ pub struct Parts {
 
 /// Lays out root and boot partition.
 pub fn parts(
-    store: &Store,
     recipe: &Recipe<'_>,
     packs: &PackSet,
-    configured: Configured,
+    root: Root,
+    kernel: boot::Kernel,
     key: Key,
 ) -> Result<Parts, Failure> {
     let system = recipe.system;
-    let root = configured.root;
-    let version = boot::kernel_version(system, packs.packages())?;
     let directory =
-        system.board.kernel.modules.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
+        system.board.kernel.modules.at(&kernel.version).map_err(|error| Failure::build(error.to_string(), None))?;
     let modules = initramfs::modules(&root, packs, &directory, &system.board.stage1_modules)?;
     let config = stage1(recipe, &key, modules.names.clone());
     let (boot, root) = rayon::join(
         || {
             let archive = initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?;
-            boot::files(store, system, packs, archive)
+            boot::files(system, packs, kernel, archive)
         },
         || root::layout(root, packs, recipe.epoch),
     );

@@ -11,6 +11,7 @@ use fs_err as fs;
 use hah_format::digest::Sha256;
 use hah_format::pack::PackOptions;
 use hah_plan::artifact::Artifact;
+use hah_plan::configure::Configured;
 use hah_plan::lock::{Lock, LockedArtifact, LockedPackage, Update};
 use hah_plan::recipe::Override;
 use hah_plan::resolve;
@@ -18,7 +19,7 @@ use hah_plan::scripts::ReviewTable;
 use hah_plan::system::System;
 
 use crate::artifacts::{Depth, Inputs};
-use crate::assemble::{self, Configured, Recipe, disk::WrittenImage};
+use crate::assemble::{self, Recipe, disk::WrittenImage};
 use crate::draft::{Draft, sweep};
 use crate::failure::{Exit, Failure};
 use crate::fetch::FetchError;
@@ -317,12 +318,11 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     // The kernel is half as long to compress as all the passes take, and waits for none of them.
     let (configured, kernel) = rayon::join(
         || assemble::configure(&recipe, &packs, &key),
-        || assemble::boot::prepare_kernel(&store, &ready.system, &packs),
+        || assemble::boot::kernel(&store, &ready.system, &packs),
     );
-    let configured = configured?;
-    kernel?;
-    let paths = configured.root.len();
-    let parts = assemble::parts(&store, &recipe, &packs, configured, key)?;
+    let (root, kernel) = (configured?.root, kernel?);
+    let paths = root.len();
+    let parts = assemble::parts(&recipe, &packs, root, kernel, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
     let step = tools.printer.step("Writing", output.display().to_string(), None);
     let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root)
@@ -419,8 +419,9 @@ pub fn rebuild(
         let packs = pack(tools, &empty, &store, &ready)?;
         let recipe = ready.recipe();
         let key = recipe.key();
-        let configured = assemble::configure(&recipe, &packs, &key)?;
-        let parts = assemble::parts(&empty, &recipe, &packs, configured, key)?;
+        let root = assemble::configure(&recipe, &packs, &key)?.root;
+        let kernel = assemble::boot::kernel(&empty, &ready.system, &packs)?;
+        let parts = assemble::parts(&recipe, &packs, root, kernel, key)?;
         let mut draft = Draft::create(&second.with_extension("part"))?;
         assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root)?;
         Ok(draft.publish(&second)?)

@@ -44,6 +44,11 @@ pub(crate) fn day(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// The year: 2025.
+pub(crate) fn year(seconds: u64) -> u64 {
+    Date::of(seconds).year
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +65,6 @@ mod tests {
         }
         assert_eq!(minute(1_754_742_896), "2025-08-09 12:34 UTC");
         assert_eq!(day(1_754_742_896), "2025-08-09");
+        assert_eq!((year(1_735_689_599), year(1_735_689_600)), (2024, 2025));
     }
 }

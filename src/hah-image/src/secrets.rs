@@ -208,17 +208,13 @@ fn certify(cluster: &Cluster, secrets: &mut Secrets, now: u64, done: &mut Vec<St
     };
     for (name, member) in &cluster.nodes {
         let own = secrets.nodes.entry(name.clone()).or_default();
-        for (program, role, pair) in [
-            ("consul", member.consul, &mut own.consul),
-            ("nomad", member.nomad, &mut own.nomad),
-            ("vault", member.vault, &mut own.vault),
-        ] {
-            let subject = Subject { cluster, name, member, program, role };
-            if role == Role::None {
+        let pairs = [&mut own.consul, &mut own.nomad, &mut own.vault];
+        for (subject, pair) in Subject::all(cluster, name, member).into_iter().zip(pairs) {
+            if subject.role == Role::None {
                 *pair = None;
             } else if pair.as_ref().is_none_or(|pair| pair.names != subject.names()) {
                 *pair = Some(subject.certificate(&ca, years)?);
-                done.push(format!("{name}'s certificate for {program}"));
+                done.push(format!("{name}'s certificate for {}", subject.program));
             }
         }
     }
@@ -274,18 +270,14 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
     if cluster.tls {
         let nothing = NodeSecrets::default();
         let own = secrets.nodes.get(name).unwrap_or(&nothing);
-        for (program, role, pair) in [
-            ("consul", member.consul, &own.consul),
-            ("nomad", member.nomad, &own.nomad),
-            ("vault", member.vault, &own.vault),
-        ] {
-            let subject = Subject { cluster, name, member, program, role };
+        let pairs = [&own.consul, &own.nomad, &own.vault];
+        for (subject, pair) in Subject::all(cluster, name, member).into_iter().zip(pairs) {
+            let what = format!("a certificate of {name} for {}", subject.program);
             match pair {
-                None if role != Role::None => return Some(format!("a certificate of {name} for {program}")),
-                Some(pair) if role != Role::None && pair.names != subject.names() => {
-                    return Some(format!("a certificate of {name} for {program} with its present names"));
-                }
-                _ => {}
+                _ if subject.role == Role::None => {}
+                None => return Some(what),
+                Some(pair) if pair.names != subject.names() => return Some(format!("{what} with its present names")),
+                Some(_) => {}
             }
         }
     }
@@ -316,9 +308,8 @@ struct Years {
 
 impl Years {
     fn from(now: u64) -> Self {
-        // The mean Gregorian year; a day more or less does not matter in ten years.
-        let year = 1970 + i32::try_from(now / 31_556_952).unwrap_or(0);
-        Self { until: year + YEARS }
+        // A clock that is beyond all years is as good as one that was never set.
+        Self { until: i32::try_from(crate::calendar::year(now)).unwrap_or(1970) + YEARS }
     }
 }
 
@@ -378,7 +369,18 @@ struct Subject<'c> {
     role: Role,
 }
 
-impl Subject<'_> {
+impl<'c> Subject<'c> {
+    /// A node's part in each program, in the order of [`NodeSecrets`].
+    fn all(cluster: &'c Cluster, name: &'c str, member: &'c Member) -> [Self; 3] {
+        [("consul", member.consul), ("nomad", member.nomad), ("vault", member.vault)].map(|(program, role)| Self {
+            cluster,
+            name,
+            member,
+            program,
+            role,
+        })
+    }
+
     fn certificate(&self, ca: &KeyPair, years: Years) -> Result<KeyPair, Failure> {
         let ca_key = rcgen::KeyPair::from_pem(ca.key.reveal()).map_err(no_certificate)?;
         let ca_name = ca.names.first().map(String::as_str).unwrap_or_default();

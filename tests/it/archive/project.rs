@@ -245,6 +245,17 @@ impl Toy {
         command
     }
 
+    /// Another program that is to start ours, such as strace: in the project and with our environment, but for the path
+    /// on which it finds itself.
+    pub(crate) fn around(&self, program: &str) -> Command {
+        let ours = self.command(&[]);
+        let mut command = Command::new(program);
+        command.current_dir(self.path("project")).env_clear();
+        command.envs(ours.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        command.env("PATH", crate::oracles::path());
+        command
+    }
+
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         Run::of(&mut self.command(args))
     }

@@ -4,7 +4,6 @@
 //! The engine's own tests have the finer cases; these ask whether the kernel's answers reach it.
 
 use std::path::Path;
-use std::process::Command;
 
 use super::{built, check_bytes, digest, old_card, size};
 use crate::archive::project::{PROGRAM, Run, Toy};
@@ -12,15 +11,12 @@ use crate::oracles::{is_missing, is_root};
 
 /// Flashes the toy's image while strace interferes.
 fn flash(toy: &Toy, card: &Path, faults: &[&str]) -> Run {
-    let mut command = Command::new("strace");
+    let mut command = toy.around("strace");
     command.args(["-f", "-o"]).arg(toy.path("trace"));
     for fault in faults {
         command.args(["-e", &format!("inject={fault}")]);
     }
-    command.arg(PROGRAM).args(["flash", "toy", "--yes"]).arg(card).current_dir(toy.path("project"));
-    let usual = toy.command(&[]);
-    command.env_clear().envs(usual.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    Run::of(command.env("PATH", crate::oracles::path()))
+    Run::of(command.arg(PROGRAM).args(["flash", "toy", "--yes"]).arg(card))
 }
 
 /// Fails the test unless the card has no partition table.
@@ -101,12 +97,9 @@ fn a_card_that_one_may_not_write() {
     let mut command = toy.command(&["flash", "toy", "--yes"]);
     if is_root() {
         // Root without the privilege to pass over permissions.
-        let usual = toy.command(&[]);
-        command = Command::new("setpriv");
+        command = toy.around("setpriv");
         command.args(["--bounding-set=-dac_override", "--inh-caps=-dac_override"]);
-        command.arg(PROGRAM).args(["flash", "toy", "--yes"]).current_dir(toy.path("project")).env_clear();
-        command.envs(usual.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        command.env("PATH", crate::oracles::path());
+        command.arg(PROGRAM).args(["flash", "toy", "--yes"]);
     }
     Run::of(command.arg(&card)).failed(1, &["is not writable for you", "setfacl"]);
     assert_eq!(digest(&card), before);

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use age::secrecy::ExposeSecret as _;
 
-use super::terminal::Terminal;
 use super::{built, old_card, partition, size};
 use crate::archive::project::{Run, Toy, digest};
 use crate::build::judge;
 use crate::oracles::is_missing;
+use crate::terminal::Terminal;
 
 const CLUSTER: &str = r#"
 name = "home"

@@ -113,13 +113,10 @@ fn secrets_reach_the_card_and_nothing_else() {
         // Every process that is started, every file that is opened, and every write but those to an offset, which are the
         // card's, as the kernel sees them.
         let trace = toy.path(&format!("{node}.trace"));
-        let mut flash = Command::new("strace");
+        let mut flash = toy.around("strace");
         flash.args(["-f", "-s", "100000", "-e", "trace=execve,openat,creat,memfd_create,write,writev,sendto,sendmsg"]);
         flash.arg("-o").arg(&trace).arg(PROGRAM).args(["flash", "toy"]).arg(&card);
         flash.args(["--yes", "--verbose", "--node", node, "--passphrase-file", "../phrase"]);
-        let usual = toy.command(&[]);
-        flash.current_dir(toy.path("project")).env_clear();
-        flash.envs(usual.get_envs().filter_map(|(key, value)| Some((key, value?)))).env("PATH", crate::oracles::path());
         let is_over = AtomicBool::new(false);
         let (run, seen) = std::thread::scope(|scope| {
             let watching = scope.spawn(|| arguments(&is_over));

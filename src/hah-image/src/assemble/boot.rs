@@ -13,7 +13,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use hah_format::digest::Sha256;
@@ -47,8 +46,15 @@ const GZIP_LEVEL: u32 = 6;
 /// Files of the boot partition by path.
 pub type BootFiles = BTreeMap<TreePath, Arc<[u8]>>;
 
+/// The kernel, as it goes onto the boot partition.
+pub struct Kernel {
+    /// Its version, which names the directories of modules and device trees.
+    pub version: String,
+    bytes: Arc<[u8]>,
+}
+
 /// The one kernel among the packages: its version.
-pub fn kernel_version(system: &System, packages: &[UnpackedPackage]) -> Result<String, Failure> {
+fn kernel_version(system: &System, packages: &[UnpackedPackage]) -> Result<String, Failure> {
     let pattern = &system.board.kernel.image;
     let mut versions: Vec<&str> =
         packages.iter().flat_map(|package| package.tree.iter()).filter_map(|(path, _)| pattern.version(path)).collect();
@@ -68,8 +74,8 @@ pub fn kernel_version(system: &System, packages: &[UnpackedPackage]) -> Result<S
 }
 
 /// Everything that goes onto the boot partition. `initramfs` is made by [`super::initramfs`].
-pub fn files(store: &Store, system: &System, packs: &PackSet, initramfs: Vec<u8>) -> Result<BootFiles, Failure> {
-    let version = kernel_version(system, packs.packages())?;
+pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: Vec<u8>) -> Result<BootFiles, Failure> {
+    let Kernel { version, bytes: kernel } = kernel;
     let board = &system.board;
     let mut files = BootFiles::new();
     for firmware in &board.firmware {
@@ -82,7 +88,7 @@ pub fn files(store: &Store, system: &System, packs: &PackSet, initramfs: Vec<u8>
         files.insert(path(&format!("{directory}/README.txt"))?, IDENTITY_README.as_bytes().into());
     }
     let mut generation: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
-    generation.insert("kernel".into(), fs_err::read(kernel(store, system, packs, &version)?)?.into());
+    generation.insert("kernel".into(), kernel);
     generation.insert("initramfs".into(), initramfs.into());
     generation.insert("cmdline.txt".into(), format!("{}\n", system.kernel_cmdline.join(" ")).into_bytes().into());
     if let Some(directory) = &board.kernel.device_trees {
@@ -99,41 +105,31 @@ pub fn files(store: &Store, system: &System, packs: &PackSet, initramfs: Vec<u8>
     Ok(files)
 }
 
-/// Puts the kernel into the store as it goes onto the boot partition, where [`files`] finds it.
-pub fn prepare_kernel(store: &Store, system: &System, packs: &PackSet) -> Result<(), Failure> {
+/// Finds the kernel, and compresses it if the board wants that: once, and then it is in the store.
+pub fn kernel(store: &Store, system: &System, packs: &PackSet) -> Result<Kernel, Failure> {
     let version = kernel_version(system, packs.packages())?;
-    kernel(store, system, packs, &version).map(drop)
-}
-
-/// The kernel's file in the store, made unless it is there.
-fn kernel(store: &Store, system: &System, packs: &PackSet, version: &str) -> Result<PathBuf, Failure> {
-    let at = system.board.kernel.image.at(version).map_err(|error| Failure::build(error.to_string(), None))?;
-    let content = find(packs.packages(), &at)?;
-    let compression = system.board.kernel.compression;
-    let path = store.realise(Bucket::Derived, &kernel_key(&content.sha256(), compression), |file| {
-        let bytes = packs.bytes(content).map_err(StoreError::make)?;
-        let written = match compression {
-            KernelCompression::None => file.write_all(&bytes),
-            KernelCompression::Gzip => {
+    let at = system.board.kernel.image.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
+    let bytes = match system.board.kernel.compression {
+        KernelCompression::None => read(packs, &at)?,
+        KernelCompression::Gzip => {
+            let content = find(packs.packages(), &at)?;
+            let path = store.realise(Bucket::Derived, &gzip_key(&content.sha256()), |file| {
+                let bytes = packs.bytes(content).map_err(StoreError::make)?;
                 // flate2's header has no name and no time unless asked for.
                 let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL));
-                gzip.write_all(&bytes).and_then(|()| gzip.finish().map(drop))
-            }
-        };
-        written.map_err(StoreError::make)
-    })?;
-    Ok(path)
+                gzip.write_all(&bytes).and_then(|()| gzip.finish().map(drop)).map_err(StoreError::make)
+            })?;
+            fs_err::read(path)?
+        }
+    };
+    Ok(Kernel { version, bytes: bytes.into() })
 }
 
-/// Key of a kernel as it goes onto the boot partition.
-fn kernel_key(kernel: &Sha256, compression: KernelCompression) -> Sha256 {
-    let mut encoder = Encoder::new("hah-kernel");
+/// Key of a gzipped kernel.
+fn gzip_key(kernel: &Sha256) -> Sha256 {
+    let mut encoder = Encoder::new("hah-gzip");
     encoder.digest("kernel", kernel);
-    let level = match compression {
-        KernelCompression::None => 0,
-        KernelCompression::Gzip => GZIP_LEVEL,
-    };
-    encoder.number("gzip", u64::from(level));
+    encoder.number("level", u64::from(GZIP_LEVEL));
     encoder.finish().0
 }
 

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::fetch::Mirrors;
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, refusal};
+use crate::flash::target::grant;
 use crate::init::keys;
 use crate::printer::{Mode, human_bytes};
 use crate::secrets::FILE as SECRETS;
@@ -153,10 +154,7 @@ fn flashing(disks: &[Device], is_writable: impl Fn(&Path) -> bool) -> Vec<Check>
         if is_writable(&card.path) {
             return Check::good(format!("{name} is writable"));
         }
-        Check::bad(
-            format!("{name} is not writable for you"),
-            format!("until it is unplugged: sudo setfacl -m u:$USER:rw {}", card.path.display()),
-        )
+        Check::bad(format!("{name} is not writable for you"), format!("until it is unplugged: {}", grant(&card.path)))
     };
     cards.iter().map(check).collect()
 }

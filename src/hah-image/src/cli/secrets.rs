@@ -138,55 +138,44 @@ impl Name {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// Where a value is that all nodes share; none of those that are a node's own.
-    fn shared(self, secrets: &mut Secrets) -> Option<&mut Option<Secret>> {
+    fn slot(self) -> Slot {
         match self {
-            Self::WifiPsk => Some(&mut secrets.wifi_psk),
-            Self::PasswordHash => Some(&mut secrets.password_hash),
-            Self::ConsulEncrypt => Some(&mut secrets.consul_encrypt),
-            Self::NomadEncrypt => Some(&mut secrets.nomad_encrypt),
-            Self::ConsulManagement => Some(&mut secrets.consul_management),
-            Self::VaultRoleId
-            | Self::VaultWrappedSecretId
-            | Self::ConsulAgentToken
-            | Self::NomadConsulToken
-            | Self::HahConsulToken
-            | Self::HahNomadToken => None,
+            Self::WifiPsk => Slot::Shared(|secrets| &mut secrets.wifi_psk),
+            Self::PasswordHash => Slot::Shared(|secrets| &mut secrets.password_hash),
+            Self::ConsulEncrypt => Slot::Shared(|secrets| &mut secrets.consul_encrypt),
+            Self::NomadEncrypt => Slot::Shared(|secrets| &mut secrets.nomad_encrypt),
+            Self::ConsulManagement => Slot::Shared(|secrets| &mut secrets.consul_management),
+            Self::VaultRoleId => Slot::Own(|own| &mut own.vault_role_id),
+            Self::VaultWrappedSecretId => Slot::Own(|own| &mut own.vault_wrapped_secret_id),
+            Self::ConsulAgentToken => Slot::Own(|own| &mut own.consul_agent_token),
+            Self::NomadConsulToken => Slot::Own(|own| &mut own.nomad_consul_token),
+            Self::HahConsulToken => Slot::Own(|own| &mut own.hah_consul_token),
+            Self::HahNomadToken => Slot::Own(|own| &mut own.hah_nomad_token),
         }
     }
+}
 
-    /// Where a node's own value is; none of those that all share.
-    fn own(self, own: &mut NodeSecrets) -> Option<&mut Option<Secret>> {
-        match self {
-            Self::VaultRoleId => Some(&mut own.vault_role_id),
-            Self::VaultWrappedSecretId => Some(&mut own.vault_wrapped_secret_id),
-            Self::ConsulAgentToken => Some(&mut own.consul_agent_token),
-            Self::NomadConsulToken => Some(&mut own.nomad_consul_token),
-            Self::HahConsulToken => Some(&mut own.hah_consul_token),
-            Self::HahNomadToken => Some(&mut own.hah_nomad_token),
-            Self::WifiPsk | Self::PasswordHash | Self::ConsulEncrypt | Self::NomadEncrypt | Self::ConsulManagement => {
-                None
-            }
-        }
-    }
+/// Where a value is kept.
+enum Slot {
+    /// Once, for all nodes.
+    Shared(fn(&mut Secrets) -> &mut Option<Secret>),
+    /// Among those of each node.
+    Own(fn(&mut NodeSecrets) -> &mut Option<Secret>),
 }
 
 impl ValueArgs {
     /// Where the value is in the secrets.
     fn place<'s>(&self, cluster: &Cluster, secrets: &'s mut Secrets) -> Result<&'s mut Option<Secret>, Failure> {
-        let is_shared = self.name.shared(secrets).is_some();
-        let found = match &self.node {
-            Some(_) if is_shared => {
-                return Err(Failure::new(Exit::Usage, "this value is the same for all nodes: leave out --node", None));
+        let usage = |message: &str| Err(Failure::new(Exit::Usage, message, None));
+        match (self.name.slot(), &self.node) {
+            (Slot::Shared(at), None) => Ok(at(secrets)),
+            (Slot::Shared(_), Some(_)) => usage("this value is the same for all nodes: leave out --node"),
+            (Slot::Own(at), Some(node)) if cluster.nodes.contains_key(node) => {
+                Ok(at(secrets.nodes.entry(node.clone()).or_default()))
             }
-            None if is_shared => self.name.shared(secrets),
-            Some(node) if cluster.nodes.contains_key(node) => {
-                self.name.own(secrets.nodes.entry(node.clone()).or_default())
-            }
-            Some(node) => return Err(no_such_node(cluster, node)),
-            None => None,
-        };
-        found.ok_or_else(|| Failure::new(Exit::Usage, "whose? say --node NAME", None))
+            (Slot::Own(_), Some(node)) => Err(no_such_node(cluster, node)),
+            (Slot::Own(_), None) => usage("whose? say --node NAME"),
+        }
     }
 
     /// As messages call it.

@@ -74,6 +74,11 @@ impl From<io::Error> for OpenError {
     }
 }
 
+/// The command that lets the person write this one device, until it is unplugged.
+pub fn grant(device: &Path) -> String {
+    format!("sudo setfacl -m u:$USER:rw {}", device.display())
+}
+
 impl OpenTarget {
     /// Opens a block device for this process alone: the kernel refuses one that is mounted or used by another.
     pub fn device(path: &Path) -> Result<Self, OpenError> {

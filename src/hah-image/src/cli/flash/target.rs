@@ -11,7 +11,7 @@ use crate::flash::card;
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Limits, refusal};
 use crate::flash::source::Image;
-use crate::flash::target::{OpenError, OpenTarget, Target as _};
+use crate::flash::target::{OpenError, OpenTarget, Target as _, grant};
 use crate::printer::{Mode, human_bytes};
 
 /// Whether the person agreed in advance to what a card loses.
@@ -198,10 +198,7 @@ fn cannot_open(path: &Path, error: OpenError) -> Failure {
         ),
         OpenError::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Failure::user(
             format!("{} is not writable for you", path.display()),
-            Some(format!(
-                "allow yourself this one device until it is unplugged: sudo setfacl -m u:$USER:rw {}",
-                path.display()
-            )),
+            Some(format!("allow yourself this one device until it is unplugged: {}", grant(path))),
         ),
         OpenError::Io(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => Failure::user(
             format!("{} is write-protected", path.display()),

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// A program that believes that somebody is there.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keyboard_and_screen: File,
     /// Everything that was shown.
@@ -17,7 +17,7 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
@@ -31,7 +31,7 @@ impl Terminal {
 
     /// Waits until `text` is shown, after what was waited for before.
     #[track_caller]
-    pub(super) fn wait_for(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn wait_for(&mut self, text: &str) -> &mut Self {
         loop {
             if let Some(at) = self.shown[self.seen..].find(text) {
                 self.seen += at + text.len();
@@ -42,13 +42,13 @@ impl Terminal {
     }
 
     /// Types a line.
-    pub(super) fn answer(&mut self, line: &str) -> &mut Self {
+    pub(crate) fn answer(&mut self, line: &str) -> &mut Self {
         self.keyboard_and_screen.write_all(format!("{line}\n").as_bytes()).unwrap();
         self
     }
 
     /// Waits for its end: the exit code, and everything that was shown.
-    pub(super) fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         while self.read() {}
         (self.child.wait().unwrap().code(), self.shown)
     }
