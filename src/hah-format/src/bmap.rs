@@ -15,6 +15,22 @@ use crate::digest::Sha256;
 /// Bytes in a block.
 pub const BLOCK: u64 = 4096;
 
+/// Our maps end a range at every multiple of this many blocks, 4 MiB, and begin another.
+///
+/// Ranges that touch are the format's own; short ones say more closely where an image is damaged, and can be checked side
+/// by side.
+pub const RANGE_BLOCKS: u64 = 1024;
+
+/// Cuts a run of blocks, first and last included, at the multiples of [`RANGE_BLOCKS`].
+pub fn cut(first_block: u64, last_block: u64) -> impl Iterator<Item = (u64, u64)> {
+    let mut next = first_block;
+    std::iter::from_fn(move || {
+        let first = next;
+        next = (first / RANGE_BLOCKS + 1) * RANGE_BLOCKS;
+        (first <= last_block).then(|| (first, last_block.min(next - 1)))
+    })
+}
+
 /// A run of mapped blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MappedRange {
@@ -118,6 +134,14 @@ mod tests {
         assert_eq!(write(read.image_size, &read.ranges), map());
         assert_eq!(forged("", ""), map());
         assert!(parse(&write(0, &[])).unwrap().ranges.is_empty());
+    }
+
+    #[test]
+    fn long_runs_are_cut() {
+        let cut = |first, last| cut(first, last).collect::<Vec<_>>();
+        assert_eq!(cut(0, 1023), [(0, 1023)]);
+        assert_eq!(cut(5, 5), [(5, 5)]);
+        assert_eq!(cut(1000, 3072), [(1000, 1023), (1024, 2047), (2048, 3071), (3072, 3072)]);
     }
 
     #[test]

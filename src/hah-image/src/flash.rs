@@ -20,6 +20,7 @@ pub mod device;
 pub mod refusal;
 pub mod source;
 pub mod target;
+pub mod digests;
 pub mod writer;
 pub mod card;
 
@@ -79,7 +80,7 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
     let total = image.mapped_bytes();
     let step = printer.transfer("Writing", shown.clone(), total);
     let written =
-        writer::write(image, &mut target, &|bytes| step.advance(bytes)).map_err(|error| told(error, &path))?;
+        writer::write(image, &mut target, verify, &|bytes| step.advance(bytes)).map_err(|error| told(error, &path))?;
     step.set_message("syncing");
     writer::sync(&mut target, written.image_bytes).map_err(|error| told(error, &path))?;
     let rest = match written.image_bytes.saturating_sub(written.bytes) {

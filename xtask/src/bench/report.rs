@@ -114,7 +114,7 @@ pub(super) fn table(results: &Results) -> String {
 
 /// The table of flashing as Markdown.
 pub(super) fn flashing(machine: &str, found: &Flashing) -> String {
-    let Flashing { whole, used, writing, dd_used, verified, dd_whole, bmaptool } = found;
+    let Flashing { whole, used, verified, writing, unverified, dd_used, dd_whole, bmaptool } = found;
     let megabytes = |bytes: u64| bytes as f64 / MEGABYTE;
     let rate = |times: &Times| megabytes(*used) / times.median().as_secs_f64();
     let ratio = rate(writing) / rate(dd_used);
@@ -132,15 +132,15 @@ pub(super) fn flashing(machine: &str, found: &Flashing) -> String {
         rate(dd_used),
         verdict(Some(ratio >= WRITING_RATIO))
     );
-    let own = verified.median().as_secs_f64();
-    for (rival, times) in [("dd of the whole image", dd_whole), ("`bmaptool copy`", bmaptool)] {
-        let theirs = times.median().as_secs_f64();
+    for (what, own, theirs) in [
+        ("flashing with read-back, beside dd of the whole image without", verified, dd_whole),
+        ("flashing with read-back, beside `bmaptool copy` without", verified, bmaptool),
+        ("flashing with `--no-verify`, beside `bmaptool copy`", unverified, bmaptool),
+    ] {
+        let (own, theirs) = (own.median().as_secs_f64(), theirs.median().as_secs_f64());
         let ratio = theirs / own;
         let (own, theirs) = (seconds(own), seconds(theirs));
-        let _ = writeln!(
-            text,
-            "| flashing with read-back, beside {rival} without | {own} | {theirs} | {ratio:.1}× | – | – |"
-        );
+        let _ = writeln!(text, "| {what} | {own} | {theirs} | {ratio:.1}× | – | – |");
     }
     let _ = writeln!(text, "\nMedians of {} runs, taken in turn.", writing.count());
     text

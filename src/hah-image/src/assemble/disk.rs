@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use hah_format::bmap::{BLOCK, MappedRange};
+use hah_format::bmap::{self, BLOCK, MappedRange};
 use hah_format::digest::{Hashing, Sha256};
 use hah_format::disk::window::Window;
 use hah_format::disk::{self, Geometry, GptPartition, Identity, Layout};
@@ -186,9 +186,9 @@ fn open_pack(path: &Path) -> Result<File, Failure> {
 
 /// Digests of the mapped ranges.
 fn hash_ranges(file: &File, size: u64, blocks: &[(u64, u64)]) -> io::Result<Vec<MappedRange>> {
-    blocks
-        .iter()
-        .map(|&(first_block, last_block)| {
+    let ranges = blocks.iter().flat_map(|&(first, last)| bmap::cut(first, last));
+    ranges
+        .map(|(first_block, last_block)| {
             let mut hash = Hashing::new(io::sink());
             hash_range(file, first_block * BLOCK, size.min((last_block + 1) * BLOCK), &mut hash)?;
             Ok(MappedRange { first_block, last_block, sha256: hash.finish().0 })

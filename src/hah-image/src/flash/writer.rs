@@ -1,19 +1,21 @@
-//! The engine: reads and hashes on one thread, writes on another, reads back, and writes again what differs.
+//! The engine: reads on one thread, writes on another and hashes on more, reads back, and writes again what differs.
 //!
 //! The first block is kept in memory until [`write_head`]; meanwhile zeros stand in its place.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use hah_format::bmap::BLOCK;
-use hah_format::digest::{Hashing, Sha256};
+use hah_format::bmap::{BLOCK, RANGE_BLOCKS};
+use hah_format::digest::Hashing;
 
+use super::Verify;
+use super::digests::{self, Digest, Digests, Piece};
 use super::source::{Image, Range, Reader};
 use super::target::{Aligned, Target};
 use crate::failure::Exit;
 
-/// Bytes of a write: a card's erase block or several.
-pub const CHUNK: usize = 4 << 20;
+/// Bytes of a write: a card's erase block or several, and a range of the block maps that `build` writes.
+pub const CHUNK: usize = (RANGE_BLOCKS * BLOCK) as usize;
 /// Chunks under way between the threads.
 const QUEUE: usize = 3;
 /// How often a write is tried.
@@ -30,7 +32,7 @@ pub struct Written {
     /// Bytes that were written, the first block included.
     pub bytes: u64,
     /// Each range with the digest of what was read from the image.
-    ranges: Vec<(Range, Sha256)>,
+    ranges: Vec<Digest>,
 }
 
 /// Why an image is not on the card.
@@ -148,23 +150,22 @@ pub fn sync(target: &mut dyn Target, offset: u64) -> Result<(), WriteError> {
     target.sync().map_err(|source| of_card(offset, source, |source| WriteError::Sync { source }))
 }
 
-/// One piece on its way.
-struct Piece {
-    offset: u64,
-    buffer: Aligned,
-    length: usize,
-}
-
 /// What the reading thread found out.
 struct ReadResult {
-    ranges: Vec<(Range, Sha256)>,
     /// First byte behind the last one that was read.
     end: u64,
     bytes: u64,
 }
 
 /// Writes everything but the first block. `progress` is told of every byte once.
-pub fn write(image: &Image, target: &mut dyn Target, progress: &dyn Fn(u64)) -> Result<Written, WriteError> {
+///
+/// What the block map has a digest of is hashed once: here, or by [`verify`] if that follows.
+pub fn write(
+    image: &Image,
+    target: &mut dyn Target,
+    follows: Verify,
+    progress: &dyn Fn(u64),
+) -> Result<Written, WriteError> {
     let reader = image.reader().map_err(|source| WriteError::Read { offset: 0, source })?;
     if let (Some(size), Some(capacity)) = (image.size(), target.capacity())
         && size > capacity
@@ -177,45 +178,84 @@ pub fn write(image: &Image, target: &mut dyn Target, progress: &dyn Fn(u64)) -> 
     zeros.bytes_mut().fill(0);
     retry(0, || target.write_at(0, zeros.bytes()))?;
     let (send, pieces) = sync_channel::<Piece>(QUEUE);
-    let (give_back, buffers) = sync_channel::<Aligned>(QUEUE + 2);
-    for _ in 0..QUEUE + 2 {
-        // The receiver lives, and there is room for all.
-        let _ = give_back.send(Aligned::new(CHUNK));
-    }
-    let result = std::thread::scope(|scope| {
+    let (give_back, buffers) = buffers(QUEUE + 2 + digests::HELD);
+    let (read, ranges) = std::thread::scope(|scope| {
         let reading = scope.spawn(move || read(image, reader, &send, &buffers));
+        let mut digests = Digests::start(scope, &give_back);
+        let mut ranges = Vec::new();
         let write = || {
+            let give_back = give_back;
             for mut piece in pieces {
-                if piece.offset == 0 {
+                let first = piece.offset == 0;
+                if first {
                     let length = piece.length.min(HEAD);
-                    head[..length].copy_from_slice(&piece.buffer.bytes()[..length]);
-                    piece.buffer.bytes_mut()[..length].fill(0);
+                    head[..length].copy_from_slice(&piece.bytes()[..length]);
+                    piece.bytes_mut()[..length].fill(0);
                 }
                 put(target, &piece)?;
+                if first {
+                    put_head(piece.bytes_mut(), &head);
+                }
                 progress(piece.length as u64);
-                // The reader may be done.
-                let _ = give_back.send(piece.buffer);
+                match piece.range.sha256 {
+                    Some(wanted) if follows == Verify::All => {
+                        if piece.end() == piece.range.end {
+                            ranges.push((piece.range, wanted));
+                        }
+                        // The reader may be done.
+                        let _ = give_back.send(piece.buffer);
+                    }
+                    _ => digests.push(piece),
+                }
+                for digest in digests.ready() {
+                    ranges.push(checked(digest)?);
+                }
             }
             Ok(())
         };
         // A failure here drops the receiver, which ends the reader.
         let written = write();
-        let read = reading.join();
+        let died = |source| WriteError::Read { offset: 0, source };
+        let read = reading.join().unwrap_or_else(|_| Err(died(io::Error::other("the reader died"))));
+        let rest = digests.finish().map_err(died);
         written?;
-        read.unwrap_or_else(|_| Err(WriteError::Read { offset: 0, source: io::Error::other("the reader died") }))
+        let read = read?;
+        for digest in rest? {
+            ranges.push(checked(digest)?);
+        }
+        ranges.sort_by_key(|(range, _)| range.start);
+        Ok((read, ranges))
     })?;
-    let image_bytes = image.size().unwrap_or(result.end);
-    Ok(Written { head, image_bytes, bytes: result.bytes, ranges: result.ranges })
+    let image_bytes = image.size().unwrap_or(read.end);
+    Ok(Written { head, image_bytes, bytes: read.bytes, ranges })
+}
+
+/// So many buffers of a chunk, and the way back to them.
+fn buffers(count: usize) -> (SyncSender<Aligned>, Receiver<Aligned>) {
+    let (give_back, buffers) = sync_channel(count);
+    for _ in 0..count {
+        // The receiver lives, and there is room for all.
+        let _ = give_back.send(Aligned::new(CHUNK));
+    }
+    (give_back, buffers)
+}
+
+/// A range that is what the block map says.
+fn checked(digest: Digest) -> Result<Digest, WriteError> {
+    let (Range { start, end, sha256 }, found) = digest;
+    match sha256 {
+        Some(wanted) if wanted != found => Err(WriteError::Damaged { start, end }),
+        _ => Ok(digest),
+    }
 }
 
 fn put(target: &mut dyn Target, piece: &Piece) -> Result<(), WriteError> {
-    let bytes = &piece.buffer.bytes()[..piece.length];
     if let Some(capacity) = target.capacity()
-        && piece.offset + piece.length as u64 > capacity
+        && piece.end() > capacity
     {
         return Err(WriteError::TooSmall { capacity });
     }
-    retry(piece.offset, || target.write_at(piece.offset, bytes))
+    retry(piece.offset, || target.write_at(piece.offset, piece.bytes()))
 }
 
 /// Tries a write again: a reader that stumbles once is no reason to start over.
@@ -231,16 +271,15 @@ fn retry(offset: u64, mut write: impl FnMut() -> io::Result<()>) -> Result<(), W
     }
 }
 
-/// Reads the image's ranges in chunks, and checks them.
+/// Reads the image's ranges in chunks.
 fn read(
     image: &Image,
     mut reader: Reader,
     pieces: &SyncSender<Piece>,
     buffers: &Receiver<Aligned>,
 ) -> Result<ReadResult, WriteError> {
-    let mut result = ReadResult { ranges: Vec::new(), end: 0, bytes: 0 };
+    let mut result = ReadResult { end: 0, bytes: 0 };
     for range in image.ranges() {
-        let mut hash = Hashing::new(io::sink());
         let mut offset = range.start;
         while offset < range.end {
             let Ok(mut buffer) = buffers.recv() else { return Ok(result) };
@@ -248,32 +287,18 @@ fn read(
             let length = reader
                 .read_at(offset, &mut buffer.bytes_mut()[..wanted])
                 .map_err(|source| WriteError::Read { offset, source })?;
-            // Hashing into a sink does not fail.
-            let _ = io::Write::write_all(&mut hash, &buffer.bytes()[..length]);
-            offset += length as u64;
-            result.bytes += length as u64;
-            let short = length < wanted;
-            if length > 0 && pieces.send(Piece { offset: offset - length as u64, buffer, length }).is_err() {
+            if length > 0 && pieces.send(Piece { range, offset, buffer, length }).is_err() {
                 return Ok(result);
             }
-            if short {
+            offset += length as u64;
+            result.bytes += length as u64;
+            if length < wanted {
                 break;
             }
         }
         result.end = offset;
-        let found = hash.finish().0;
-        match range.sha256 {
-            Some(_) if offset < range.end => return Err(WriteError::Short(offset)),
-            Some(wanted) if wanted != found => {
-                return Err(WriteError::Damaged { start: range.start, end: range.end });
-            }
-            _ => {}
-        }
-        if offset > range.start {
-            result.ranges.push((Range { end: offset, ..range }, found));
-        }
         if offset < range.end {
-            if image.size().is_some_and(|size| size != offset) {
+            if range.sha256.is_some() || image.size().is_some_and(|size| size != offset) {
                 return Err(WriteError::Short(offset));
             }
             break;
@@ -296,59 +321,69 @@ pub fn verify(
     written: &Written,
     progress: &dyn Fn(u64),
 ) -> Result<u64, WriteError> {
-    let mut buffer = Aligned::new(CHUNK);
     let mut repaired = 0;
-    for (range, wanted) in &written.ranges {
-        if read_back(target, written, *range, &mut buffer, progress)? != Some(*wanted) {
-            repaired += repair(image, target, *range)?;
-            // Against what was read at first: neither the image nor this machine's memory is believed twice.
-            if read_back(target, written, *range, &mut buffer, &|_| {})? != Some(*wanted) {
-                return Err(WriteError::Bad { offset: range.start });
-            }
+    for bad in differing(target, written, &written.ranges, progress)? {
+        repaired += repair(image, target, bad.0)?;
+        // Against the block map or what was read at first: neither image nor memory is believed twice.
+        if !differing(target, written, &[bad], &|_| {})?.is_empty() {
+            return Err(WriteError::Bad { offset: bad.0.start });
         }
     }
     Ok(repaired)
 }
 
-/// The digest of what the card holds of a range; none when a part of it cannot be read.
-fn read_back(
+/// Those of the ranges of which the card holds something else, or cannot be read.
+fn differing(
     target: &mut dyn Target,
     written: &Written,
-    range: Range,
-    buffer: &mut Aligned,
+    ranges: &[Digest],
     progress: &dyn Fn(u64),
-) -> Result<Option<Sha256>, WriteError> {
-    let mut hash = Hashing::new(io::sink());
-    let mut offset = range.start;
-    let mut readable = true;
-    while offset < range.end {
-        let length = chunk_at(offset, range.end);
-        let bytes = &mut buffer.bytes_mut()[..length];
-        if let Err(source) = target.read_at(offset, bytes) {
-            let error = of_card(offset, source, |source| WriteError::ReadBack { offset, source });
-            if matches!(error, WriteError::Gone { .. }) {
-                return Err(error);
+) -> Result<Vec<Digest>, WriteError> {
+    let (give_back, buffers) = buffers(1 + digests::HELD);
+    let found = std::thread::scope(|scope| {
+        let mut digests = Digests::start(scope, &give_back);
+        for (range, _) in ranges {
+            let mut offset = range.start;
+            while offset < range.end {
+                let Ok(buffer) = buffers.recv() else { break };
+                let mut piece = Piece { range: *range, offset, buffer, length: chunk_at(offset, range.end) };
+                offset = piece.end();
+                match target.read_at(piece.offset, piece.bytes_mut()) {
+                    Ok(()) => {
+                        if piece.offset == 0 {
+                            // It is in memory only, and reads as if it were there.
+                            put_head(piece.bytes_mut(), &written.head);
+                        }
+                        progress(piece.length as u64);
+                        digests.push(piece);
+                    }
+                    Err(source) => {
+                        let at = piece.offset;
+                        let error = of_card(at, source, |source| WriteError::ReadBack { offset: at, source });
+                        if matches!(error, WriteError::Gone { .. }) {
+                            return Err(error);
+                        }
+                        // Without these bytes the range has no digest that anybody wants.
+                        progress(range.end - at);
+                        let _ = give_back.send(piece.buffer);
+                        break;
+                    }
+                }
             }
-            readable = false;
         }
-        put_head(offset, bytes, written);
-        let _ = io::Write::write_all(&mut hash, bytes);
-        offset += length as u64;
-        progress(length as u64);
-    }
-    Ok(readable.then(|| hash.finish().0))
+        digests.finish().map_err(|source| WriteError::ReadBack { offset: 0, source })
+    })?;
+    Ok(ranges.iter().filter(|range| !found.contains(range)).copied().collect())
 }
 
-/// The first block is in memory only, and reads as if it were there.
-fn put_head(offset: u64, bytes: &mut [u8], written: &Written) {
-    if offset == 0 {
-        let length = bytes.len().min(HEAD);
-        bytes[..length].copy_from_slice(&written.head[..length]);
-    }
+fn put_head(bytes: &mut [u8], head: &[u8]) {
+    let length = bytes.len().min(HEAD);
+    bytes[..length].copy_from_slice(&head[..length]);
 }
 
 /// Finds the chunks of a range that differ from the image, and writes them again until they do not.
 fn repair(image: &Image, target: &mut dyn Target, range: Range) -> Result<u64, WriteError> {
+    let mut hash = Hashing::new(io::sink());
     let mut reader = image.reader().map_err(|source| WriteError::Read { offset: 0, source })?;
     let (mut wanted, mut found) = (Aligned::new(CHUNK), Aligned::new(CHUNK));
     let mut repaired = 0;
@@ -360,6 +395,8 @@ fn repair(image: &Image, target: &mut dyn Target, range: Range) -> Result<u64, W
         if read < length {
             return Err(WriteError::Short(offset + read as u64));
         }
+        // Hashing into a sink does not fail.
+        let _ = io::Write::write_all(&mut hash, wanted);
         if offset == 0 {
             // As it is to be now.
             let head = length.min(HEAD);
@@ -377,6 +414,7 @@ fn repair(image: &Image, target: &mut dyn Target, range: Range) -> Result<u64, W
         repaired += u64::from(tries > 0);
         offset += length as u64;
     }
+    checked((range, hash.finish().0))?;
     Ok(repaired)
 }
 
