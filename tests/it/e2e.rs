@@ -64,7 +64,8 @@ fn all_closed(cluster: &mut Cluster<'_>) -> bool {
     for number in on {
         let status = cluster.the_loop(number);
         println!("{:6.0?} {}: {} {}", cluster.uptime(), name(number), status["state"], status["waiting"]);
-        closed &= status["state"] == "closed";
+        // What it waits for opens the loop if it lasts.
+        closed &= status["state"] == "closed" && status["waiting"].is_null();
     }
     closed
 }
@@ -75,6 +76,16 @@ fn prometheus(cluster: &mut Cluster<'_>) -> Option<usize> {
     let found = cluster.json(asked, "consul", "/v1/health/service/prometheus?passing")?;
     let node = found[0]["Node"]["Node"].as_str()?.to_owned();
     (0..NODES).find(|number| name(*number) == node)
+}
+
+/// Which node runs Prometheus, once everybody knows.
+fn home(cluster: &mut Cluster<'_>) -> usize {
+    let mut home = None;
+    cluster.until("the catalog has Prometheus", CHANGE, |cluster| {
+        home = prometheus(cluster);
+        home.is_some()
+    });
+    home.unwrap()
 }
 
 /// `JOB INSTANCE` of every target that is up.
@@ -97,7 +108,12 @@ fn everything() -> Vec<String> {
 
 /// The job as Nomad has it.
 fn job(cluster: &mut Cluster<'_>, number: usize) -> Value {
-    cluster.json(number, "nomad", "/v1/job/prometheus").unwrap_or_default()
+    let mut job = None;
+    cluster.until(&format!("Nomad on {} has the job", name(number)), CHANGE, |cluster| {
+        job = cluster.json(number, "nomad", "/v1/job/prometheus");
+        job.is_some()
+    });
+    job.unwrap()
 }
 
 /// A person initialises OpenBao and unseals all of it; later one server is sealed again.
@@ -153,7 +169,7 @@ fn alerting(cluster: &mut Cluster<'_>) -> Option<BTreeSet<String>> {
 }
 
 fn a_stopped_server_opens_nothing(cluster: &mut Cluster<'_>) {
-    let with = prometheus(cluster).unwrap();
+    let with = home(cluster);
     let stopped = (0..NODES).find(|number| *number != with).unwrap();
     cluster.node(stopped).ssh("sudo systemctl stop nomad consul");
     std::thread::sleep(Duration::from_secs(90));
@@ -166,7 +182,7 @@ fn a_stopped_server_opens_nothing(cluster: &mut Cluster<'_>) {
 }
 
 fn a_partitioned_node_says_so(cluster: &mut Cluster<'_>, network: &Network) {
-    let with = prometheus(cluster).unwrap();
+    let with = home(cluster);
     let alone = (0..NODES).find(|number| *number != with).unwrap();
     let before = cluster.node(alone).console().len();
     network.disconnect(alone);
@@ -182,7 +198,7 @@ fn a_partitioned_node_says_so(cluster: &mut Cluster<'_>, network: &Network) {
 }
 
 fn the_death_of_its_node_moves_prometheus(cluster: &mut Cluster<'_>) {
-    let dead = prometheus(cluster).unwrap();
+    let dead = home(cluster);
     cluster.pull_the_plug(dead);
     let mut moved = None;
     cluster.until("Prometheus runs on another node", CHANGE, |cluster| {

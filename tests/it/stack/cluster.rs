@@ -101,6 +101,11 @@ fn the_loop_closes_on_three_hosts() {
         },
         || logs("nomad.service"),
     );
+    // A server that stalls is not taken for gone: without its vote, the next one to stop would leave no leader.
+    for port in [8500, 4646] {
+        let autopilot = first.get(&format!("http://127.0.0.1:{port}/v1/operator/autopilot/configuration"));
+        assert_eq!(autopilot["MinQuorum"], 3, "{port}: {autopilot}");
+    }
 
     let job = std::fs::read_to_string(first.directory.join("upper/usr/share/hah/jobs/prometheus.json")).unwrap();
     let (status, said) = first.http("PUT", "http://127.0.0.1:4646/v1/jobs", Some(&job));

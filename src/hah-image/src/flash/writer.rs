@@ -31,7 +31,7 @@ pub struct Written {
     pub image_bytes: u64,
     /// Bytes that were written, the first block included.
     pub bytes: u64,
-    /// Each range with the digest of what was read from the image.
+    /// Each range with the digest that the block map has of it, or of what was read.
     ranges: Vec<Digest>,
 }
 
