@@ -184,6 +184,7 @@ pub fn write(
         let mut digests = Digests::start(scope, &give_back);
         let mut ranges = Vec::new();
         let write = || {
+            // It goes with the end of writing: a reader that waits for a buffer then waits for the hashing threads only.
             let give_back = give_back;
             for mut piece in pieces {
                 let first = piece.offset == 0;

@@ -94,7 +94,7 @@ fn the_lab_is_what_the_issue_says() {
       "data_dir": "/var/lib/consul",
       "server": true,
       "bootstrap_expect": 1,
-      "autopilot": { "last_contact_threshold": "1s" },
+      "autopilot": { "last_contact_threshold": "1s", "min_quorum": 1 },
       "ui": true,
       "bind_addr": "{{ GetPrivateIP }}",
       "client_addr": "127.0.0.1 {{ GetPrivateIP }}",
