@@ -149,6 +149,11 @@ impl Image {
         }
     }
 
+    /// The ranges of the block map with the digests that it has of them, if there is one.
+    pub fn digests(&self) -> Option<Vec<(Range, Sha256)>> {
+        self.ranges.as_ref()?.iter().map(|range| Some((*range, range.sha256?))).collect()
+    }
+
     /// Starts to read, from the beginning.
     pub fn reader(&self) -> io::Result<Reader> {
         let file = std::fs::File::open(&self.path)?;

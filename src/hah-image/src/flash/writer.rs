@@ -178,11 +178,12 @@ pub fn write(
     zeros.bytes_mut().fill(0);
     retry(0, || target.write_at(0, zeros.bytes()))?;
     let (send, pieces) = sync_channel::<Piece>(QUEUE);
-    let (give_back, buffers) = buffers(QUEUE + 2 + digests::HELD);
+    let known = image.digests().filter(|_| follows == Verify::All);
+    let (give_back, buffers) = buffers(QUEUE + 2 + if known.is_none() { digests::HELD } else { 0 });
     let (read, ranges) = std::thread::scope(|scope| {
         let reading = scope.spawn(move || read(image, reader, &send, &buffers));
-        let mut digests = Digests::start(scope, &give_back);
-        let mut ranges = Vec::new();
+        let mut digests = known.is_none().then(|| Digests::start(scope, &give_back));
+        let mut found = Vec::new();
         let write = || {
             // It goes with the end of writing: a reader that waits for a buffer then waits for the hashing threads only.
             let give_back = give_back;
@@ -194,22 +195,18 @@ pub fn write(
                     piece.bytes_mut()[..length].fill(0);
                 }
                 put(target, &piece)?;
+                progress(piece.length as u64);
+                let Some(digests) = &mut digests else {
+                    // The reader may be done.
+                    let _ = give_back.send(piece.buffer);
+                    continue;
+                };
                 if first {
                     put_head(piece.bytes_mut(), &head);
                 }
-                progress(piece.length as u64);
-                match piece.range.sha256 {
-                    Some(wanted) if follows == Verify::All => {
-                        if piece.end() == piece.range.end {
-                            ranges.push((piece.range, wanted));
-                        }
-                        // The reader may be done.
-                        let _ = give_back.send(piece.buffer);
-                    }
-                    _ => digests.push(piece),
-                }
+                digests.push(piece);
                 for digest in digests.ready() {
-                    ranges.push(checked(digest)?);
+                    found.push(checked(digest)?);
                 }
             }
             Ok(())
@@ -218,14 +215,14 @@ pub fn write(
         let written = write();
         let died = |source| WriteError::Read { offset: 0, source };
         let read = reading.join().unwrap_or_else(|_| Err(died(io::Error::other("the reader died"))));
-        let rest = digests.finish().map_err(died);
+        let rest = digests.map_or_else(|| Ok(Vec::new()), Digests::finish).map_err(died);
         written?;
         let read = read?;
         for digest in rest? {
-            ranges.push(checked(digest)?);
+            found.push(checked(digest)?);
         }
-        ranges.sort_by_key(|(range, _)| range.start);
-        Ok((read, ranges))
+        found.sort_by_key(|(range, _)| range.start);
+        Ok((read, known.unwrap_or(found)))
     })?;
     let image_bytes = image.size().unwrap_or(read.end);
     Ok(Written { head, image_bytes, bytes: read.bytes, ranges })
