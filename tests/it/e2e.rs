@@ -80,12 +80,7 @@ fn prometheus(cluster: &mut Cluster<'_>) -> Option<usize> {
 
 /// Which node runs Prometheus, once everybody knows.
 fn home(cluster: &mut Cluster<'_>) -> usize {
-    let mut home = None;
-    cluster.until("the catalog has Prometheus", CHANGE, |cluster| {
-        home = prometheus(cluster);
-        home.is_some()
-    });
-    home.unwrap()
+    cluster.find("the catalog has Prometheus", CHANGE, prometheus)
 }
 
 /// `JOB INSTANCE` of every target that is up.
@@ -108,12 +103,8 @@ fn everything() -> Vec<String> {
 
 /// The job as Nomad has it.
 fn job(cluster: &mut Cluster<'_>, number: usize) -> Value {
-    let mut job = None;
-    cluster.until(&format!("Nomad on {} has the job", name(number)), CHANGE, |cluster| {
-        job = cluster.json(number, "nomad", "/v1/job/prometheus");
-        job.is_some()
-    });
-    job.unwrap()
+    let what = format!("Nomad on {} has the job", name(number));
+    cluster.find(&what, CHANGE, |cluster| cluster.json(number, "nomad", "/v1/job/prometheus"))
 }
 
 /// A person initialises OpenBao and unseals all of it; later one server is sealed again.
@@ -200,10 +191,8 @@ fn a_partitioned_node_says_so(cluster: &mut Cluster<'_>, network: &Network) {
 fn the_death_of_its_node_moves_prometheus(cluster: &mut Cluster<'_>) {
     let dead = home(cluster);
     cluster.pull_the_plug(dead);
-    let mut moved = None;
     cluster.until("Prometheus runs on another node", CHANGE, |cluster| {
-        moved = prometheus(cluster).filter(|number| *number != dead);
-        moved.is_some()
+        prometheus(cluster).is_some_and(|number| number != dead)
     });
     cluster.until("its targets are up again", CHANGE, |cluster| {
         let alive = |target: &String| !target.ends_with(&name(dead));

@@ -132,9 +132,18 @@ impl<'c> Cluster<'c> {
     }
 
     /// Tries until it holds, and says how long that took.
-    pub(super) fn until(&mut self, what: &str, limit: Duration, mut holds: impl FnMut(&mut Self) -> bool) -> Duration {
+    pub(super) fn until(&mut self, what: &str, limit: Duration, mut holds: impl FnMut(&mut Self) -> bool) {
+        self.find(what, limit, |cluster| holds(cluster).then_some(()));
+    }
+
+    /// Tries until something is found, and says how long that took.
+    pub(super) fn find<T>(&mut self, what: &str, limit: Duration, mut find: impl FnMut(&mut Self) -> Option<T>) -> T {
         let started = Instant::now();
-        while !holds(self) {
+        loop {
+            if let Some(found) = find(self) {
+                println!("{what}: after {:.0?}", started.elapsed());
+                return found;
+            }
             if started.elapsed() > limit {
                 for number in self.on() {
                     let (_, status) = self.node(number).ssh_status("hah-agent status; systemctl --failed --no-legend");
@@ -144,7 +153,5 @@ impl<'c> Cluster<'c> {
             }
             std::thread::sleep(Duration::from_secs(5));
         }
-        println!("{what}: after {:.0?}", started.elapsed());
-        started.elapsed()
     }
 }
