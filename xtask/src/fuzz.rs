@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
@@ -44,8 +45,8 @@ struct Outcome {
     per_second: u64,
     /// Inputs that are kept because they reach something new, seeds not counted.
     corpus: usize,
-    /// Files that make it fail.
-    findings: Vec<PathBuf>,
+    /// The file that makes it fail.
+    finding: Option<PathBuf>,
 }
 
 /// A target, if one is named, and the seconds, from the words behind `fuzz`; `None` when they make no sense.
@@ -133,42 +134,68 @@ fn build(shell: &Shell, wanted: Option<&str>) -> Result<PathBuf> {
     Ok(directory.join(host).join("release"))
 }
 
+/// Runs a target for so many seconds, or until something is found.
 fn fuzz(root: &Path, program: &Path, target: &str, seconds: u64) -> Result<Outcome> {
     let directory = |kind: &str| root.join("fuzz").join(kind).join(target);
     let (corpus, artifacts, seeds) = (directory("corpus"), directory("artifacts"), directory("seeds"));
     for made in [&corpus, &artifacts] {
         std::fs::create_dir_all(made).with_context(|| format!("cannot make {}", made.display()))?;
     }
-    let before = files(&artifacts)?;
-    let mut command = libfuzzer(program);
-    command.arg(format!("-max_total_time={seconds}")).arg(format!("-max_len={LENGTH}")).arg("-print_final_stats=1");
-    command.arg(format!("-artifact_prefix={}/", artifacts.display())).arg(&corpus);
-    if seeds.is_dir() {
-        command.arg(&seeds);
+    let start = Instant::now();
+    let (mut executions, mut finding) = (0, None);
+    while finding.is_none() {
+        let left = seconds.saturating_sub(start.elapsed().as_secs());
+        if left == 0 {
+            // libFuzzer would take it for no limit.
+            break;
+        }
+        let mut command = libfuzzer(program);
+        command.arg(format!("-max_total_time={left}")).arg(format!("-max_len={LENGTH}")).arg("-print_final_stats=1");
+        command.arg(format!("-artifact_prefix={}/", artifacts.display())).arg(&corpus);
+        if seeds.is_dir() {
+            command.arg(&seeds);
+        }
+        let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;
+        let log = String::from_utf8_lossy(&output.stderr);
+        executions += executed(&log);
+        if output.status.success() {
+            continue;
+        }
+        let Some(path) = artifact(&log) else {
+            bail!("{target} ended with {} and left no artifact:\n{}", output.status, tail(&log));
+        };
+        // libFuzzer ends at the first slow input, which a busy machine makes of any. One that is quick when it is
+        // tried again is no finding, and the target has the rest of its time.
+        if !is_slow(&path) || fails(program, &path) {
+            say::problem(&format!("{target}: {}\n{}", path.display(), tail(&log)));
+            finding = Some(path);
+        }
     }
-    let output = command.output().with_context(|| format!("cannot run {}", program.display()))?;
-    let log = String::from_utf8_lossy(&output.stderr);
-    let statistic = |name: &str| {
-        let found = log.lines().rev().find_map(|line| line.strip_prefix("stat::")?.strip_prefix(name));
-        found.and_then(|number| number.trim_start_matches(':').trim().parse().ok()).unwrap_or(0)
-    };
-    let mut findings: Vec<PathBuf> = files(&artifacts)?.into_iter().filter(|path| !before.contains(path)).collect();
-    // On a busy machine the clock runs while a program waits: an input that is slow once must be slow twice.
-    findings.retain(|path| !is_slow(path) || fails(program, path));
-    if !output.status.success() && findings.is_empty() && !log.contains("libFuzzer: timeout") {
-        bail!("{target} ended with {} and left no artifact:\n{}", output.status, tail(&log));
-    }
-    for finding in &findings {
-        say::problem(&format!("{target}: {}\n{}", finding.display(), tail(&log)));
-    }
-    say::step(&format!("{target}: {} executions, {} findings", statistic("number_of_executed_units"), findings.len()));
+    say::step(&format!(
+        "{target}: {executions} executions, {}",
+        if finding.is_some() { "a finding" } else { "no finding" }
+    ));
     Ok(Outcome {
         target: target.to_owned(),
-        executions: statistic("number_of_executed_units"),
-        per_second: statistic("average_exec_per_sec"),
-        corpus: files(&corpus)?.len(),
-        findings,
+        executions,
+        per_second: executions / start.elapsed().as_secs().max(1),
+        corpus: files(&corpus)?,
+        finding,
     })
+}
+
+/// How many inputs libFuzzer says to have tried.
+fn executed(log: &str) -> u64 {
+    let count = log.lines().rev().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The input that made the target fail, where libFuzzer says to have written it.
+fn artifact(log: &str) -> Option<PathBuf> {
+    log.lines()
+        .rev()
+        .find_map(|line| line.split_once("Test unit written to "))
+        .map(|(_, path)| PathBuf::from(path.trim()))
 }
 
 /// The program with the limits that every target has.
@@ -183,16 +210,16 @@ fn libfuzzer(program: &Path) -> Command {
 }
 
 fn is_slow(path: &Path) -> bool {
-    text(path.file_name()).is_some_and(|name| name.starts_with("timeout-") || name.starts_with("slow-unit-"))
+    text(path.file_name()).is_some_and(|name| name.starts_with("timeout-"))
 }
 
 fn fails(program: &Path, input: &Path) -> bool {
     libfuzzer(program).arg(input).output().is_ok_and(|output| !output.status.success())
 }
 
-fn files(directory: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
-    entries.map(|entry| Ok(entry?.path())).collect()
+/// How many files a directory holds.
+fn files(directory: &Path) -> Result<usize> {
+    Ok(std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?.count())
 }
 
 /// The part of a log that says why it ended.
@@ -205,18 +232,66 @@ fn tail(log: &str) -> String {
 
 fn report(mut outcomes: Vec<Outcome>, programs: &Path) -> Result<()> {
     outcomes.sort_by(|a, b| a.target.cmp(&b.target));
-    let mut table = format!("{:<14}{:>12}{:>9}{:>9}{:>10}\n", "target", "executions", "exec/s", "corpus", "findings");
-    for Outcome { target, executions, per_second, corpus, findings } in &outcomes {
-        table += &format!("{target:<14}{executions:>12}{per_second:>9}{corpus:>9}{:>10}\n", findings.len());
+    let mut table = format!("{:<14}{:>12}{:>9}{:>9}  {}\n", "target", "executions", "exec/s", "corpus", "finding");
+    for Outcome { target, executions, per_second, corpus, finding } in &outcomes {
+        let finding = finding.as_ref().and_then(|path| text(path.file_name())).unwrap_or("none");
+        table += &format!("{target:<14}{executions:>12}{per_second:>9}{corpus:>9}  {finding}\n");
     }
     say::data(&table);
     let findings: Vec<String> = outcomes
         .iter()
-        .flat_map(|outcome| outcome.findings.iter().map(|path| (&outcome.target, path)))
+        .filter_map(|outcome| Some((&outcome.target, outcome.finding.as_ref()?)))
         .map(|(target, path)| format!("  {} {}", programs.join(target).display(), path.display()))
         .collect();
     if findings.is_empty() {
         return Ok(());
     }
     bail!("{} findings; to see one again:\n{}", findings.len(), findings.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a target that is this shell script, in a directory of its own, for so many seconds.
+    fn run_script(script: &str, seconds: u64) -> Result<Outcome> {
+        let root = tempfile::tempdir()?;
+        let (text, program) = (root.path().join("text"), root.path().join("program"));
+        std::fs::write(&text, format!("#!/bin/sh\ncd {}\n{script}", root.path().display()))?;
+        // Written by this process it could be busy: another test's child may have inherited it, open.
+        let installed = Command::new("install").arg("-m755").args([&text, &program]).status()?;
+        assert!(installed.success());
+        fuzz(root.path(), &program, "target", seconds)
+    }
+
+    #[test]
+    fn an_input_that_is_slow_once_is_no_finding_and_costs_no_time() -> Result<()> {
+        let outcome = run_script(
+            r#"case "$*" in *-max_total_time*) ;; *) exit 0 ;; esac
+            if [ -e again ]; then
+                sleep 1; echo stat::number_of_executed_units: 30 >&2
+            else
+                touch again; echo "artifact_prefix='x/'; Test unit written to x/timeout-da39" >&2
+                echo stat::number_of_executed_units: 12 >&2; exit 70
+            fi"#,
+            1,
+        )?;
+        assert_eq!((outcome.executions, outcome.finding), (42, None));
+        Ok(())
+    }
+
+    #[test]
+    fn a_crash_ends_a_target_at_once() -> Result<()> {
+        let script =
+            "echo 'Test unit written to x/crash-da39' >&2; echo stat::number_of_executed_units: 7 >&2; exit 77";
+        let outcome = run_script(script, 600)?;
+        assert_eq!((outcome.executions, outcome.finding), (7, Some(PathBuf::from("x/crash-da39"))));
+        Ok(())
+    }
+
+    #[test]
+    fn a_failure_without_an_artifact_is_an_error() {
+        let error = run_script("echo no such option >&2; exit 1", 600).err().map(|error| error.to_string());
+        assert!(error.is_some_and(|error| error.contains("left no artifact") && error.contains("no such option")));
+    }
 }
