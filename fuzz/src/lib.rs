@@ -3,7 +3,7 @@
 //! For all of them: any input may be refused with an error, and none may panic, take more than 512 MiB or 5 seconds.
 //! Besides, everything that has a `Display`, an encoder or a writer of its own is written and read again.
 //!
-//! `cargo xtask fuzz` builds and runs them; `cargo xtask fuzz --seeds` makes `seeds/` anew.
+//! `cargo xtask fuzz` builds and runs them, from what is in `seeds/`.
 
 #![forbid(unsafe_code)]
 

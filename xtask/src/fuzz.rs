@@ -49,19 +49,54 @@ struct Outcome {
     finding: Option<PathBuf>,
 }
 
-/// A target, if one is named, and the seconds, from the words behind `fuzz`; `None` when they make no sense.
-pub(crate) fn parse<'a>(words: &[&'a str]) -> Option<(Option<&'a str>, u64)> {
-    match words {
-        [] => Some((None, SECONDS)),
-        ["--seconds", seconds] => Some((None, seconds.parse().ok()?)),
-        [target] if !target.starts_with('-') => Some((Some(target), SECONDS)),
-        [target, "--seconds", seconds] if !target.starts_with('-') => Some((Some(target), seconds.parse().ok()?)),
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task<'a> {
+    /// Look for findings in one target, or in all of them, for so many seconds each.
+    Search(Option<&'a str>, u64),
+    /// Try every target on its seeds, past findings among them: minutes, and most of them for the compiler.
+    Seeds,
+}
+
+/// The task that the words behind `fuzz` name; `None` when they make no sense.
+pub(crate) fn parse<'a>(words: &[&'a str]) -> Option<Task<'a>> {
+    let (target, rest) = match words {
+        ["--seeds"] => return Some(Task::Seeds),
+        [target, rest @ ..] if !target.starts_with('-') => (Some(*target), rest),
+        _ => (None, words),
+    };
+    match rest {
+        [] => Some(Task::Search(target, SECONDS)),
+        ["--seconds", seconds] => Some(Task::Search(target, seconds.parse().ok()?)),
         _ => None,
     }
 }
 
-/// Runs one target, or all of them, for so many seconds each.
-pub(crate) fn run(shell: &Shell, wanted: Option<&str>, seconds: u64) -> Result<()> {
+/// Does it.
+pub(crate) fn run(shell: &Shell, task: Task<'_>) -> Result<()> {
+    match task {
+        Task::Search(wanted, seconds) => search(shell, wanted, seconds),
+        Task::Seeds => try_seeds(shell),
+    }
+}
+
+fn try_seeds(shell: &Shell) -> Result<()> {
+    let root = workspace::root()?;
+    let programs = build(shell, None)?;
+    for target in targets(&root)? {
+        let seeds = files(&root.join("fuzz/seeds").join(&target))?;
+        let program = programs.join(&target);
+        let output = libfuzzer(&program).args(&seeds).output().with_context(|| format!("cannot run {target}"))?;
+        if !output.status.success() {
+            let log = String::from_utf8_lossy(&output.stderr);
+            let seed = log.lines().rev().find_map(|line| line.strip_prefix("Running: ")).unwrap_or("before any seed");
+            bail!("{target} fails; to see it again:\n  {} {seed}\n{}", program.display(), tail(&log));
+        }
+    }
+    Ok(())
+}
+
+fn search(shell: &Shell, wanted: Option<&str>, seconds: u64) -> Result<()> {
     let root = workspace::root()?;
     let all = targets(&root)?;
     let targets: Vec<String> = match wanted {
@@ -92,17 +127,9 @@ pub(crate) fn run(shell: &Shell, wanted: Option<&str>, seconds: u64) -> Result<(
 
 /// The names of the targets, sorted.
 fn targets(root: &Path) -> Result<Vec<String>> {
-    let directory = root.join("fuzz/src/bin");
-    let entries = std::fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if let (Some("rs"), Some(stem)) = (text(path.extension()), text(path.file_stem())) {
-            names.push(stem.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
+    let sources = files(&root.join("fuzz/src/bin"))?;
+    let names = sources.iter().filter(|path| text(path.extension()) == Some("rs"));
+    Ok(names.filter_map(|path| text(path.file_stem())).map(str::to_owned).collect())
 }
 
 fn text(part: Option<&std::ffi::OsStr>) -> Option<&str> {
@@ -179,7 +206,7 @@ fn fuzz(root: &Path, program: &Path, target: &str, seconds: u64) -> Result<Outco
         target: target.to_owned(),
         executions,
         per_second: executions / start.elapsed().as_secs().max(1),
-        corpus: files(&corpus)?,
+        corpus: files(&corpus)?.len(),
         finding,
     })
 }
@@ -217,9 +244,12 @@ fn fails(program: &Path, input: &Path) -> bool {
     libfuzzer(program).arg(input).output().is_ok_and(|output| !output.status.success())
 }
 
-/// How many files a directory holds.
-fn files(directory: &Path) -> Result<usize> {
-    Ok(std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?.count())
+/// What is in a directory, sorted.
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// The part of a log that says why it ended.
@@ -262,6 +292,23 @@ mod tests {
         let installed = Command::new("install").arg("-m755").args([&text, &program]).status()?;
         assert!(installed.success());
         fuzz(root.path(), &program, "target", seconds)
+    }
+
+    #[test]
+    fn words_name_a_task() {
+        for (words, task) in [
+            (&[][..], Some(Task::Search(None, SECONDS))),
+            (&["tar"], Some(Task::Search(Some("tar"), SECONDS))),
+            (&["--seconds", "5"], Some(Task::Search(None, 5))),
+            (&["tar", "--seconds", "5"], Some(Task::Search(Some("tar"), 5))),
+            (&["--seeds"], Some(Task::Seeds)),
+            (&["tar", "--seeds"], None),
+            (&["tar", "deb"], None),
+            (&["--seconds"], None),
+            (&["--seconds", "x"], None),
+        ] {
+            assert_eq!(parse(words), task, "{words:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ cargo xtask VERB
   repro              build the image under other circumstances, and compare
   fuzz [TARGET] [--seconds N]
                      the parsers of outside input, one target or all, 600 s each
+  fuzz --seeds       all of them, on the committed seeds only
   tidy               the house rules that rustc and clippy do not know
   generate [--check] the committed files that hah-image prints: schemas, manual page
 ";
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         ["e2e"] => run(e2e::run),
         ["repro"] => run(repro::run),
         ["fuzz", rest @ ..] => match fuzz::parse(rest) {
-            Some((target, seconds)) => run(|shell| fuzz::run(shell, target, seconds)),
+            Some(task) => run(|shell| fuzz::run(shell, task)),
             None => return usage(),
         },
         ["tidy"] => run(tidy::check),

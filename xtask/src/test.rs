@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use crate::{agent, apt, generate, image, programs, say, tidy, workspace};
+use crate::{agent, apt, fuzz, generate, image, programs, say, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
 const ORACLES: [&str; 31] = [
@@ -74,6 +74,8 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
 
     say::step("formatting");
     cmd!(shell, "cargo fmt --all --check").quiet().run().context("run `cargo fmt --all`")?;
+    let fuzz = "fuzz/Cargo.toml";
+    cmd!(shell, "cargo fmt --manifest-path {fuzz} --check").quiet().run().context("run it without --check")?;
     say::step("house rules");
     tidy::check(shell)?;
     // Before anything is compiled: hah-image embeds it, and would be compiled twice.
@@ -92,6 +94,8 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     cmd!(shell, "cargo test --quiet --package hah-image --lib --bins").quiet().run()?;
     say::step("generated files");
     generate::run(shell, generate::Mode::Check)?;
+    say::step("fuzz targets, on their seeds");
+    fuzz::run(shell, fuzz::Task::Seeds)?;
     say::step("tests of the whole");
     let image = workspace::root()?.join("out/lab.img");
     cmd!(shell, "cargo test --quiet --package hah-image --test it").env("HAH_LAB_IMAGE", image).quiet().run()?;

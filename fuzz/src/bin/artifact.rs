@@ -57,7 +57,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         let Some(Kind::File(file)) = manifest.tree.get(path).map(|node| &node.kind) else { continue };
         assert_eq!(&reader.read(&file.data, FILE_MAX).unwrap(), wanted);
         let mut source = Cursor::new(&pack);
-        let area = Area { source: &mut source, start: 0, block_size: manifest.block_size, fragments: &manifest.fragments };
+        let area =
+            Area { source: &mut source, start: 0, block_size: manifest.block_size, fragments: &manifest.fragments };
         let mut here_and_there = FileReader::new(area, &file.data).unwrap();
         let middle = wanted.len() / 2;
         let mut found = Vec::new();

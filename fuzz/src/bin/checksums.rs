@@ -7,8 +7,7 @@ use hah_plan::artifact::checksums::Checksums;
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     match Checksums::parse(bytes) {
         Ok(sums) => {
-            let text: String =
-                sums.names().map(|name| format!("{}  {name}\n", sums.get(name).unwrap())).collect();
+            let text: String = sums.names().map(|name| format!("{}  {name}\n", sums.get(name).unwrap())).collect();
             assert_eq!(Checksums::parse(text.as_bytes()).unwrap(), sums, "{text}");
             for name in sums.names() {
                 assert!(!name.is_empty() && !name.chars().any(char::is_control));

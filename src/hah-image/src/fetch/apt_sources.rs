@@ -34,17 +34,23 @@ pub fn read(directory: &Path) -> Vec<Found> {
     for file in files {
         let small = std::fs::metadata(&file).is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_FILE);
         let Some(text) = small.then(|| std::fs::read_to_string(&file).ok()).flatten() else { continue };
-        let uris = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("list") => one_line(&text),
-            Some("sources") => deb822(&text),
-            _ => continue,
-        };
-        found.extend(uris.into_iter().filter_map(|base| {
-            let archive = archive_of(&base)?.to_owned();
-            Some(Found { archive, base, file: file.clone() })
-        }));
+        found.extend(named_in(&file, &text));
     }
     found
+}
+
+/// The sources that `text` names, in the form that the file's name says it has.
+pub(crate) fn named_in(file: &Path, text: &str) -> Vec<Found> {
+    let uris = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("list") => one_line(text),
+        Some("sources") => deb822(text),
+        _ => Vec::new(),
+    };
+    let found = |base: String| {
+        let archive = archive_of(&base)?.to_owned();
+        Some(Found { archive, base, file: file.to_owned() })
+    };
+    uris.into_iter().filter_map(found).collect()
 }
 
 /// Which archive a URI is of.

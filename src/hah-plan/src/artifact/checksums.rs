@@ -84,7 +84,7 @@ fn parse_line(line: &str) -> Option<(&str, Sha256)> {
             (rest.strip_prefix("  ").or_else(|| rest.strip_prefix(" *"))?, digest)
         }
     };
-    let name = name.strip_prefix("./").unwrap_or(name).trim_end();
+    let name = name.trim_start_matches("./").trim_end();
     let plain = !name.is_empty() && name.len() <= 255 && !name.chars().any(|c| c.is_control() || c == '\\');
     Some((name, digest.trim_end().parse().ok()?)).filter(|_| plain)
 }
@@ -97,7 +97,7 @@ mod tests {
     fn both_spellings_are_read() {
         let (one, two) = (Sha256::of(b"1"), Sha256::of(b"2"));
         let text =
-            format!("# release\n{one}  a_1.zip\r\n\n{two} *./b_1.zip\nSHA256 (c (1).zip) = {one}\n{one}  a_1.zip\n");
+            format!("# release\n{one}  a_1.zip\r\n\n{two} *././b_1.zip\nSHA256 (c (1).zip) = {one}\n{one}  a_1.zip\n");
         let sums = Checksums::parse(text.as_bytes()).unwrap();
         assert_eq!(sums.names().collect::<Vec<_>>(), ["a_1.zip", "b_1.zip", "c (1).zip"]);
         assert_eq!((sums.get("a_1.zip"), sums.get("b_1.zip"), sums.get("d")), (Some(one), Some(two), None));
