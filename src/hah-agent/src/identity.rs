@@ -19,6 +19,9 @@ use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 /// Letters and digits of a serial number or machine id that end a hostname.
 const SUFFIX: usize = 8;
 
+/// Longest unknown key that is repeated, in bytes; the longest known one has 23.
+const KEY_MAX: usize = 32;
+
 /// Reads `node.json`. The error says where and what, and repeats nothing that may be a secret.
 pub(crate) fn parse(text: &[u8]) -> Result<Identity, String> {
     if text.len() > FILE_MAX {
@@ -38,16 +41,24 @@ pub(crate) fn parse(text: &[u8]) -> Result<Identity, String> {
 /// serde's messages quote values of the wrong type; those about keys quote only the key.
 fn refusal(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    let about_keys = ["unknown field", "missing field", "duplicate field"];
+    let message = message.split(" at line ").next().unwrap_or_default();
     let reason = match error.classify() {
-        _ if about_keys.iter().any(|known| message.starts_with(known)) => {
-            message.split(" at line ").next().unwrap_or_default()
-        }
+        _ if ["missing field", "duplicate field"].iter().any(|known| message.starts_with(known)) => message,
+        _ if message.starts_with("unknown field") && quotes_a_key(message) => message,
+        _ if message.starts_with("unknown field") => "there is a key that no identity has",
         serde_json::error::Category::Data => "a value is not what its key wants",
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
     };
     format!("line {}, column {}: {reason}", error.line(), error.column())
+}
+
+/// Whether the first thing that `message` quotes may be a typing error in a key. In JSON whose quotes have slipped, a
+/// piece of a value stands where a key should, and that may be a secret or more than one line.
+fn quotes_a_key(message: &str) -> bool {
+    let letter = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | ' ');
+    let key = message.split('`').nth(1).unwrap_or_default();
+    key.len() <= KEY_MAX && key.chars().all(letter) && !message.contains(char::is_control)
 }
 
 /// A machine id as machine-id(5) wants it: 32 lower-case hex digits, a random UUID of version 4.
@@ -123,6 +134,10 @@ mod tests {
         assert!(wrong.ends_with("a value is not what its key wants") && !wrong.contains("canary"), "{wrong}");
         let unknown = parse(br#"{"version": 1, "hostnam": "x"}"#).unwrap_err();
         assert!(unknown.contains("unknown field `hostnam`, expected one of"), "{unknown}");
+        for slipped in [r"hostnam\n", r"\u001b[2J", "-----BEGIN CERTIFICATE-----MIIBcanary", r"x`, expected \n"] {
+            let unknown = parse(format!(r#"{{"version": 1, "{slipped}": "x"}}"#).as_bytes()).unwrap_err();
+            assert!(unknown.ends_with("there is a key that no identity has"), "{unknown}");
+        }
         check(
             r#"{"version": 1, "user": {"password_hash": "canary"}}"#,
             "user.password_hash is not a crypt(5) hash, which begins with `$`",
