@@ -22,8 +22,9 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     let program = program.strip_prefix(shell.current_dir()).unwrap_or(&program).display();
     say::data(&format!(
         "\n{image} is ready.\n\
-         \x20 run it:   {program} run {image}\n\
-         \x20 flash it: {program} flash {image} DEVICE; without DEVICE it lists the cards\n"
+         \x20 run it:         {program} run {image}\n\
+         \x20 list the cards: {program} flash {image}\n\
+         \x20 write to one:   {program} flash {image} DEVICE\n"
     ));
     Ok(())
 }

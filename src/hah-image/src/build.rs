@@ -25,7 +25,7 @@ use crate::failure::{Exit, Failure};
 use crate::fetch::FetchError;
 use crate::packs::{self, Input, PackSet};
 use crate::printer::{Outcome, Printer, human_bytes};
-use crate::project::Project;
+use crate::project::{Project, shown};
 use crate::settings::Settings;
 use crate::store::{Access, Bucket, Store};
 use crate::{agent, artifacts, fetching, locking};
@@ -306,7 +306,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     {
         imager_manifest(&ready, (&record.sha256, record.size), output)?;
         let step = tools.printer.step("Building", request.image.clone(), None);
-        step.done("Fresh", &format!("{} is up to date", output.display()), Outcome::Made);
+        step.done("Fresh", &format!("{} is up to date", shown(output)), Outcome::Made);
         return Ok(record.built(output));
     }
     let directory = output.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -324,7 +324,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let paths = root.len();
     let parts = assemble::parts(&recipe, &packs, root, kernel, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
-    let step = tools.printer.step("Writing", output.display().to_string(), None);
+    let step = tools.printer.step("Writing", shown(output), None);
     let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root)
         .map_err(|failure| failure.within(&format!("cannot write {}", output.display())))?;
     let manifest =
@@ -342,13 +342,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     record.write(&store, output)?;
     step.done(
         "Built",
-        &format!(
-            "{} ({} of {} used, {})",
-            output.display(),
-            human_bytes(mapped),
-            human_bytes(written.size),
-            key.short()
-        ),
+        &format!("{} ({} of {} used, {})", shown(output), human_bytes(mapped), human_bytes(written.size), key.short()),
         Outcome::Made,
     );
     Ok(Built { fresh: true, ..record.built(output) })

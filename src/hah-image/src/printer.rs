@@ -14,13 +14,14 @@
 //! | `error` | `message`, `hint` (or null), for recipes also `place` (`PATH:LINE:COLUMN` or null) |
 //! | `result` | what the verb made, by verb |
 
+use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hah_plan::diagnostic::{Diagnostics, Style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// How much is said, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +101,7 @@ impl Printer {
     fn bar(&self, verb: &str, subject: &str, bytes: Option<u64>, template: &str) -> ProgressBar {
         let bar = match bytes {
             Some(bytes) => ProgressBar::new(bytes).with_style(style(template)),
-            None => ProgressBar::new_spinner().with_style(style("{prefix} {msg} {spinner} {bytes}")),
+            None => ProgressBar::new_spinner().with_style(style("{prefix} {msg} {spinner} {so_far}")),
         };
         let bar = self.bars.add(bar);
         bar.set_prefix(self.verb(verb, "36"));
@@ -234,6 +235,12 @@ fn style(template: &str) -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸ ")
         .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+        // Not every step counts bytes.
+        .with_key("so_far", |state: &ProgressState, text: &mut dyn fmt::Write| {
+            if state.pos() > 0 {
+                let _ = text.write_str(&human_bytes(state.pos()));
+            }
+        })
 }
 
 /// Time is measured for display only.

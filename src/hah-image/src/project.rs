@@ -167,17 +167,10 @@ impl Project {
                     Some("ship large files as a package or an artifact".into()),
                 ));
             } else {
-                self.add(&relative, &self.shown(&path), fs::read(&path)?);
+                self.add(&relative, &shown(&path), fs::read(&path)?);
             }
         }
         Ok(())
-    }
-
-    /// A path as messages show it: relative to where the person is.
-    fn shown(&self, path: &Path) -> String {
-        let here = std::env::current_dir().ok();
-        let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
-        relative.strip_prefix(".").unwrap_or(relative).display().to_string()
     }
 
     fn add(&mut self, name: &str, shown: &str, bytes: Vec<u8>) {
@@ -192,6 +185,13 @@ impl Project {
             self.sources.insert(name, shown, bytes);
         }
     }
+}
+
+/// A path as messages show it: relative to where the person is.
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let relative = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    relative.strip_prefix(".").unwrap_or(relative).display().to_string()
 }
 
 /// The text of the shipped file `images/NAME.toml`.
