@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
 use crate::{apt, say, workspace};
@@ -72,7 +72,7 @@ pub(crate) fn parse<'a>(words: &[&'a str]) -> Option<Task<'a>> {
     }
 }
 
-/// Does it.
+/// Does a task.
 pub(crate) fn run(shell: &Shell, task: Task<'_>) -> Result<()> {
     match task {
         Task::Search(wanted, seconds) => search(shell, wanted, seconds),
@@ -85,6 +85,8 @@ fn try_seeds(shell: &Shell) -> Result<()> {
     let programs = build(shell, None)?;
     for target in targets(&root)? {
         let seeds = files(&root.join("fuzz/seeds").join(&target))?;
+        // Without any it would search, and for ever.
+        ensure!(!seeds.is_empty(), "fuzz/seeds/{target} is empty");
         let program = programs.join(&target);
         let output = libfuzzer(&program).args(&seeds).output().with_context(|| format!("cannot run {target}"))?;
         if !output.status.success() {
@@ -316,12 +318,12 @@ mod tests {
         let outcome = run_script(
             r#"case "$*" in *-max_total_time*) ;; *) exit 0 ;; esac
             if [ -e again ]; then
-                sleep 1; echo stat::number_of_executed_units: 30 >&2
+                sleep 3; echo stat::number_of_executed_units: 30 >&2
             else
                 touch again; echo "artifact_prefix='x/'; Test unit written to x/timeout-da39" >&2
                 echo stat::number_of_executed_units: 12 >&2; exit 70
             fi"#,
-            1,
+            3,
         )?;
         assert_eq!((outcome.executions, outcome.finding), (42, None));
         Ok(())
