@@ -12,12 +12,34 @@ pub mod configure;
 pub mod sections;
 pub mod sparse;
 
+use hah_plan::diagnostic::{Diagnostics, Style};
+
 /// What must be found in every error: something to say, and on one line.
 ///
 /// # Panics
 /// When it says nothing.
 pub fn says_something(error: &dyn std::fmt::Display, hint: &str) {
     assert!(!error.to_string().is_empty() && !hint.is_empty());
+}
+
+/// What `load` makes of its input, which must be the same twice; what is refused must have problems that can be drawn.
+///
+/// # Panics
+/// When it does not hold.
+pub fn load_twice<T: PartialEq + std::fmt::Debug>(load: impl Fn() -> Result<T, Diagnostics>) -> Option<T> {
+    match (load(), load()) {
+        (Ok(loaded), Ok(again)) => {
+            assert_eq!(loaded, again);
+            Some(loaded)
+        }
+        (Err(problems), Err(again)) => {
+            assert!(!problems.is_empty());
+            assert_eq!(problems.render(Style::Plain), again.render(Style::Plain));
+            problems.render(Style::Colour);
+            None
+        }
+        _ => panic!("loading is no function"),
+    }
 }
 
 /// That `value` can be written and read again.

@@ -74,8 +74,10 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
 
     say::step("formatting");
     cmd!(shell, "cargo fmt --all --check").quiet().run().context("run `cargo fmt --all`")?;
-    let fuzz = "fuzz/Cargo.toml";
-    cmd!(shell, "cargo fmt --manifest-path {fuzz} --check").quiet().run().context("run it without --check")?;
+    cmd!(shell, "cargo fmt --manifest-path fuzz/Cargo.toml --check")
+        .quiet()
+        .run()
+        .context("run `cargo fmt --manifest-path fuzz/Cargo.toml`")?;
     say::step("house rules");
     tidy::check(shell)?;
     // Before anything is compiled: hah-image embeds it, and would be compiled twice.

@@ -5,26 +5,14 @@
 
 use hah_node::identity::Identity;
 use hah_plan::cluster::Secrets;
-use hah_plan::diagnostic::Style;
 use hah_plan::recipe::load_cluster;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    let load = || load_cluster("cluster.toml", text);
-    match (load(), load()) {
-        (Ok(cluster), Ok(again)) => {
-            assert_eq!(cluster, again);
-            for name in cluster.nodes.keys() {
-                let identity = cluster.identity(name, &Secrets::default()).unwrap();
-                assert_eq!(identity.flaw(), None);
-                let written = serde_json::to_vec(&identity).unwrap();
-                assert_eq!(serde_json::from_slice::<Identity>(&written).unwrap(), identity);
-            }
-        }
-        (Err(problems), Err(again)) => {
-            assert!(!problems.is_empty());
-            assert_eq!(problems.render(Style::Plain), again.render(Style::Plain));
-            problems.render(Style::Colour);
-        }
-        _ => panic!("loading is no function"),
+    let Some(cluster) = hah_fuzz::load_twice(|| load_cluster("cluster.toml", text)) else { return };
+    for name in cluster.nodes.keys() {
+        let identity = cluster.identity(name, &Secrets::default()).unwrap();
+        assert_eq!(identity.flaw(), None);
+        let written = serde_json::to_vec(&identity).unwrap();
+        assert_eq!(serde_json::from_slice::<Identity>(&written).unwrap(), identity);
     }
 });

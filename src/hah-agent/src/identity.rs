@@ -42,10 +42,11 @@ pub(crate) fn parse(text: &[u8]) -> Result<Identity, String> {
 fn refusal(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
+    let about_a_key =
+        ["unknown field", "missing field", "duplicate field"].iter().any(|known| message.starts_with(known));
     let reason = match error.classify() {
-        _ if ["missing field", "duplicate field"].iter().any(|known| message.starts_with(known)) => message,
-        _ if message.starts_with("unknown field") && quotes_a_key(message) => message,
-        _ if message.starts_with("unknown field") => "there is a key that no identity has",
+        _ if about_a_key && quotes_a_key(message) => message,
+        _ if about_a_key => "there is a key that no identity has",
         serde_json::error::Category::Data => "a value is not what its key wants",
         serde_json::error::Category::Eof => "it ends too early",
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",

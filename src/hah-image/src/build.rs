@@ -441,7 +441,7 @@ pub fn compress(tools: Tools<'_>, image: &Path) -> Result<(), Failure> {
     name.push(".zst");
     let path = PathBuf::from(name);
     let mut source = fs::File::open(image)?;
-    let step = tools.printer.step("Compressing", path.display().to_string(), Some(source.metadata()?.len()));
+    let step = tools.printer.step("Compressing", shown(&path), Some(source.metadata()?.len()));
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut draft = output_draft(directory, &path)?;
     let mut encoder = zstd::Encoder::new(draft.file(), COPY_LEVEL)?;
@@ -460,7 +460,7 @@ pub fn compress(tools: Tools<'_>, image: &Path) -> Result<(), Failure> {
     encoder.finish()?;
     draft.publish(&path)?;
     let size = fs::metadata(&path)?.len();
-    step.done("Compressed", &format!("{} ({})", path.display(), human_bytes(size)), Outcome::Made);
+    step.done("Compressed", &format!("{} ({})", shown(&path), human_bytes(size)), Outcome::Made);
     Ok(())
 }
 
