@@ -34,8 +34,8 @@ use fresh::Installed;
 use split::{Script, reviewed_name};
 
 pub use effect::{
-    Alternative, Diversion, Effect, Effects, Ids, Manager, NssPosition, NssService, Ownership, PathAction, PathEffect,
-    ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
+    Alternative, Author, Diversion, Effect, Effects, Ids, Manager, NssPosition, NssService, Ownership, PathAction,
+    PathEffect, ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
 };
 pub use table::{Review, ReviewTable, TableError, parse_table};
 

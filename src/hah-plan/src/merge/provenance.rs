@@ -7,6 +7,7 @@ use hah_format::path::TreePath;
 
 use crate::debian::PackageName;
 use crate::rootfs::Root;
+use crate::scripts::Author;
 
 /// Who put a path into the root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +18,8 @@ pub enum Origin {
     Artifact(Box<str>),
     /// A recipe places it.
     Recipe(Box<str>),
+    /// A maintainer script made it, at this line.
+    Script(Author),
     /// A configuration pass made it.
     Configured(&'static str),
 }
@@ -27,6 +30,7 @@ impl fmt::Display for Origin {
             Self::Package(name) => write!(f, "package {name}"),
             Self::Artifact(name) => write!(f, "artifact {name}"),
             Self::Recipe(name) => write!(f, "recipe {name}"),
+            Self::Script(author) => write!(f, "{author}"),
             Self::Configured(pass) => write!(f, "configuration pass {pass}"),
         }
     }
@@ -36,6 +40,8 @@ impl fmt::Display for Origin {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
     origins: BTreeMap<TreePath, Origin>,
+    /// The scripts that last changed mode, owner or attributes of what others have put there.
+    touched: BTreeMap<TreePath, Author>,
 }
 
 impl Provenance {
@@ -65,6 +71,16 @@ impl Provenance {
     /// Books `path` under `origin`, whoever had it before.
     pub fn claim(&mut self, path: TreePath, origin: Origin) {
         self.origins.insert(path, origin);
+    }
+
+    /// Books that a script has changed mode, owner or attributes of `path`.
+    pub fn note(&mut self, path: TreePath, author: Author) {
+        self.touched.insert(path, author);
+    }
+
+    /// The script that last changed mode, owner or attributes of `path`.
+    pub fn touched(&self, path: &TreePath) -> Option<&Author> {
+        self.touched.get(path)
     }
 
     /// Forgets who put `path` there.

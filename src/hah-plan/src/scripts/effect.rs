@@ -312,6 +312,23 @@ impl Effects {
     }
 }
 
+/// Whose doing something is: a line of a package's script.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Author {
+    /// The package.
+    pub package: PackageName,
+    /// Which of its scripts.
+    pub script: ScriptKind,
+    /// Line of the script, from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}, line {}", self.script, self.package, self.line)
+    }
+}
+
 /// Which maintainer script. `prerm` and `postrm` never run while a package is installed for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ScriptKind {
