@@ -1,10 +1,10 @@
 //! From packs to an image: merge, configure, lay out, write.
 //!
 //! ```text
-//! packs ─→ effects of reviewed scripts ─→ merge ─→ configure ─┬→ root    (squashfs)
-//!                                                             ├→ initramfs (modules, agent, stage1.json)
-//!                                                             └→ boot    (FAT: firmware, kernel, initramfs)
-//!                                                                  └──────→ disk ─→ .img .bmap .sha256 .json .rpi-imager-manifest
+//! packs ─→ merge ─→ configure ─┬→ root    (squashfs)
+//!                              ├→ initramfs (modules, agent, stage1.json)
+//!                              └→ boot    (FAT: firmware, kernel, initramfs)
+//!                                   └──────→ disk ─→ .img .bmap .sha256 .json .rpi-imager-manifest
 //! ```
 //!
 //! Everything is decided before the first byte of the image is written: see [`root::layout`] and [`disk::write`].
@@ -13,12 +13,12 @@ use hah_node::disk::DiskId;
 use hah_node::stage1::{self, Stage1};
 use hah_plan::artifact::Artifact;
 use hah_plan::artifact::fit::{self, Misfit};
-use hah_plan::configure::{self, Configured, ImageIdentity, Target};
+use hah_plan::configure::{self, Configured, ConfigureError, ImageIdentity, Problem, Target};
 use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key};
 use hah_plan::lock::LockedArtifact;
 use hah_plan::merge::{self, Ingredients};
 use hah_plan::rootfs::Root;
-use hah_plan::scripts::{self, ReviewTable};
+use hah_plan::scripts::{self, Effects, ReviewTable, ScriptError};
 use hah_plan::system::System;
 
 use crate::failure::Failure;
@@ -76,21 +76,36 @@ impl Recipe<'_> {
 
 /// Merges the packages and runs the configuration passes.
 pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Configured, Failure> {
+    let configured = with_target(recipe, packs, key, configure::configure)?
+        .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    fit(recipe.system, packs, &configured.root)?;
+    Ok(configured)
+}
+
+/// The maintainer scripts that cannot be evaluated; empty when all can.
+pub fn script_errors(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Vec<ScriptError>, Failure> {
+    match with_target(recipe, packs, key, configure::configure)? {
+        Err(ConfigureError { problem: Problem::Scripts(errors), .. }) => Ok(errors),
+        Err(error) => Err(Failure::build(error.to_string(), Some(error.hint()))),
+        Ok(_) => Ok(Vec::new()),
+    }
+}
+
+/// Merges the packages and hands the root in the making to `then`.
+fn with_target<T>(
+    recipe: &Recipe<'_>,
+    packs: &PackSet,
+    key: &Key,
+    then: impl FnOnce(Target<'_>) -> T,
+) -> Result<T, Failure> {
     let system = recipe.system;
     let packages = packs.packages();
-    let effects = scripts::effects(packages, recipe.reviews).map_err(|errors| {
-        let count = errors.len();
-        let text: Vec<String> = errors.iter().map(|error| format!("{error}\n hint: {}", error.hint())).collect();
-        Failure::build(
-            format!("{count} maintainer scripts are not covered:\n\n{}", text.join("\n\n")),
-            Some("`hah-image review PACKAGE` shows a script whole and prints an entry to fill in".into()),
-        )
-    })?;
+    let diversions = scripts::diversions(packages, packs, recipe.reviews);
     let placed = merge::placements(system);
     let artifacts = packs.artifacts().iter().map(ArtifactPack::unpacked).collect::<Result<Vec<_>, _>>()?;
     let merged = merge::merge(Ingredients {
         packages,
-        diversions: &effects.diversions,
+        diversions: &diversions,
         removes: &system.removes,
         artifacts: &artifacts,
         placed: &placed,
@@ -112,13 +127,11 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
         system,
         contents: packs,
         image: &image,
-        effects: &effects,
+        effects: Effects::default(),
+        reviews: recipe.reviews,
         epoch: recipe.epoch,
     };
-    let configured =
-        configure::configure(target).map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
-    fit(system, packs, &configured.root)?;
-    Ok(configured)
+    Ok(then(target))
 }
 
 /// Refuses programs of artifacts that the board or the image cannot run.

@@ -15,7 +15,7 @@ use hah_plan::configure::Configured;
 use hah_plan::lock::{Lock, LockedArtifact, LockedPackage, Update};
 use hah_plan::recipe::Override;
 use hah_plan::resolve;
-use hah_plan::scripts::ReviewTable;
+use hah_plan::scripts::{ReviewTable, ScriptError};
 use hah_plan::system::System;
 
 use crate::artifacts::{Depth, Inputs};
@@ -245,13 +245,6 @@ fn pack(tools: Tools<'_>, store: &Arc<Store>, downloads: &Store, ready: &Ready) 
     Ok(PackSet::new(store.clone(), packs, artifacts))
 }
 
-/// The packs of an image, made if need be.
-pub fn packs(tools: Tools<'_>, project: &Project, request: &Request) -> Result<PackSet, Failure> {
-    let store = open_store(tools)?;
-    let ready = ready(tools, project, request, &store)?;
-    realise(tools, &store, &ready, &request.inputs)
-}
-
 /// The configured root of an image.
 pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Result<Configured, Failure> {
     let store = open_store(tools)?;
@@ -259,6 +252,20 @@ pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Res
     let packs = realise(tools, &store, &ready, &request.inputs)?;
     let recipe = ready.recipe();
     assemble::configure(&recipe, &packs, &recipe.key())
+}
+
+/// The packs of an image, and those of its maintainer scripts that cannot be evaluated.
+pub fn scripts(
+    tools: Tools<'_>,
+    project: &Project,
+    request: &Request,
+) -> Result<(PackSet, Vec<ScriptError>), Failure> {
+    let store = open_store(tools)?;
+    let ready = ready(tools, project, request, &store)?;
+    let packs = realise(tools, &store, &ready, &request.inputs)?;
+    let recipe = ready.recipe();
+    let errors = assemble::script_errors(&recipe, &packs, &recipe.key())?;
+    Ok((packs, errors))
 }
 
 /// What a build would make, in order.

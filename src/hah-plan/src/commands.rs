@@ -68,6 +68,15 @@ impl From<Errno> for Refusal {
     }
 }
 
+/// Asked about a program of the target before it is refused: reviewed calls.
+pub trait Programs {
+    /// Stands in for the call and gives its exit status; `None` when nobody knows what it would do.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when what the call would do cannot be done.
+    fn call(&self, process: &mut Process<'_, '_>, argv: &[String]) -> Result<Option<u8>, Refusal>;
+}
+
 /// What a command that ran has left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finished {

@@ -3,7 +3,7 @@
 //! A [`Pass`] is a function from [`Target`] to [`Target`] that replaces one Debian tool; [`PASSES`] is their order, and the order is part of the contract:
 //!
 //! 1. directories exist before anything is put in them;
-//! 2. the reviewed effects of maintainer scripts come next, since they place conffiles that later passes read;
+//! 2. maintainer scripts come next, since they place conffiles that later passes read;
 //! 3. users, alternatives, units;
 //! 4. files that are derived from what packages ship (PAM stacks, certificates, module index, hardware database);
 //! 5. files that are derived from the image's own facts (os-release, fstab, host name);
@@ -16,7 +16,7 @@
 //! Everything is deterministic: no clock (times are the lock's epoch), no randomness, no map order.
 
 mod skeleton;
-mod effects;
+mod scripts;
 pub mod users;
 mod alternatives;
 mod units;
@@ -43,7 +43,7 @@ use hah_node::disk::DiskId;
 
 use crate::merge::{Origin, Provenance};
 use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
-use crate::scripts::Effects;
+use crate::scripts::{Effects, ReviewTable, ScriptError};
 use crate::system::System;
 
 /// What makes this image itself: its names and the marks that derive from its inputs.
@@ -69,8 +69,10 @@ pub struct Target<'a> {
     pub packages: &'a [UnpackedPackage],
     /// What the recipes decide.
     pub system: &'a System,
-    /// What the maintainer scripts would have done.
-    pub effects: &'a Effects,
+    /// What the maintainer scripts ask for that is no file; the pass `scripts` fills it in.
+    pub effects: Effects,
+    /// Reviewed calls of programs of the target.
+    pub reviews: &'a ReviewTable,
     /// Bytes and facts of stored files.
     pub contents: &'a dyn Contents,
     /// The image's names and marks.
@@ -99,7 +101,7 @@ impl fmt::Debug for Pass {
 /// The passes, in order.
 pub const PASSES: &[Pass] = &[
     Pass { name: "skeleton", replaces: "the postinst of base-files", run: skeleton::run },
-    Pass { name: "effects", replaces: "maintainer scripts that copy, link and chown", run: effects::run },
+    Pass { name: "scripts", replaces: "the packages' config, preinst and postinst scripts", run: scripts::run },
     Pass { name: "users", replaces: "update-passwd, systemd-sysusers, adduser, shadowconfig", run: users::run },
     Pass { name: "alternatives", replaces: "update-alternatives", run: alternatives::run },
     Pass { name: "units", replaces: "deb-systemd-helper, systemctl enable, disable and mask", run: units::run },
@@ -129,6 +131,8 @@ pub struct Configured {
     pub root: Root,
     /// Where each path came from.
     pub provenance: Provenance,
+    /// What the maintainer scripts asked for.
+    pub effects: Effects,
 }
 
 /// Runs all [`PASSES`].
@@ -136,7 +140,7 @@ pub fn configure(mut target: Target<'_>) -> Result<Configured, ConfigureError> {
     for pass in PASSES {
         run(pass, &mut target)?;
     }
-    Ok(Configured { root: target.root, provenance: target.provenance })
+    Ok(Configured { root: target.root, provenance: target.provenance, effects: target.effects })
 }
 
 /// Runs one pass, names it in its error, and books what it added under its name.
@@ -180,6 +184,9 @@ pub enum Problem {
         /// What is wrong.
         reason: String,
     },
+    /// Maintainer scripts that cannot be evaluated.
+    #[error("{}", listed(.0))]
+    Scripts(Vec<ScriptError>),
     /// The tree lacks or contradicts something.
     #[error("{reason}")]
     Invalid {
@@ -188,6 +195,12 @@ pub enum Problem {
         /// What to do next.
         hint: String,
     },
+}
+
+fn listed(errors: &[ScriptError]) -> String {
+    let texts: Vec<String> = errors.iter().map(|error| format!("{error}\n hint: {}", error.hint())).collect();
+    let scripts = if errors.len() == 1 { "one maintainer script" } else { "maintainer scripts" };
+    format!("{scripts} cannot be evaluated ({}):\n\n{}", errors.len(), texts.join("\n\n"))
 }
 
 impl ConfigureError {
@@ -222,6 +235,7 @@ impl ConfigureError {
                 "a package ships a file that this pass cannot read: `hah-image why PATH` names it; please report it"
                     .into()
             }
+            Problem::Scripts(_) => "docs/how-to/add-a-package.md has the ways on".into(),
             Problem::Invalid { hint, .. } => hint.clone(),
         }
     }

@@ -179,6 +179,22 @@ pub fn merge(ingredients: Ingredients<'_>) -> Result<Merged, MergeError> {
     Ok(Merged { root: merging.root, provenance: merging.provenance })
 }
 
+/// A root of all packages in which the first one in order of name has each path: good for a look, not for an image.
+pub(crate) fn draft(packages: &[UnpackedPackage]) -> Root {
+    let mut sorted: Vec<&UnpackedPackage> = packages.iter().collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let aliases = Aliases::of(&sorted);
+    let mut root = Root::new();
+    for (shipped, node) in sorted.iter().flat_map(|package| package.tree.iter()) {
+        let Ok(path) = aliases.lead(shipped) else { continue };
+        if !root.contains(&path) && !(node.is_dir() && aliases.is_alias(&path)) {
+            // What has no place is refused when the packages are merged.
+            let _ = root.insert(path, node.clone());
+        }
+    }
+    root
+}
+
 struct Merging<'a> {
     root: Root,
     provenance: Provenance,

@@ -1,52 +1,70 @@
-//! Maintainer scripts: read, never run.
+//! Maintainer scripts: evaluated, never run.
 //!
-//! The build executes no byte of the target, so what `preinst` and `postinst` would do must be known beforehand.
+//! A build executes no byte of the target, and yet knows what every package's scripts do on a first installation:
+//! [`crate::shell`] evaluates them, [`crate::commands`] stands in for the programs that they call, and the
+//! [`World`] that both see and change is the root in the making.
+//!
+//! | step | is |
+//! |---|---|
+//! | order | dependencies before dependents, as dpkg configures ([`order`]) |
+//! | `preinst install` | of every package, before anything is configured |
+//! | `config configure`, `postinst configure ''` | of every package in turn; debconf answers with recipes' values or defaults |
+//! | `postinst triggered …` | once, for what dpkg-trigger(1) was called for |
+//!
 //! `prerm` and `postrm` do not matter: an image is a first installation, and they run only on upgrade and removal (Policy 6.5).
+//! File triggers (`interest /usr/share/…`) need no run of their own: all files are there before the first `postinst`.
 //!
-//! Each script goes through these states:
-//!
-//! `text → sections + remainder → effects (understood | reviewed) | error`
-//!
-//! 1. [`split`]: debhelper's marked sections are evaluated; what is left is the remainder.
-//! 2. [`fresh`]: a remainder of which a first installation reaches only known commands is understood.
-//!    This covers empty skeletons and plain `update-alternatives` calls.
-//! 3. [`table`]: any other remainder must have been reviewed; its digest is looked up.
-//! 4. Otherwise the script is an error, which shows it and says how to review it. Nothing is skipped.
-//!
-//! The triggers of packages (`interest` in their `triggers` file) need no reading here: `postinst triggered` does again what
-//! `postinst configure` did, for files of other packages, and the passes see all packages' files at once.
+//! A script that reaches a program of the target which has no native stand-in, or anything else that cannot be evaluated,
+//! is an error with its line, unless the call was reviewed ([`table`]) or a recipe says what to do about the script
+//! ([`ScriptChoice`]). Nothing is skipped in silence.
 
-mod shell;
-mod fresh;
-mod split;
+mod order;
 mod effect;
+mod capability;
 mod table;
+mod apply;
+mod install;
+mod survey;
 #[cfg(test)]
 pub(crate) mod closure;
 
-use std::fmt::Write as _;
-
-use hah_format::digest::Sha256;
-
 use crate::debian::{PackageName, Version};
-use crate::rootfs::UnpackedPackage;
-use fresh::Installed;
-use split::{Script, reviewed_name};
 
 pub use effect::{
-    Alternative, Author, Diversion, Effect, Effects, Ids, Manager, NssPosition, NssService, Ownership, PathAction,
-    PathEffect, ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
+    Alternative, Author, Diversion, Effect, Effects, FirstBoot, Ids, Manager, NssPosition, NssService, Ownership,
+    PathAction, PathEffect, ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
 };
+pub use install::{Configuration, install};
+pub use survey::diversions;
 pub use table::{Review, ReviewTable, TableError, parse_table};
 
-/// Lines of an unreviewed script that an error shows.
-const SHOWN_LINES: usize = 24;
+/// What a recipe says about one script: the person's way out, which is named in build output and manifest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScriptChoice {
+    /// The package.
+    pub package: PackageName,
+    /// Which of its scripts.
+    pub kind: ScriptKind,
+    /// What happens to it.
+    pub action: ScriptAction,
+    /// Why, in the person's words.
+    pub reason: Box<str>,
+    /// The recipe that says so.
+    pub recipe: Box<str>,
+}
 
-/// A script that is neither understood nor reviewed.
+/// What happens to a script that is not evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScriptAction {
+    /// Nothing: it does not run, here or on the node.
+    Skip,
+    /// The node runs it, once, on its first boot.
+    FirstBoot,
+}
+
+/// A script that cannot be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the {kind} script of {package} {version} has not been reviewed: {what} (line {line}) is more than we can read\n{excerpt}"
-)]
+#[error("the {kind} script of {package} {version} cannot be evaluated: {what} (line {line})\n    | {excerpt}")]
 pub struct ScriptError {
     /// The package.
     pub package: PackageName,
@@ -54,119 +72,47 @@ pub struct ScriptError {
     pub version: Version,
     /// Which script.
     pub kind: ScriptKind,
-    /// Line of the script at which reading ended, from 1.
-    pub line: usize,
+    /// Line of the script at which evaluation ended, from 1.
+    pub line: u32,
     /// What stands there.
     pub what: String,
-    /// The key that a review would have.
-    pub sha256: Sha256,
-    /// Whether another text of the same script was reviewed.
-    pub reviewed_before: bool,
-    /// The remainder's first lines.
+    /// The command line of the target's program that would have to run, where that is the reason.
+    pub program: Option<String>,
+    /// The line, as it stands in the script.
     pub excerpt: String,
 }
 
 impl ScriptError {
     /// What to do next.
     pub fn hint(&self) -> String {
-        let package = &self.package;
-        let how = format!(
-            "`hah-image review {package}` prints the script and a ready entry; declare there what it does on a fresh image"
+        let Self { package, kind, .. } = self;
+        let choice = format!(
+            "[[script]] package = \"{package}\", kind = \"{kind}\", action = \"first-boot\" (or \"skip\"), reason = \"…\""
         );
-        match self.reviewed_before {
-            true => {
-                format!("an earlier text was reviewed: when only upgrades changed, add {} to it; {how}", self.sha256)
-            }
-            false => format!("{how}, and put it into recipes/debian/ of the project"),
+        match &self.program {
+            Some(_) => format!(
+                "`hah-image review {package}` prints an entry in which you say what the program does; or a recipe says {choice}"
+            ),
+            None => format!("a recipe may leave the script to the node's first boot, or out: {choice}"),
         }
     }
-}
 
-/// What the maintainer scripts of `packages` do on a fresh image.
-///
-/// Errors are collected: one for each script that is neither understood nor reviewed.
-pub fn effects(packages: &[UnpackedPackage], table: &ReviewTable) -> Result<Effects, Vec<ScriptError>> {
-    let installed = Installed::of(packages);
-    let mut effects = Effects { ids: table.ids.clone(), ..Effects::default() };
-    let mut errors = Vec::new();
-    for package in packages {
-        for (kind, text) in scripts(package) {
-            let script = Script::split(&package.name, kind, &text, &installed);
-            let digest = script.digest();
-            let found = match table.get(&reviewed_name(&package.name), kind, digest) {
-                Some(review) => Ok(review.effects.clone()),
-                None => script.remainder_effects(&package.name, kind, &installed),
-            };
-            match found {
-                Ok(found) => {
-                    script.generated.into_iter().chain(found).for_each(|effect| effects.add(&package.name, effect));
-                }
-                Err(found) => errors.push(ScriptError {
-                    package: package.name.clone(),
-                    version: package.version.clone(),
-                    kind,
-                    line: found.line,
-                    what: found.what,
-                    sha256: digest,
-                    reviewed_before: table.knows(&reviewed_name(&package.name), kind),
-                    excerpt: excerpt(&script.remainder()),
-                }),
-            }
-        }
+    /// A review to fill in, for a script that stopped at a program of the target.
+    pub fn review_entry(&self) -> Option<String> {
+        let program = self.program.as_ref()?;
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        Some(format!(
+            "# line {} of the {} of {} {}:\n#   {}\n[[program]]\npackage = {}\ncommand = {}\nsummary = \"\" # what it does on a \
+             fresh install\nnone = \"\"    # why it has no effect on a fresh image, or declare its effects instead\n",
+            self.line,
+            self.kind,
+            self.package,
+            self.version,
+            self.excerpt.escape_debug(),
+            quoted(self.package.as_str()),
+            quoted(program),
+        ))
     }
-    effects.sort();
-    if errors.is_empty() { Ok(effects) } else { Err(errors) }
-}
-
-/// The scripts of `package` that a first installation runs, with bytes that are not UTF-8 replaced.
-fn scripts(package: &UnpackedPackage) -> impl Iterator<Item = (ScriptKind, String)> {
-    ScriptKind::ALL.into_iter().filter_map(|kind| {
-        let bytes = package.control.get(kind.member())?;
-        Some((kind, String::from_utf8_lossy(bytes).into_owned()))
-    })
-}
-
-fn excerpt(remainder: &str) -> String {
-    let lines: Vec<&str> = remainder.lines().collect();
-    let mut out = String::new();
-    for line in lines.iter().take(SHOWN_LINES) {
-        let clipped: String = line.chars().take(100).collect();
-        let _ = writeln!(out, "    | {clipped}");
-    }
-    if lines.len() > SHOWN_LINES {
-        let _ = writeln!(out, "    | … {} more lines", lines.len() - SHOWN_LINES);
-    }
-    out
-}
-
-/// A ready entry for each script of `package` that must be reviewed: TOML to fill in, the script's remainder above it as comments.
-///
-/// Empty when the package has no script, or only such as are understood.
-pub fn review_entry(package: &UnpackedPackage) -> String {
-    let installed = Installed::of(std::slice::from_ref(package));
-    let mut out = String::new();
-    for (kind, text) in scripts(package) {
-        let script = Script::split(&package.name, kind, &text, &installed);
-        if script.remainder_effects(&package.name, kind, &installed).is_ok() {
-            continue;
-        }
-        let _ = writeln!(out, "# {} of {} {}, without what is understood:", kind, package.name, package.version);
-        for line in script.remainder().lines() {
-            let _ = writeln!(
-                out,
-                "#   {}",
-                line.escape_debug().to_string().replace("\\t", "\t").replace("\\\"", "\"").replace("\\'", "'")
-            );
-        }
-        let _ = writeln!(out, "[[script]]");
-        let _ = writeln!(out, "package = \"{}\"", reviewed_name(&package.name));
-        let _ = writeln!(out, "kind = \"{kind}\"");
-        let _ = writeln!(out, "sha256 = \"{}\"", script.digest());
-        let _ = writeln!(out, "summary = \"\" # what it does on a fresh install");
-        let _ =
-            writeln!(out, "none = \"\"    # why it has no effect on a fresh image, or declare its effects instead\n");
-    }
-    out
 }
 
 #[cfg(test)]

@@ -13,3 +13,40 @@ pub fn launch(process: &mut Process<'_, '_>, words: &[String], stdin: Vec<u8>) -
     let _ = (process, stdin);
     Err(Refusal::new(format!("`{}` starts another program", words.join(" "))))
 }
+
+/// A script about to be evaluated.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// `$0`.
+    pub name: String,
+    /// `$1`, …
+    pub args: Vec<String>,
+    /// Exported variables.
+    pub env: std::collections::BTreeMap<String, String>,
+    /// Working directory.
+    pub cwd: hah_format::path::TreePath,
+    /// Standard input.
+    pub stdin: Vec<u8>,
+}
+
+/// Where and why evaluation ended.
+#[derive(Clone, Debug)]
+pub struct Stopped {
+    /// Line, from 1.
+    pub line: u32,
+    /// What stands there.
+    pub what: String,
+    /// The program of the target.
+    pub program: Option<String>,
+}
+
+/// Evaluates a script.
+pub fn run(
+    world: &mut crate::world::World<'_>,
+    text: &str,
+    script: Script,
+    programs: &dyn crate::commands::Programs,
+) -> Result<Finished, Stopped> {
+    let _ = (world, text, script, programs);
+    Err(Stopped { line: 1, what: "stub".to_owned(), program: None })
+}

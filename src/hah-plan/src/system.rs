@@ -18,6 +18,7 @@ use hah_format::path::TreePath;
 use crate::artifact::Artifact;
 use crate::board::{Board, Table};
 use crate::debian::{Architecture, PackageName};
+use crate::scripts::ScriptChoice;
 
 pub use pattern::{ParsePatternError, PathPattern};
 
@@ -63,6 +64,8 @@ pub struct System {
     pub kernel_cmdline: Vec<String>,
     /// Directories of the root that stage 1 binds to `/var/lib/hah/persist`, by path.
     pub persist: Vec<TreePath>,
+    /// What becomes of maintainer scripts that a build cannot evaluate, by package and script.
+    pub scripts: Vec<ScriptChoice>,
     /// Additional fields of `/etc/os-release`.
     pub os_release: BTreeMap<String, String>,
     /// A node is called `PREFIX-SERIAL` until identity says otherwise.

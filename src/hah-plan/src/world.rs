@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node, Owner};
 
+use crate::debian::PackageName;
 use crate::merge::{Origin, Provenance};
 use crate::rootfs::{Content, Contents, Root, UnpackedPackage};
 use crate::scripts::{Author, Effects};
@@ -119,6 +120,10 @@ pub struct World<'a> {
     pub removed: BTreeMap<TreePath, Author>,
     /// What is still allowed.
     pub budget: Budget,
+    /// Packages whose `postinst` has run, or that have none and whose turn has come.
+    pub configured: BTreeSet<PackageName>,
+    /// Triggers that were activated by dpkg-trigger(1).
+    pub triggers: BTreeSet<String>,
     /// How many names `mktemp` has given out: they have one answer in every build.
     pub temporary: u32,
     links: Links,
@@ -140,6 +145,8 @@ impl<'a> World<'a> {
             kept: BTreeSet::new(),
             removed: BTreeMap::new(),
             budget: Budget::default(),
+            configured: BTreeSet::new(),
+            triggers: BTreeSet::new(),
             temporary: 0,
         }
     }

@@ -4,6 +4,7 @@ use clap::Args;
 use hah_plan::debian::PackageName;
 use hah_plan::lock::Lock;
 use hah_plan::merge::Origin;
+use hah_plan::scripts::Author;
 
 use super::Context;
 use crate::build::{self, Request};
@@ -92,16 +93,28 @@ fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, 
         .map_err(|error| Failure::new(Exit::Usage, error.to_string(), None))?;
     let configured = build::configured(context.tools(), project, &Request::new(image))?;
     let path = configured.root.resolve(&path).unwrap_or(path);
-    let Some(origin) = configured.provenance.origin(&path) else {
+    let origin = configured.provenance.origin(&path);
+    let touched = configured.provenance.touched(&path);
+    let Some(origin) = origin else {
         return Err(Failure::user(format!("image {image} has no {path}"), None));
     };
     context.printer.result(
-        || serde_json::json!({"event": "result", "image": image, "path": path.to_string(), "origin": origin.to_string()}),
+        || serde_json::json!({"event": "result", "image": image, "path": path.to_string(), "origin": origin.to_string(),
+            "touched": touched.map(ToString::to_string)}),
     );
     if context.printer.mode() != crate::printer::Mode::Json {
         context.printer.data(&format!("{path} is from {origin}\n"));
     }
-    if let Some(package) = configured.provenance.package(&path)
+    if let Some(author) = touched
+        && context.printer.mode() != crate::printer::Mode::Json
+    {
+        context.printer.data(&format!("{author}, changed its owner, mode or attributes\n"));
+    }
+    let package = match origin {
+        Origin::Package(package) | Origin::Script(Author { package, .. }) => Some(package),
+        _ => None,
+    };
+    if let Some(package) = package
         && let Some(chain) = locked(project)?.why(package).into_iter().find(|chain| chain.image == image)
         && context.printer.mode() != crate::printer::Mode::Json
     {

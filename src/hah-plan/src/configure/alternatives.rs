@@ -35,7 +35,7 @@ struct Offer<'a> {
 
 /// The pass.
 pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
-    let effects = target.effects;
+    let effects = target.effects.clone();
     let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
     for entry in &effects.alternatives {
         let offer = &entry.what;
@@ -200,7 +200,7 @@ mod tests {
         scratch.write("var/lib/dpkg/alternatives/.keep", "");
         scratch.write("etc/alternatives/.keep", "");
         let root = scratch.path();
-        for entry in &bench.effects.alternatives {
+        for entry in &bench.scripted().effects.alternatives {
             let offer = &entry.what;
             let priority = offer.priority.to_string();
             let mut words =
@@ -212,6 +212,7 @@ mod tests {
                 return;
             }
         }
+        target.effects = bench.scripted().effects;
         run(&mut target).unwrap();
         let ours = |dir: &str| -> BTreeMap<String, String> {
             let dir = path(dir).unwrap();

@@ -119,27 +119,28 @@ fn closure() -> Option<(Vec<UnpackedPackage>, Files)> {
 struct Bench {
     packages: Vec<UnpackedPackage>,
     files: Files,
-    effects: Effects,
+    reviews: ReviewTable,
     system: System,
     image: ImageIdentity,
 }
 
 impl Bench {
     fn new(packages: Vec<UnpackedPackage>, files: Files) -> Self {
-        let effects = crate::scripts::effects(&packages, &table()).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let reviews = table();
         let image = ImageIdentity {
             name: "lab".to_owned(),
             version: "13.7".to_owned(),
             id: Sha256::of(b""),
             disk: DiskId::Mbr(0x1234_abcd),
         };
-        Self { packages, files, effects, system: bare_system(), image }
+        Self { packages, files, reviews, system: bare_system(), image }
     }
 
     fn target(&self) -> Target<'_> {
+        let diversions = crate::scripts::diversions(&self.packages, &self.files, &self.reviews);
         let ingredients = Ingredients {
             packages: &self.packages,
-            diversions: &self.effects.diversions,
+            diversions: &diversions,
             removes: &self.system.removes,
             artifacts: &[],
             placed: &merge::placements(&self.system),
@@ -150,7 +151,8 @@ impl Bench {
             provenance: merged.provenance,
             packages: &self.packages,
             system: &self.system,
-            effects: &self.effects,
+            effects: Effects { ids: self.reviews.ids.clone(), ..Effects::default() },
+            reviews: &self.reviews,
             contents: &self.files,
             image: &self.image,
             epoch: EPOCH,
@@ -448,11 +450,12 @@ fn owners_without_ids_and_passes_that_do_not_exist_are_found() {
     let mut alpha = package("alpha", "", &[("etc/passwd", "root:x:0:0:::\n"), ("etc/group", "root:x:0:\nadm:x:4:\n")]);
     let meta = Meta { group: hah_format::tree::Owner::parse("nobodys"), ..Meta::root(0o640) };
     alpha.tree.insert(path("etc/x").unwrap(), Node { meta, kind: Kind::File(Content::inline("")) }).unwrap();
-    let mut bench = Bench::new(vec![alpha], Files::default());
+    let bench = Bench::new(vec![alpha], Files::default());
     let error = run(pass("check"), &mut bench.target()).unwrap_err();
     assert_eq!(error.to_string(), "configuration pass `check` at /etc/x: its group nobodys is no group of the image");
-    bench.effects.handled_by.insert("magic".into());
-    let error = run(pass("check"), &mut bench.target()).unwrap_err();
+    let mut target = bench.target();
+    target.effects.handled_by.insert("magic".into());
+    let error = run(pass("check"), &mut target).unwrap_err();
     assert_eq!(
         error.to_string(),
         "configuration pass `check`: a reviewed script relies on the pass `magic`, which does not exist"

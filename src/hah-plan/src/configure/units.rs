@@ -41,7 +41,7 @@ const USER_PATH: [&str; 5] = [
 /// The pass.
 pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     let mut links = Links::default();
-    let effects = target.effects;
+    let effects = target.effects.clone();
     let (system, user) = (presets_of(target, "system-preset")?, presets_of(target, "user-preset")?);
     for effect in &effects.units {
         let unit = &effect.what;

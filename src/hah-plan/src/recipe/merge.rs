@@ -4,13 +4,14 @@
 //! `replace = true`. Saying the very same is no conflict, except for contents of files, which have one author.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use hah_format::path::TreePath;
 
 use super::artifacts::{self, Rendered};
 use super::hardware::BoardFile;
 use super::model::{
-    Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, SuiteEntry, Template, Unit, User,
+    Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, SuiteEntry, Template, Unit, User,
 };
 use super::order::Order;
 use super::problem::{Place, Problem, Report};
@@ -18,6 +19,7 @@ use super::template::Scope;
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
 use crate::nomad_job::{self, JobError};
+use crate::scripts::{ScriptAction, ScriptChoice, ScriptKind};
 use crate::system::{
     DirectorySpec, FileSpec, GroupSpec, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec, System,
     UnitSpec, UnitState, UserSpec,
@@ -96,6 +98,19 @@ impl<K: Ord + ToString, T> Claims<K, T> {
     }
 }
 
+/// A maintainer script, as messages call it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct ScriptName {
+    package: PackageName,
+    kind: ScriptKind,
+}
+
+impl fmt::Display for ScriptName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.kind, self.package)
+    }
+}
+
 /// A body and who wrote it.
 struct Contribution<'a> {
     /// `base`, or `image lab`.
@@ -130,6 +145,7 @@ struct Merge<'a> {
     packages: Vec<(PackageRequest, Place)>,
     removes: Vec<RemoveSpec>,
     cmdline: Vec<String>,
+    scripts: Claims<ScriptName, (ScriptAction, String)>,
     persist: Vec<TreePath>,
 }
 
@@ -184,6 +200,13 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         groups: merge.groups.into_vec(|name, gid, recipe| GroupSpec { name, gid, recipe }),
         units: merge.states.into_vec(|name, state, recipe| UnitSpec { name, state, recipe }),
         kernel_cmdline: merge.cmdline,
+        scripts: merge.scripts.into_vec(|ScriptName { package, kind }, (action, reason), recipe| ScriptChoice {
+            package,
+            kind,
+            action,
+            reason: reason.into(),
+            recipe: recipe.into(),
+        }),
         persist: {
             merge.persist.sort();
             merge.persist.dedup();
@@ -221,6 +244,7 @@ impl<'a> Merge<'a> {
             packages: Vec::new(),
             removes: Vec::new(),
             cmdline: Vec::new(),
+            scripts: Claims::new("what becomes of the script"),
             persist: Vec::new(),
         }
     }
@@ -251,6 +275,11 @@ impl<'a> Merge<'a> {
         for entry in &body.os_release {
             let (name, value) = entry.value.clone();
             self.os_release.agree(name, from.claim(value, &entry.place), entry.replace, self.report);
+        }
+        for entry in &body.scripts {
+            let Script { package, kind, action, reason } = entry.value.clone();
+            let claim = from.claim((action, reason), &entry.place);
+            self.scripts.add(ScriptName { package, kind }, claim, (entry.replace, Sameness::Conflicts), self.report);
         }
         self.artifacts(from);
         self.persist.extend(body.persist.iter().map(|entry| entry.value.clone()));

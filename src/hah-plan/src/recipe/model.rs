@@ -10,6 +10,7 @@ use super::problem::{Located, Place};
 use crate::artifact::{Format, VendorKey};
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
+use crate::scripts::{ScriptAction, ScriptKind};
 use crate::system::{Archive, Expiry, Home, PathPattern, SuiteUse, UnitState};
 
 /// `recipes/NAME.toml`.
@@ -61,6 +62,7 @@ pub(super) struct Body {
     pub(super) nomad_jobs: Vec<Entry<NomadJob>>,
     pub(super) sysctl: Vec<Entry<Sysctl>>,
     pub(super) cmdline: Vec<Entry<Template>>,
+    pub(super) scripts: Vec<Entry<Script>>,
     pub(super) persist: Vec<Entry<TreePath>>,
     pub(super) os_release: Vec<Entry<(String, String)>>,
 }
@@ -220,4 +222,13 @@ pub(super) struct NomadJob {
 pub(super) struct Sysctl {
     pub(super) name: String,
     pub(super) value: Template,
+}
+
+/// What becomes of a maintainer script that a build cannot evaluate.
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    pub(super) package: PackageName,
+    pub(super) kind: ScriptKind,
+    pub(super) action: ScriptAction,
+    pub(super) reason: String,
 }

@@ -7,7 +7,7 @@ use hah_format::path::TreePath;
 use super::document::{Fields, Item, Value, parse};
 use super::model::{
     Access, Assignment, Body, Content, Directory, DropIn, Entry, File, Group, Image, NomadJob, Package, Recipe, Remove,
-    Replace, SuiteEntry, Symlink, Sysctl, Template, Unit, User,
+    Replace, Script, SuiteEntry, Symlink, Sysctl, Template, Unit, User,
 };
 use super::params;
 use super::problem::{Located, Place, Problem, Report, Text};
@@ -16,6 +16,8 @@ use super::sources::Sources;
 use super::template;
 use super::units::ByteSize;
 use crate::board::Table;
+use crate::debian::PackageName;
+use crate::scripts::{ScriptAction, ScriptKind};
 use crate::system::{Archive, Expiry, Home, SuiteUse, UnitState};
 
 /// Size of the boot partition unless an image says otherwise: firmware, the rescue copy and ten generations of a gzipped
@@ -121,6 +123,9 @@ impl Parser<'_> {
         }
         for item in fields.table("kernel").list("cmdline") {
             body.cmdline.extend(self.word(item));
+        }
+        for item in fields.list("script") {
+            body.scripts.extend(self.script(item.fields()));
         }
         for path in fields.texts("persist") {
             body.persist.extend(path.parse::<TreePath>("", self.report).and_then(|path| self.visible(path)).map(plain));
@@ -265,6 +270,18 @@ impl Parser<'_> {
         let content = self.content(("a [[nomad-job]] entry", Need::Required), &mut fields);
         let (name, content) = (fields.text("name")?, content?);
         Some(self.entry(name.map(|name| NomadJob { name, content }), fields))
+    }
+
+    fn script(&mut self, mut fields: Fields) -> Option<Entry<Script>> {
+        let kind = fields.choice(
+            "kind",
+            &[("preinst", ScriptKind::Preinst), ("config", ScriptKind::Config), ("postinst", ScriptKind::Postinst)],
+        )?;
+        let action =
+            fields.choice("action", &[("skip", ScriptAction::Skip), ("first-boot", ScriptAction::FirstBoot)])?;
+        let (package, reason) = (fields.parsed("package", self.report), fields.text("reason"));
+        let (package, reason): (Located<PackageName>, _) = (package?, reason?.value);
+        Some(self.entry(package.map(|package| Script { package, kind, action, reason }), fields))
     }
 
     fn sysctl(&mut self, mut fields: Fields) -> Option<Entry<Sysctl>> {

@@ -378,7 +378,21 @@ static PARAM_ENTRY: Object = Object {
     ]],
 };
 
-static BODY: [Key; 16] = [
+static SCRIPT_ENTRY: Object = Object {
+    name: "a [[script]] entry",
+    keys: &[&[
+        required("package", Shape::Text(&PACKAGE), "The package."),
+        required("kind", Shape::Choice(&["preinst", "config", "postinst"]), "Which of its scripts."),
+        required(
+            "action",
+            Shape::Choice(&["skip", "first-boot"]),
+            "`first-boot`: the node runs it, once, before its services start. `skip`: nobody does.",
+        ),
+        required("reason", Shape::Text(&REASON), "Why; it is named wherever the image is described."),
+    ]],
+};
+
+static BODY: [Key; 17] = [
     optional(
         "packages",
         Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&PACKAGE_ENTRY))),
@@ -409,6 +423,11 @@ static BODY: [Key; 16] = [
     ),
     optional("sysctl", Shape::List(&Shape::Table(&SYSCTL_ENTRY)), "Kernel variables to set at boot."),
     optional("kernel", Shape::Table(&KERNEL), "The kernel command line."),
+    optional(
+        "script",
+        Shape::List(&Shape::Table(&SCRIPT_ENTRY)),
+        "Maintainer scripts that a build cannot evaluate, and what becomes of them.",
+    ),
     optional("persist", Shape::List(&Shape::Text(&PATH)), "Directories of the root that outlive a reboot."),
     optional("os-release", Shape::Named(&FIELD, &Shape::Text(&LINE)), "Fields to add to /etc/os-release."),
 ];

@@ -18,9 +18,9 @@ use hah_format::tree::{Kind, Node};
 
 use hah_node::disk::DiskId;
 
-use super::{Effects, ReviewTable, parse_table};
+use super::{Effects, ReviewTable, diversions, parse_table};
 use crate::board::{Board, KernelCompression, KernelFiles, Table};
-use crate::configure::{ImageIdentity, Target};
+use crate::configure::{self, ImageIdentity, PASSES, Target};
 use crate::debian::{Architecture, PackageName};
 use crate::merge::{self, Ingredients};
 use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
@@ -137,7 +137,7 @@ pub(crate) struct Bench {
     pub(crate) packages: Vec<UnpackedPackage>,
     kept: Kept,
     pub(crate) system: System,
-    pub(crate) effects: Effects,
+    reviews: ReviewTable,
     image: ImageIdentity,
 }
 
@@ -145,22 +145,23 @@ impl Bench {
     /// The packages of `HAH_TEST_DEBS` with these names (all without any) and no recipe; `None` without that directory.
     pub(crate) fn of(wanted: &[&str]) -> Option<Self> {
         let (packages, kept) = packages(wanted)?;
-        let effects = super::effects(&packages, &table()).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let reviews = table();
         let image = ImageIdentity {
             name: "test".to_owned(),
             version: "1".to_owned(),
             id: Sha256::of(b""),
             disk: DiskId::Mbr(1),
         };
-        Some(Self { packages, kept, system: bare_system(), effects, image })
+        Some(Self { packages, kept, system: bare_system(), reviews, image })
     }
 
     /// The merged tree, ready for passes.
     pub(crate) fn target(&self) -> Target<'_> {
         let placed = merge::placements(&self.system);
+        let diversions = diversions(&self.packages, &self.kept, &self.reviews);
         let merged = merge::merge(Ingredients {
             packages: &self.packages,
-            diversions: &self.effects.diversions,
+            diversions: &diversions,
             removes: &self.system.removes,
             artifacts: &[],
             placed: &placed,
@@ -171,11 +172,23 @@ impl Bench {
             provenance: merged.provenance,
             packages: &self.packages,
             system: &self.system,
-            effects: &self.effects,
+            effects: Effects { ids: self.reviews.ids.clone(), ..Effects::default() },
+            reviews: &self.reviews,
             contents: &self.kept,
             image: &self.image,
             epoch: 1_767_225_600,
         }
+    }
+}
+
+impl Bench {
+    /// The merged tree after the packages' scripts.
+    pub(crate) fn scripted(&self) -> Target<'_> {
+        let mut target = self.target();
+        for pass in PASSES.iter().take_while(|pass| pass.name != "users") {
+            configure::run(pass, &mut target).unwrap_or_else(|error| panic!("{error}"));
+        }
+        target
     }
 }
 
@@ -222,6 +235,7 @@ pub(crate) fn bare_system() -> System {
         groups: Vec::new(),
         units: Vec::new(),
         kernel_cmdline: Vec::new(),
+        scripts: Vec::new(),
         persist: Vec::new(),
         os_release: BTreeMap::new(),
         hostname_prefix: "test".to_owned(),

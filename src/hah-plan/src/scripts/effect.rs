@@ -64,19 +64,6 @@ pub enum PathAction {
     Remove,
 }
 
-impl PathAction {
-    /// Place in the order of application: directories before what is put into them, owners when everything is there.
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Directory { .. } => 0,
-            Self::File { .. } | Self::Copy { .. } | Self::Symlink { .. } => 1,
-            Self::Owner { .. } => 2,
-            Self::Capability(_) => 3,
-            Self::Remove => 4,
-        }
-    }
-}
-
 /// One change of the tree.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PathEffect {
@@ -227,6 +214,18 @@ pub enum Effect {
     Statoverride(Statoverride),
     /// A native pass of this name does the script's work.
     HandledBy(Box<str>),
+    /// What only the machine itself can do: the node does it, once.
+    FirstBoot(FirstBoot),
+}
+
+/// A command that a script cannot run in a build, since its result belongs to one machine: a key, a certificate, a
+/// database. The node runs it once, before the package's services start.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FirstBoot {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// What it does, for people.
+    pub summary: Box<str>,
 }
 
 /// Numeric ids of users and groups that have none of their own, by name.
@@ -250,8 +249,6 @@ pub struct Sourced<T> {
 /// What all maintainer scripts of an image do, sorted and without repetition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// Changes of the tree, in the order in which they are applied.
-    pub paths: Vec<Sourced<PathEffect>>,
     /// System users.
     pub users: Vec<Sourced<SystemUser>>,
     /// System groups.
@@ -266,6 +263,8 @@ pub struct Effects {
     pub diversions: Vec<Sourced<Diversion>>,
     /// Modes and owners.
     pub statoverrides: Vec<Sourced<Statoverride>>,
+    /// What nodes do on their first boot, in the order in which scripts asked for it.
+    pub first_boot: Vec<Sourced<FirstBoot>>,
     /// Names of native passes that the reviewed scripts rely on.
     pub handled_by: BTreeSet<Box<str>>,
     /// Ids that the review table declares.
@@ -274,12 +273,13 @@ pub struct Effects {
 
 impl Effects {
     /// Adds what a script of `package` does.
-    pub(super) fn add(&mut self, package: &PackageName, effect: Effect) {
+    pub(crate) fn add(&mut self, package: &PackageName, effect: Effect) {
         fn sourced<T>(package: &PackageName, what: T) -> Sourced<T> {
             Sourced { what, package: package.clone() }
         }
         match effect {
-            Effect::Path(what) => self.paths.push(sourced(package, what)),
+            // Done to the tree at once: see `scripts::apply`.
+            Effect::Path(_) => {}
             Effect::User(what) => self.users.push(sourced(package, what)),
             Effect::Group(what) => self.groups.push(sourced(package, what)),
             Effect::Alternative(what) => self.alternatives.push(sourced(package, what)),
@@ -290,6 +290,7 @@ impl Effects {
             Effect::HandledBy(pass) => {
                 self.handled_by.insert(pass);
             }
+            Effect::FirstBoot(what) => self.first_boot.push(sourced(package, what)),
         }
     }
 
@@ -299,9 +300,6 @@ impl Effects {
             list.sort();
             list.dedup();
         }
-        self.paths
-            .sort_by(|a, b| (a.what.action.rank(), &a.what.path, a).cmp(&(b.what.action.rank(), &b.what.path, b)));
-        self.paths.dedup();
         tidy(&mut self.users);
         tidy(&mut self.groups);
         tidy(&mut self.alternatives);
@@ -334,18 +332,21 @@ impl fmt::Display for Author {
 pub enum ScriptKind {
     /// Runs before the files are unpacked, as `preinst install`.
     Preinst,
+    /// Asks debconf's questions, as `config configure ''`.
+    Config,
     /// Runs when everything is unpacked, as `postinst configure ''`.
     Postinst,
 }
 
 impl ScriptKind {
-    /// Both kinds, in the order in which they run.
-    pub const ALL: [ScriptKind; 2] = [Self::Preinst, Self::Postinst];
+    /// All kinds, in the order in which they run.
+    pub const ALL: [ScriptKind; 3] = [Self::Preinst, Self::Config, Self::Postinst];
 
     /// The control archive's member.
     pub fn member(self) -> &'static str {
         match self {
             Self::Preinst => "preinst",
+            Self::Config => "config",
             Self::Postinst => "postinst",
         }
     }

@@ -1,48 +1,95 @@
-//! [`ReviewTable`]: what people found when they read the scripts that cannot be understood mechanically; `recipes/debian/*.toml`.
+//! [`ReviewTable`]: what people found out about programs of the target that maintainer scripts start; `recipes/debian/*.toml`.
 //!
 //! ```toml
-//! [[script]]
-//! package = "consul"
-//! kind = "postinst"                    # or "preinst"
-//! sha256 = "…"                         # of the script's remainder, or a list of them; `hah-image review consul` prints it
-//! summary = "adds the system user and gives it its state directory"
-//! user = [{ name = "consul", home = "/var/lib/consul" }]
-//! owner = [{ path = "/var/lib/consul", mode = "0700", user = "consul", group = "consul" }]
+//! [[program]]
+//! package = "ssl-cert"                              # whose script calls it
+//! command = "make-ssl-cert generate-default-snakeoil *"
+//! summary = "makes a key and a certificate of this host"
+//! first-boot = true
 //! ```
 //!
-//! An entry declares effects, or names the native passes that do the work (`handled-by`), or says why there is nothing to do (`none`).
+//! Scripts are evaluated, so what is reviewed is a call and not a script: the words of the command line, where `*` stands
+//! for any part of a word, and as the last word for any further ones. A new version of a package that makes the same call
+//! needs no new review.
+//!
+//! An entry declares the call's effects, or names the native passes that do the work (`handled-by`), or says why there is
+//! nothing to do (`none`), or that it belongs to the node's first boot (`first-boot`).
 //! `[users]` and `[groups]` tables give stable ids to names for which packages leave the choice to the system.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use hah_format::digest::Sha256;
 use hah_format::path::TreePath;
 use hah_format::tree::Owner;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::effect::{
-    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, ScriptKind, Slave, Statoverride,
+    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, Slave, Statoverride,
     SystemUser, UnitAction, UnitEffect,
 };
 
-/// One review: shared by the hashes that it covers.
+/// One reviewed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Review {
-    /// What the script does on a fresh install.
+    /// The package whose script makes the call.
+    pub package: Box<str>,
+    /// The words of the command line; see the module.
+    pub command: Vec<Box<str>>,
+    /// What the call does on a fresh install.
     pub summary: Box<str>,
     /// Its effects; empty when it has none.
     pub effects: Vec<Effect>,
+    /// What it prints.
+    pub stdout: Box<str>,
+    /// Its exit status.
+    pub status: u8,
+    /// Whether the node makes the call, on its first boot.
+    pub first_boot: bool,
 }
 
-/// The key of a review: package as it is reviewed, kind, digest of the remainder.
-type Key = (Box<str>, ScriptKind, Sha256);
+impl Review {
+    fn is_same_call(&self, other: &Self) -> bool {
+        self.package == other.package && self.command == other.command
+    }
+
+    /// Whether this is about `argv`, called by a script of `package`. The program counts without its directory.
+    fn covers(&self, package: &str, argv: &[String]) -> bool {
+        if !matches(&self.package, package) {
+            return false;
+        }
+        let mut words = argv.iter();
+        for (index, pattern) in self.command.iter().enumerate() {
+            if index > 0 && index + 1 == self.command.len() && **pattern == *"*" {
+                return true;
+            }
+            let Some(word) = words.next() else { return false };
+            let word = if index == 0 { word.rsplit('/').next().unwrap_or_default() } else { word.as_str() };
+            if !matches(pattern, word) {
+                return false;
+            }
+        }
+        words.next().is_none()
+    }
+}
+
+/// Whether `word` is `pattern`, in which `*` stands for any text.
+fn matches(pattern: &str, word: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == word };
+    let Some(mut left) = word.strip_prefix(head) else { return false };
+    let Some((middle, tail)) = rest.rsplit_once('*') else { return left.ends_with(rest) };
+    for part in middle.split('*') {
+        match left.find(part) {
+            Some(at) => left = &left[at + part.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(tail)
+}
 
 /// All reviews.
 #[derive(Clone, Debug, Default)]
 pub struct ReviewTable {
-    reviews: BTreeMap<Key, Arc<Review>>,
+    reviews: Vec<Review>,
     /// Stable ids of system users and groups.
     pub ids: Ids,
 }
@@ -62,24 +109,20 @@ pub struct TableError {
 impl TableError {
     /// What to do next.
     pub fn hint(&self) -> String {
-        "the keys of a review entry are described in recipes/debian/README.md; `hah-image review PACKAGE` prints a ready entry"
+        "recipes/debian/README.md describes the keys of a review; `hah-image review PACKAGE` prints a ready entry"
             .to_owned()
     }
 }
 
 impl ReviewTable {
-    pub(super) fn get(&self, package: &str, kind: ScriptKind, digest: Sha256) -> Option<&Review> {
-        self.reviews.get(&(package.into(), kind, digest)).map(Arc::as_ref)
+    /// The review of this call by a script of `package`; the first one that covers it.
+    pub fn get(&self, package: &str, argv: &[String]) -> Option<&Review> {
+        self.reviews.iter().find(|review| review.covers(package, argv))
     }
 
-    /// Whether some other text of this script was reviewed.
-    pub(super) fn knows(&self, package: &str, kind: ScriptKind) -> bool {
-        self.reviews.keys().any(|(name, found, _)| **name == *package && *found == kind)
-    }
-
-    /// Package, kind and review of every reviewed text, in order of package.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, ScriptKind, &Sha256, &Review)> {
-        self.reviews.iter().map(|((package, kind, digest), review)| (&**package, *kind, digest, review.as_ref()))
+    /// Every review, in the order of the files.
+    pub fn iter(&self) -> impl Iterator<Item = &Review> {
+        self.reviews.iter()
     }
 }
 
@@ -96,21 +139,15 @@ pub fn parse_table(sources: &[(&str, &str)]) -> Result<ReviewTable, Vec<TableErr
                 continue;
             }
         };
-        for script in raw.script {
-            let at = script.span().start;
-            let script = script.into_inner();
-            let (package, kind) = (script.package.clone(), script.kind);
-            let digests = script.sha256.clone().into_list();
-            match review(script) {
-                Ok(review) => {
-                    let review = Arc::new(review);
-                    for digest in digests {
-                        let key = (package.clone().into(), kind.into(), digest);
-                        if table.reviews.insert(key, Arc::clone(&review)).is_some() {
-                            errors.push(error(at, format!("{package}: the text {digest} is reviewed twice")));
-                        }
-                    }
+        for program in raw.program {
+            let at = program.span().start;
+            let program = program.into_inner();
+            let package = program.package.clone();
+            match review(program) {
+                Ok(review) if table.reviews.iter().any(|other| other.is_same_call(&review)) => {
+                    errors.push(error(at, format!("{package}: this call is reviewed twice")));
                 }
+                Ok(review) => table.reviews.push(review),
                 Err(what) => errors.push(error(at, format!("{package}: {what}"))),
             }
         }
@@ -139,27 +176,11 @@ fn line_at(text: &str, offset: usize) -> usize {
 #[serde(deny_unknown_fields)]
 struct RawTable {
     #[serde(default)]
-    script: Vec<Spanned<RawScript>>,
+    program: Vec<Spanned<RawProgram>>,
     #[serde(default)]
     users: BTreeMap<String, Spanned<u32>>,
     #[serde(default)]
     groups: BTreeMap<String, Spanned<u32>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawKind {
-    Preinst,
-    Postinst,
-}
-
-impl From<RawKind> for ScriptKind {
-    fn from(kind: RawKind) -> Self {
-        match kind {
-            RawKind::Preinst => Self::Preinst,
-            RawKind::Postinst => Self::Postinst,
-        }
-    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -180,11 +201,16 @@ impl<T> OneOrMany<T> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RawScript {
+struct RawProgram {
     package: String,
-    kind: RawKind,
-    sha256: OneOrMany<Sha256>,
+    command: String,
     summary: String,
+    #[serde(default)]
+    stdout: String,
+    #[serde(default)]
+    status: u8,
+    #[serde(default)]
+    first_boot: bool,
     none: Option<String>,
     handled_by: Option<OneOrMany<String>>,
     #[serde(default)]
@@ -356,7 +382,7 @@ fn ownership(user: &str, group: &str) -> Ownership {
     Ownership { user: Owner::parse(user), group: Owner::parse(group) }
 }
 
-fn review(raw: RawScript) -> Result<Review, String> {
+fn review(raw: RawProgram) -> Result<Review, String> {
     let at = |path: TreePath, action: PathAction| Effect::Path(PathEffect { action, path });
     let unit = |action: UnitAction| {
         move |unit: String| Effect::Unit(UnitEffect { manager: Manager::System, unit: unit.into(), action })
@@ -405,14 +431,29 @@ fn review(raw: RawScript) -> Result<Review, String> {
     let passes = raw.handled_by.map(OneOrMany::into_list).unwrap_or_default();
     effects.extend(passes.into_iter().map(|pass| Effect::HandledBy(pass.into())));
     if raw.summary.trim().is_empty() {
-        return Err("`summary` must say what the script does on a fresh install".to_owned());
+        return Err("`summary` must say what the call does on a fresh install".to_owned());
     }
-    match (&raw.none, effects.is_empty()) {
-        (None, true) => Err("no effect is declared and `none` does not say why".to_owned()),
-        (Some(_), false) => Err("`none` stands beside declared effects".to_owned()),
-        (Some(why), true) if why.trim().is_empty() => Err("`none` must say why the script has no effect".to_owned()),
-        _ => Ok(Review { summary: raw.summary.into(), effects }),
+    let command: Vec<Box<str>> = raw.command.split_whitespace().map(Into::into).collect();
+    if command.first().is_none_or(|program| program.starts_with('*')) {
+        return Err("`command` must begin with the program's name".to_owned());
     }
+    match (&raw.none, effects.is_empty() && !raw.first_boot) {
+        (None, true) => return Err("no effect is declared and `none` does not say why".to_owned()),
+        (Some(_), false) => return Err("`none` stands beside declared effects".to_owned()),
+        (Some(why), true) if why.trim().is_empty() => {
+            return Err("`none` must say why the call has no effect".to_owned());
+        }
+        _ => {}
+    }
+    Ok(Review {
+        package: raw.package.into(),
+        command,
+        summary: raw.summary.into(),
+        effects,
+        stdout: raw.stdout.into(),
+        status: raw.status,
+        first_boot: raw.first_boot,
+    })
 }
 
 fn alternative(raw: RawAlternative) -> Effect {

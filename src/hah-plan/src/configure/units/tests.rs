@@ -52,11 +52,12 @@ fn links_agree_with_systemctl() {
     scratch
         .unpack(&before, |at| at.contains("systemd/system") || at.contains("-preset/") || at.contains("systemd/user"));
     let mut target = before;
+    target.effects = bench.scripted().effects;
     run_pass(&PASS, &mut target).unwrap();
 
     let root = format!("--root={}", scratch.path());
     let call = |words: &[&str]| oracle("systemctl", &[&[root.as_str()], words].concat());
-    for effect in &bench.effects.units {
+    for effect in &bench.scripted().effects.units {
         let scope = if effect.what.manager == Manager::User { "--global" } else { "--system" };
         let words: &[&str] = match effect.what.action {
             UnitAction::Preset => &["--preset-mode=enable-only", "preset"],

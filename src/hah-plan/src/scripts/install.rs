@@ -1,0 +1,174 @@
+//! The installation: every package's scripts, in dpkg's order, on one world.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hah_format::path::TreePath;
+
+use super::effect::{Author, Effect, FirstBoot, ScriptKind};
+use super::order::configure_order;
+use super::table::ReviewTable;
+use super::{ScriptAction, ScriptChoice, ScriptError, apply};
+use crate::commands::{Process, Programs, Refusal};
+use crate::rootfs::UnpackedPackage;
+use crate::shell::{self, Script, Stopped};
+use crate::world::World;
+
+/// What decides about scripts besides themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Configuration<'a> {
+    /// Reviewed calls of programs.
+    pub reviews: &'a ReviewTable,
+    /// What recipes say about scripts.
+    pub choices: &'a [ScriptChoice],
+}
+
+/// Where `dpkg` keeps the scripts; what `$0` says.
+const INFO: &str = "/var/lib/dpkg/info";
+/// Bytes of a failed script's complaints that its error shows.
+const SHOWN_BYTES: usize = 400;
+
+/// Evaluates all scripts of `world.packages`. Errors are collected, one for each script that could not be evaluated.
+pub fn install(world: &mut World<'_>, configuration: Configuration<'_>) -> Result<(), Vec<ScriptError>> {
+    let packages = world.packages;
+    let order = configure_order(packages);
+    let mut errors = Vec::new();
+    let mut failed: BTreeSet<usize> = BTreeSet::new();
+    let mut run = |world: &mut World<'_>, index: usize, kind: ScriptKind, args: &[&str]| {
+        if let Err(error) = evaluate(world, &packages[index], kind, args, configuration) {
+            // What follows from a script that did not run to its end says nothing new.
+            if failed.insert(index) {
+                errors.push(*error);
+            }
+        }
+    };
+    for &index in &order {
+        run(world, index, ScriptKind::Preinst, &["install"]);
+    }
+    for &index in &order {
+        run(world, index, ScriptKind::Config, &["configure", ""]);
+        run(world, index, ScriptKind::Postinst, &["configure", ""]);
+        world.configured.insert(packages[index].name.clone());
+    }
+    for (index, names) in triggered(world, &order) {
+        run(world, index, ScriptKind::Postinst, &["triggered", &names]);
+    }
+    world.effects.sort();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The packages that are interested in what dpkg-trigger was called for, with the triggers' names.
+fn triggered(world: &World<'_>, order: &[usize]) -> Vec<(usize, String)> {
+    let names_of = |package: &UnpackedPackage| {
+        let text = package.control.get("triggers").map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let interests = text.unwrap_or_default();
+        let wanted: BTreeSet<&str> = interests
+            .lines()
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                words.next().is_some_and(|word| word.starts_with("interest")).then(|| words.next()).flatten()
+            })
+            .collect();
+        world.triggers.iter().filter(|name| wanted.contains(name.as_str())).cloned().collect::<Vec<_>>()
+    };
+    let found = order.iter().map(|&index| (index, names_of(&world.packages[index])));
+    found.filter(|(_, names)| !names.is_empty()).map(|(index, names)| (index, names.join(" "))).collect()
+}
+
+/// Evaluates one script, when the package has it and no recipe decides otherwise.
+pub(super) fn evaluate(
+    world: &mut World<'_>,
+    package: &UnpackedPackage,
+    kind: ScriptKind,
+    args: &[&str],
+    configuration: Configuration<'_>,
+) -> Result<(), Box<ScriptError>> {
+    let Some(bytes) = package.control.get(kind.member()) else { return Ok(()) };
+    let text = String::from_utf8_lossy(bytes);
+    let choice =
+        configuration.choices.iter().find(|choice| choice.package == package.name && choice.kind == kind);
+    if let Some(choice) = choice {
+        if choice.action == ScriptAction::FirstBoot {
+            let mut command = vec![format!("{INFO}/{}.{}", package.name, kind.member())];
+            command.extend(args.iter().map(|arg| (*arg).to_owned()));
+            let what = FirstBoot { command, summary: choice.reason.clone() };
+            world.effects.add(&package.name, Effect::FirstBoot(what));
+        }
+        return Ok(());
+    }
+    world.author = Some(Author { package: package.name.clone(), script: kind, line: 1 });
+    let script = Script {
+        name: format!("{INFO}/{}.{}", package.name, kind.member()),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        env: environment(package, kind),
+        cwd: TreePath::root(),
+        stdin: Vec::new(),
+    };
+    let programs = Reviewed { package, table: configuration.reviews };
+    let done = shell::run(world, &text, script, &programs);
+    world.author = None;
+    let error = |line: u32, what: String, program: Option<String>| {
+        let excerpt = text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
+        Box::new(ScriptError {
+            package: package.name.clone(),
+            version: package.version.clone(),
+            kind,
+            line,
+            what,
+            program,
+            excerpt: excerpt.trim().chars().take(160).collect(),
+        })
+    };
+    match done {
+        Ok(finished) if finished.status == 0 => Ok(()),
+        Ok(finished) => {
+            let said = String::from_utf8_lossy(&finished.stderr);
+            let said: String = said.trim_end().chars().rev().take(SHOWN_BYTES).collect::<Vec<_>>().into_iter().rev().collect();
+            let what = match said.trim() {
+                "" => format!("it ends with status {}", finished.status),
+                said => format!("it ends with status {}, saying: {said}", finished.status),
+            };
+            Err(error(1, what, None))
+        }
+        Err(Stopped { line, what, program, .. }) => Err(error(line, what, program)),
+    }
+}
+
+/// The variables that dpkg sets (dpkg(1), ENVIRONMENT), and those that an installation without a person has.
+fn environment(package: &UnpackedPackage, kind: ScriptKind) -> BTreeMap<String, String> {
+    [
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("DPKG_ADMINDIR", "/var/lib/dpkg"),
+        ("DPKG_FORCE", "security-mac,downgrade"),
+        ("DPKG_MAINTSCRIPT_ARCH", package.architecture.as_str()),
+        ("DPKG_MAINTSCRIPT_NAME", kind.member()),
+        ("DPKG_MAINTSCRIPT_PACKAGE", package.name.as_str()),
+        ("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1"),
+        ("DPKG_ROOT", ""),
+        ("DPKG_RUNNING_VERSION", "1.22.21"),
+        ("HOME", "/root"),
+        ("LC_ALL", "C.UTF-8"),
+        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
+}
+
+/// The reviewed calls, as the shell asks for them.
+struct Reviewed<'a> {
+    package: &'a UnpackedPackage,
+    table: &'a ReviewTable,
+}
+
+impl Programs for Reviewed<'_> {
+    fn call(&self, process: &mut Process<'_, '_>, argv: &[String]) -> Result<Option<u8>, Refusal> {
+        let Some(review) = self.table.get(self.package.name.as_str(), argv) else { return Ok(None) };
+        apply::apply(process.world, &self.package.name, &review.effects)?;
+        if review.first_boot {
+            let what = FirstBoot { command: argv.to_vec(), summary: review.summary.clone() };
+            process.world.effects.add(&self.package.name, Effect::FirstBoot(what));
+        }
+        process.print(&*review.stdout);
+        Ok(Some(review.status))
+    }
+}
