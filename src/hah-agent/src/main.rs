@@ -4,7 +4,7 @@
 //! - [`identity`]: who this node is: machine id and hostname;
 //! - [`durable`]: files that are whole or absent, whenever the power goes;
 //! - [`closing`]: the loop: the cluster gets the job that monitors it, and the node watches;
-//! - [`host_keys`], [`status`]: the verbs;
+//! - [`host_keys`], [`first_boot`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;
 //! - [`sys`]: the only `unsafe` code.
 //!
@@ -15,6 +15,7 @@ mod identity;
 mod durable;
 mod closing;
 mod host_keys;
+mod first_boot;
 mod status;
 mod console;
 mod sys;
@@ -27,6 +28,7 @@ const USAGE: &str = "\
 hah-agent: the agent of a hah-image node
 
   hah-agent host-keys        make the SSH host keys that are missing
+  hah-agent first-boot TASK  do what the build left to this node (hah-first-boot-TASK.service)
   hah-agent loop             make the cluster monitor itself, and watch (hah-agent.service)
   hah-agent status [--json]  say what stage 1 did in this boot, and how far the loop is
   hah-agent version          print the version
@@ -47,6 +49,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().skip(1).map(|word| word.to_str().unwrap_or("\u{fffd}")).collect();
     let done = match words.as_slice() {
         ["host-keys"] => host_keys::make_missing().map_err(|error| error.to_string()),
+        ["first-boot", task] => {
+            first_boot::run(&first_boot::Places::below(Path::new("/")), task).map_err(|error| error.to_string())
+        }
         ["loop", rest @ ..] => match closing::Options::parse(rest) {
             Some(options) => closing::run(&options).map_err(|error| error.to_string()),
             None => return usage(&words),

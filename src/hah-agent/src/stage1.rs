@@ -20,7 +20,7 @@ mod disk;
 mod tool;
 mod ext4;
 mod data;
-mod seed;
+pub(crate) mod seed;
 mod clock;
 mod etc;
 mod card;

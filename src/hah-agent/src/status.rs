@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::closing::words::date;
 use crate::console;
+use crate::first_boot::{self, Places, Standing};
 
 /// An agent that has not written for so many seconds does not run.
 const STALE: u64 = 300;
@@ -46,6 +47,8 @@ struct Whole {
     #[serde(flatten)]
     stage1: Option<Report>,
     r#loop: Option<Status>,
+    /// What the build left to this node.
+    first_boot: Vec<Standing>,
 }
 
 /// Reads the words behind `status`; nothing when they make no sense. `--root` is for tests.
@@ -62,7 +65,9 @@ pub(crate) fn parse(words: &[&str]) -> Option<(Form, PathBuf)> {
 
 /// Prints the status.
 pub(crate) fn print(form: Form, root: &Path) -> Result<(), Error> {
-    let whole = Whole { stage1: read(root, paths::STAGE1_REPORT)?, r#loop: read(root, closing::STATUS)? };
+    let whole = Whole { stage1: read(root, paths::STAGE1_REPORT)?, r#loop: read(root, closing::STATUS)?,
+        first_boot: first_boot::standings(&Places::below(root)),
+    };
     if whole.stage1.is_none() && whole.r#loop.is_none() {
         return Err(Error::Nothing);
     }
@@ -103,6 +108,14 @@ fn summary(whole: &Whole, now: u64) -> String {
     }
     if let Some(status) = &whole.r#loop {
         the_loop(&mut table, status, now);
+    }
+    for task in &whole.first_boot {
+        let standing = match (&task.done, &task.failed) {
+            (Some(at), _) => format!("done {}", date(*at)),
+            (None, Some(failed)) => format!("failed {} times, last {}: {}", failed.times, date(failed.at), failed.why),
+            (None, None) => "not yet".to_owned(),
+        };
+        table.line("first boot", &format!("{}: {}: {standing}", task.name, task.summary));
     }
     table.0
 }
@@ -220,9 +233,23 @@ mod tests {
         }
     }
 
+    fn tasks() -> Vec<Standing> {
+        let failed = hah_node::first_boot::Failed { at: 1_795_602_600, why: "no room".to_owned(), times: 2 };
+        let task = |name: &str, summary: &str, done, failed| Standing {
+            name: name.to_owned(),
+            summary: summary.to_owned(),
+            done,
+            failed,
+        };
+        vec![
+            task("ssl-cert", "makes a key", Some(1_795_602_600), None),
+            task("postgresql", "makes a database", None, Some(failed)),
+        ]
+    }
+
     #[test]
     fn a_summary_names_what_a_person_asks_for() {
-        let whole = Whole { stage1: Some(report()), r#loop: Some(status()) };
+        let whole = Whole { stage1: Some(report()), r#loop: Some(status()), first_boot: tasks() };
         assert_eq!(
             summary(&whole, 1_795_602_730),
             "node       hah-abcdef01\n\
@@ -239,7 +266,9 @@ mod tests {
              prometheus does not answer\n\
              vault      sealed\n\
              note       Vault is sealed\n\
-             last error 2026-11-25 10:30:00 UTC: waiting for Consul on this node: …\n"
+             last error 2026-11-25 10:30:00 UTC: waiting for Consul on this node: …\n\
+             first boot ssl-cert: makes a key: done 2026-11-25 10:30:00 UTC\n\
+             first boot postgresql: makes a database: failed 2 times, last 2026-11-25 10:30:00 UTC: no room\n"
         );
         let late = summary(&whole, 1_795_602_727 + 301);
         assert!(late.contains("the agent has not looked since 2026-11-25 10:32:07 UTC"), "{late}");
@@ -247,12 +276,12 @@ mod tests {
 
     #[test]
     fn json_keeps_what_stage_1_said_and_adds_the_loop() {
-        let whole = Whole { stage1: Some(report()), r#loop: Some(status()) };
+        let whole = Whole { stage1: Some(report()), r#loop: Some(status()), first_boot: Vec::new() };
         let text = serde_json::to_string(&whole).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::from_value::<Status>(value["loop"].clone()).unwrap(), status());
-        let alone = serde_json::to_string(&Whole { stage1: Some(report()), r#loop: None }).unwrap();
-        assert!(alone.ends_with("\"loop\":null}"), "{alone}");
+        let alone = serde_json::to_string(&Whole { stage1: Some(report()), r#loop: None, first_boot: Vec::new() }).unwrap();
+        assert!(alone.ends_with("\"loop\":null,\"first_boot\":[]}"), "{alone}");
     }
 }

@@ -15,7 +15,7 @@ use hah_plan::configure::Configured;
 use hah_plan::lock::{Lock, LockedArtifact, LockedPackage, Update};
 use hah_plan::recipe::Override;
 use hah_plan::resolve;
-use hah_plan::scripts::{ReviewTable, ScriptError};
+use hah_plan::scripts::{Effects, ReviewTable, ScriptAction, ScriptChoice, ScriptError};
 use hah_plan::system::System;
 
 use crate::artifacts::{Depth, Inputs};
@@ -327,15 +327,16 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         || assemble::configure(&recipe, &packs, &key),
         || assemble::boot::kernel(&store, &ready.system, &packs),
     );
-    let (root, kernel) = (configured?.root, kernel?);
+    let (Configured { root, effects, .. }, kernel) = (configured?, kernel?);
     let paths = root.len();
+    note_scripts(tools, &effects);
     let parts = assemble::parts(&recipe, &packs, root, kernel, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
     let step = tools.printer.step("Writing", shown(output), None);
     let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root)
         .map_err(|failure| failure.within(&format!("cannot write {}", output.display())))?;
     let manifest =
-        assemble::manifest::render(&recipe, &key, &written).map_err(|error| Failure::build(error.to_string(), None))?;
+        assemble::manifest::render(&recipe, &key, &written, &effects).map_err(|error| Failure::build(error.to_string(), None))?;
     // From here to the new record a death leaves an image and companions that may not belong together.
     record::Record::forget(&store, output)?;
     beside(output, "bmap", &hah_format::bmap::write(written.size, &written.ranges))?;
@@ -353,6 +354,17 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         Outcome::Made,
     );
     Ok(Built { fresh: true, ..record.built(output) })
+}
+
+/// Says what scripts do not do in the build: what is left to the node, and what a recipe leaves out.
+fn note_scripts(tools: Tools<'_>, effects: &Effects) {
+    for task in &effects.first_boot {
+        tools.printer.note(&format!("left to the first boot: {}: {}", task.package, task.what.summary));
+    }
+    for choice in effects.report.choices.iter().filter(|choice| choice.action == ScriptAction::Skip) {
+        let ScriptChoice { package, kind, reason, recipe, .. } = choice;
+        tools.printer.warning(&format!("the {kind} of {package} does not run ({recipe}): {reason}"));
+    }
 }
 
 /// Writes what Raspberry Pi Imager wants to know beside the image, unless it stands there.

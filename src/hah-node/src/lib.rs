@@ -6,4 +6,5 @@ pub mod disk;
 pub mod identity;
 pub mod paths;
 pub mod stage1;
+pub mod first_boot;
 pub mod closing;

@@ -17,6 +17,7 @@
 
 mod skeleton;
 mod scripts;
+mod first_boot;
 pub mod users;
 mod alternatives;
 mod units;
@@ -104,6 +105,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "scripts", replaces: "the packages' config, preinst and postinst scripts", run: scripts::run },
     Pass { name: "users", replaces: "update-passwd, systemd-sysusers, adduser, shadowconfig", run: users::run },
     Pass { name: "alternatives", replaces: "update-alternatives", run: alternatives::run },
+    Pass { name: "first_boot", replaces: "what scripts do that belongs to one machine", run: first_boot::run },
     Pass { name: "units", replaces: "deb-systemd-helper, systemctl enable, disable and mask", run: units::run },
     Pass { name: "nsswitch", replaces: "the postinst of libc-bin, dh_installnss", run: nsswitch::run },
     Pass { name: "shells", replaces: "update-shells", run: shells::run },

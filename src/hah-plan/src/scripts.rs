@@ -32,9 +32,10 @@ use crate::debian::{PackageName, Version};
 
 pub use effect::{
     Alternative, Author, Diversion, Effect, Effects, FirstBoot, Ids, Manager, NssPosition, NssService, Ownership,
-    PathAction, PathEffect, ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
+    PathAction, PathEffect, Report, ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
 };
-pub use install::{Configuration, install};
+pub use install::{Configuration, INFO, install};
+pub use order::dependents;
 pub use survey::diversions;
 pub use table::{Review, ReviewTable, TableError, parse_table};
 
@@ -60,6 +61,16 @@ pub enum ScriptAction {
     Skip,
     /// The node runs it, once, on its first boot.
     FirstBoot,
+}
+
+impl ScriptAction {
+    /// As recipes spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::FirstBoot => "first-boot",
+        }
+    }
 }
 
 /// A script that cannot be evaluated.

@@ -84,6 +84,22 @@ fn copy_entry(from: &Path, to: &Path, durability: Durability) -> io::Result<(Add
     }
 }
 
+/// Copies one entry over whatever is at `to`: a file, a link, or a directory without its content, which stays one when
+/// it is one.
+pub(crate) fn put(from: &Path, to: &Path, durability: Durability) -> io::Result<()> {
+    let source = fs::symlink_metadata(from)?;
+    match fs::symlink_metadata(to) {
+        Ok(there) if there.is_dir() && source.is_dir() => {
+            chown(to, Some(source.uid()), Some(source.gid()))?;
+            return fs::set_permissions(to, Permissions::from_mode(source.mode() & 0o7777));
+        }
+        Ok(there) if there.is_dir() => fs::remove_dir_all(to)?,
+        Ok(_) if source.is_dir() => fs::remove_file(to)?,
+        _ => {}
+    }
+    make(from, &source, to, durability).map(drop)
+}
+
 /// Makes one entry, a directory without its content.
 fn make(from: &Path, source: &Metadata, to: &Path, durability: Durability) -> io::Result<Added> {
     let unfinished = to.with_file_name(UNFINISHED);

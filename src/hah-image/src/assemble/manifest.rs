@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Recipe;
 use super::disk::WrittenImage;
 use hah_plan::derivation::Key;
+use hah_plan::scripts::Effects;
 
 /// Version of the manifest's shape.
 const VERSION: u32 = 1;
@@ -24,6 +25,66 @@ struct Manifest<'a> {
     disk: Disk<'a>,
     packages: Vec<Package<'a>>,
     artifacts: Vec<Artifact<'a>>,
+    scripts: Scripts<'a>,
+}
+
+/// How the packages' maintainer scripts were dealt with.
+#[derive(Serialize)]
+struct Scripts<'a> {
+    /// Scripts that were evaluated to their end.
+    evaluated: u32,
+    /// Calls of the target's programs that a review stands in for.
+    reviewed: Vec<Call<'a>>,
+    /// Calls that the node makes on its first boot.
+    first_boot: Vec<Call<'a>>,
+    /// Scripts about which a recipe decided.
+    chosen: Vec<Choice<'a>>,
+}
+
+#[derive(Serialize)]
+struct Call<'a> {
+    package: &'a str,
+    command: &'a [String],
+    summary: &'a str,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    package: &'a str,
+    script: &'static str,
+    /// `skip` or `first-boot`.
+    action: &'static str,
+    reason: &'a str,
+    recipe: &'a str,
+}
+
+impl<'a> Scripts<'a> {
+    fn of(effects: &'a Effects) -> Self {
+        let report = &effects.report;
+        let reviewed = report.reviewed.iter().map(|call| Call {
+            package: call.package.as_str(),
+            command: &call.what.0,
+            summary: &call.what.1,
+        });
+        let first_boot = effects.first_boot.iter().map(|task| Call {
+            package: task.package.as_str(),
+            command: &task.what.command,
+            summary: &task.what.summary,
+        });
+        let chosen = report.choices.iter().map(|choice| Choice {
+            package: choice.package.as_str(),
+            script: choice.kind.member(),
+            action: choice.action.as_str(),
+            reason: &choice.reason,
+            recipe: &choice.recipe,
+        });
+        Self {
+            evaluated: report.evaluated,
+            reviewed: reviewed.collect(),
+            first_boot: first_boot.collect(),
+            chosen: chosen.collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -71,7 +132,12 @@ struct Package<'a> {
 }
 
 /// The manifest's text.
-pub fn render(recipe: &Recipe<'_>, key: &Key, written: &WrittenImage) -> Result<String, serde_json::Error> {
+pub fn render(
+    recipe: &Recipe<'_>,
+    key: &Key,
+    written: &WrittenImage,
+    effects: &Effects,
+) -> Result<String, serde_json::Error> {
     let system = recipe.system;
     let partition = |name, extent: &hah_format::disk::Extent| Partition {
         name,
@@ -121,6 +187,7 @@ pub fn render(recipe: &Recipe<'_>, key: &Key, written: &WrittenImage) -> Result<
                 files: artifact.install.iter().map(|install| install.path.to_string()).collect(),
             })
             .collect(),
+        scripts: Scripts::of(effects),
     };
     Ok(serde_json::to_string_pretty(&manifest)? + "\n")
 }

@@ -8,7 +8,7 @@ use hah_format::path::TreePath;
 use crate::artifact::{Artifact, Install, VendorKey, Verify};
 use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, VersionedPath};
 use crate::derivation::Encoder;
-use crate::scripts::{ScriptAction, ScriptChoice};
+use crate::scripts::ScriptChoice;
 use crate::system::{
     DirectorySpec, Expiry, FileSpec, GroupSpec, Home, PackageRequest, Password, RemoveSpec, Suite, SuiteUse,
     SymlinkSpec, System, UnitSpec, UnitState, UserSpec,
@@ -104,11 +104,7 @@ pub fn system(encoder: &mut Encoder, system: &System) {
     encoder.list("cmdline", kernel_cmdline.iter().map(String::as_str));
     encoder.list("persist", persist.iter().map(|path| path.as_str()));
     for ScriptChoice { package, kind, action, reason, recipe } in scripts {
-        let action = match action {
-            ScriptAction::Skip => "skip",
-            ScriptAction::FirstBoot => "first-boot",
-        };
-        encoder.list("script", [package.as_str(), kind.member(), action, reason, recipe]);
+        encoder.list("script", [package.as_str(), kind.member(), action.as_str(), reason, recipe]);
     }
     for (key, value) in os_release {
         encoder.list("os-release", [key.as_str(), value]);

@@ -6,6 +6,7 @@ use std::fmt;
 use hah_format::path::TreePath;
 use hah_format::tree::Owner;
 
+use super::ScriptChoice;
 use crate::debian::PackageName;
 
 /// Owning user and group.
@@ -237,6 +238,17 @@ pub struct Ids {
     pub groups: BTreeMap<Box<str>, u32>,
 }
 
+/// How the maintainer scripts of an image were dealt with, for manifest and build output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Scripts that were evaluated to their end.
+    pub evaluated: u32,
+    /// Calls of programs of the target that a review stood in for, with its summary, in the order of the calls.
+    pub reviewed: Vec<Sourced<(Vec<String>, Box<str>)>>,
+    /// What recipes decided about scripts that the image has.
+    pub choices: Vec<ScriptChoice>,
+}
+
 /// What one package's scripts do, with the package's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sourced<T> {
@@ -265,6 +277,8 @@ pub struct Effects {
     pub statoverrides: Vec<Sourced<Statoverride>>,
     /// What nodes do on their first boot, in the order in which scripts asked for it.
     pub first_boot: Vec<Sourced<FirstBoot>>,
+    /// Scripts that ran to their end, and on what terms.
+    pub report: Report,
     /// Names of native passes that the reviewed scripts rely on.
     pub handled_by: BTreeSet<Box<str>>,
     /// Ids that the review table declares.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hah_format::path::TreePath;
 
-use super::effect::{Author, Effect, FirstBoot, ScriptKind};
+use super::effect::{Author, Effect, FirstBoot, ScriptKind, Sourced};
 use super::order::configure_order;
 use super::table::ReviewTable;
 use super::{ScriptAction, ScriptChoice, ScriptError, apply};
@@ -22,8 +22,8 @@ pub struct Configuration<'a> {
     pub choices: &'a [ScriptChoice],
 }
 
-/// Where `dpkg` keeps the scripts; what `$0` says.
-const INFO: &str = "/var/lib/dpkg/info";
+/// Where dpkg keeps the scripts; what `$0` says.
+pub const INFO: &str = "/var/lib/dpkg/info";
 /// Bytes of a failed script's complaints that its error shows.
 const SHOWN_BYTES: usize = 400;
 
@@ -87,6 +87,7 @@ pub(super) fn evaluate(
     let choice =
         configuration.choices.iter().find(|choice| choice.package == package.name && choice.kind == kind);
     if let Some(choice) = choice {
+        world.effects.report.choices.push(choice.clone());
         if choice.action == ScriptAction::FirstBoot {
             let mut command = vec![format!("{INFO}/{}.{}", package.name, kind.member())];
             command.extend(args.iter().map(|arg| (*arg).to_owned()));
@@ -119,7 +120,10 @@ pub(super) fn evaluate(
         })
     };
     match done {
-        Ok(finished) if finished.status == 0 => Ok(()),
+        Ok(finished) if finished.status == 0 => {
+            world.effects.report.evaluated += 1;
+            Ok(())
+        }
         Ok(finished) => {
             let said = String::from_utf8_lossy(&finished.stderr);
             let said: String = said.trim_end().chars().rev().take(SHOWN_BYTES).collect::<Vec<_>>().into_iter().rev().collect();
@@ -164,6 +168,8 @@ impl Programs for Reviewed<'_> {
     fn call(&self, process: &mut Process<'_, '_>, argv: &[String]) -> Result<Option<u8>, Refusal> {
         let Some(review) = self.table.get(self.package.name.as_str(), argv) else { return Ok(None) };
         apply::apply(process.world, &self.package.name, &review.effects)?;
+        let call = Sourced { what: (argv.to_vec(), review.summary.clone()), package: self.package.name.clone() };
+        process.world.effects.report.reviewed.push(call);
         if review.first_boot {
             let what = FirstBoot { command: argv.to_vec(), summary: review.summary.clone() };
             process.world.effects.add(&self.package.name, Effect::FirstBoot(what));

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::debian::control::{Stanza, only_stanza};
 use crate::debian::relation::Relations;
+use crate::debian::PackageName;
 use crate::rootfs::UnpackedPackage;
 
 /// Indexes into `packages`, in the order of configuration.
@@ -25,6 +26,24 @@ pub(super) fn configure_order(packages: &[UnpackedPackage]) -> Vec<usize> {
         order.visit(index);
     }
     order.out
+}
+
+/// Indexes of `package` and of all packages that need it, directly or not, in order.
+pub fn dependents(packages: &[UnpackedPackage], package: &PackageName) -> BTreeSet<usize> {
+    let texts: Vec<String> = packages.iter().map(control_text).collect();
+    let stanzas: Vec<Option<Stanza<'_>>> = texts.iter().map(|text| only_stanza(text).ok()).collect();
+    let providers = providers(packages, &stanzas);
+    let needs: Vec<Vec<usize>> = stanzas.iter().map(|stanza| needs_of(stanza.as_ref(), &providers)).collect();
+    let mut found: BTreeSet<usize> = (0..packages.len()).filter(|&index| packages[index].name == *package).collect();
+    loop {
+        let more: BTreeSet<usize> = (0..packages.len())
+            .filter(|index| !found.contains(index) && needs[*index].iter().any(|need| found.contains(need)))
+            .collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
 }
 
 /// The control stanza's text.
