@@ -7,6 +7,7 @@ mod agent;
 mod apt;
 mod bench;
 mod boot;
+mod coverage;
 mod e2e;
 mod fuzz;
 mod generate;
@@ -34,6 +35,7 @@ cargo xtask VERB
   bench --flash      of that, only the writing of cards
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   e2e                three nodes close the loop in QEMU; HAH_E2E_BIN names Nomad and OpenBao
+  coverage [LIST]    an image for each package that people ask for; writes docs/coverage.md
   repro              build the image under other circumstances, and compare
   fuzz [TARGET] [--seconds N]
                      the parsers of outside input, one target or all, 600 s each
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         ["boot"] => run(|shell| boot::run(shell, "lab")),
         ["boot", image] => run(|shell| boot::run(shell, image)),
         ["e2e"] => run(e2e::run),
+        ["coverage"] => run(|shell| coverage::run(shell, None)),
+        ["coverage", list] => run(|shell| coverage::run(shell, Some(list))),
         ["repro"] => run(repro::run),
         ["fuzz", rest @ ..] => match fuzz::parse(rest) {
             Some(task) => run(|shell| fuzz::run(shell, task)),
