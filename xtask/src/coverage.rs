@@ -114,11 +114,12 @@ fn build(shell: &Shell, program: &Path, project: &Path, name: &str) -> Result<Ou
     let measured = project.join("peak");
     let image = image_of(name);
     let start = Instant::now();
-    let done = cmd!(shell, "/usr/bin/time --format %M --output {measured} {program} -C {project} build {image} -o {output}")
-        .quiet()
-        .ignore_status()
-        .output()
-        .context("cannot run hah-image")?;
+    let done =
+        cmd!(shell, "/usr/bin/time --format %M --output {measured} {program} -C {project} build {image} -o {output}")
+            .quiet()
+            .ignore_status()
+            .output()
+            .context("cannot run hah-image")?;
     let wall = start.elapsed();
     // The last line: above it stands the status of a command that failed.
     let peak = shell.read_file(&measured)?.lines().last().and_then(|line| line.trim().parse().ok()).unwrap_or_default();
@@ -162,7 +163,12 @@ fn text(value: &Value) -> String {
 fn refusal(stderr: &str) -> String {
     let scripts: Vec<&str> = stderr.lines().filter(|line| line.contains("cannot be evaluated:")).collect();
     let line = match scripts.as_slice() {
-        [] => stderr.lines().find(|line| line.starts_with("error")).or(stderr.lines().last()).unwrap_or_default().to_owned(),
+        [] => stderr
+            .lines()
+            .find(|line| line.starts_with("error"))
+            .or(stderr.lines().last())
+            .unwrap_or_default()
+            .to_owned(),
         scripts => scripts.join("; "),
     };
     let line = line.trim_start_matches("error: ").replace('|', "\\|");
@@ -232,9 +238,11 @@ mod tests {
 
     #[test]
     fn a_report_counts_what_it_lists() {
-        let kind = built("{\"packages\": [{}], \"scripts\": {\"evaluated\": 3, \"reviewed\": [], \"first_boot\": []}}").unwrap();
+        let kind = built("{\"packages\": [{}], \"scripts\": {\"evaluated\": 3, \"reviewed\": [], \"first_boot\": []}}")
+            .unwrap();
         let refused = Kind::Refused(refusal("noise\nerror: no such package\n hint: x\n"));
-        let outcome = |name: &str, kind| Outcome { name: name.to_owned(), kind, wall: Duration::from_millis(1500), peak: 1000 };
+        let outcome =
+            |name: &str, kind| Outcome { name: name.to_owned(), kind, wall: Duration::from_millis(1500), peak: 1000 };
         let report = report(&[outcome("age", kind), outcome("zed", refused)]);
         assert!(report.contains("**1 of 2 build** (50.0 %)"), "{report}");
         assert!(report.contains("| age | interpreted | 1 | 3 | 1.5 s | 1 MB |  |"), "{report}");

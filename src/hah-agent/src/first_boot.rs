@@ -279,7 +279,11 @@ mod tests {
                 version: VERSION,
                 package: "some".to_owned(),
                 summary: "makes a key".to_owned(),
-                command: vec!["/bin/sh".to_owned(), "-c".to_owned(), script.replace("ROOT", node.0.path().to_str().unwrap())],
+                command: vec![
+                    "/bin/sh".to_owned(),
+                    "-c".to_owned(),
+                    script.replace("ROOT", node.0.path().to_str().unwrap()),
+                ],
             };
             fs::write(places.tasks.join("some.json"), serde_json::to_vec(&task).unwrap()).unwrap();
             node
@@ -357,8 +361,11 @@ mod tests {
         let places = node.places();
         assert!(matches!(run(&places, "other"), Err(Error::Unknown(_))));
         assert!(matches!(run(&places, "../some"), Err(Error::Unknown(_))));
-        fs::write(places.tasks.join("bad.json"), "{\"version\": 9, \"package\": \"\", \"summary\": \"\", \"command\": [\"x\"]}")
-            .unwrap();
+        fs::write(
+            places.tasks.join("bad.json"),
+            "{\"version\": 9, \"package\": \"\", \"summary\": \"\", \"command\": [\"x\"]}",
+        )
+        .unwrap();
         let error = run(&places, "bad").unwrap_err().to_string();
         assert!(error.ends_with("its version is 9, and this agent reads 1"), "{error}");
     }

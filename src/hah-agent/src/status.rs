@@ -65,7 +65,9 @@ pub(crate) fn parse(words: &[&str]) -> Option<(Form, PathBuf)> {
 
 /// Prints the status.
 pub(crate) fn print(form: Form, root: &Path) -> Result<(), Error> {
-    let whole = Whole { stage1: read(root, paths::STAGE1_REPORT)?, r#loop: read(root, closing::STATUS)?,
+    let whole = Whole {
+        stage1: read(root, paths::STAGE1_REPORT)?,
+        r#loop: read(root, closing::STATUS)?,
         first_boot: first_boot::standings(&Places::below(root)),
     };
     if whole.stage1.is_none() && whole.r#loop.is_none() {
@@ -281,7 +283,8 @@ mod tests {
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::from_value::<Status>(value["loop"].clone()).unwrap(), status());
-        let alone = serde_json::to_string(&Whole { stage1: Some(report()), r#loop: None, first_boot: Vec::new() }).unwrap();
+        let alone =
+            serde_json::to_string(&Whole { stage1: Some(report()), r#loop: None, first_boot: Vec::new() }).unwrap();
         assert!(alone.ends_with("\"loop\":null,\"first_boot\":[]}"), "{alone}");
     }
 }

@@ -13,7 +13,7 @@ use hah_node::disk::DiskId;
 use hah_node::stage1::{self, Stage1};
 use hah_plan::artifact::Artifact;
 use hah_plan::artifact::fit::{self, Misfit};
-use hah_plan::configure::{self, Configured, ConfigureError, ImageIdentity, Problem, Target};
+use hah_plan::configure::{self, ConfigureError, Configured, ImageIdentity, Problem, Target};
 use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key};
 use hah_plan::lock::LockedArtifact;
 use hah_plan::merge::{self, Ingredients};

@@ -255,11 +255,7 @@ pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Res
 }
 
 /// The packs of an image, and those of its maintainer scripts that cannot be evaluated.
-pub fn scripts(
-    tools: Tools<'_>,
-    project: &Project,
-    request: &Request,
-) -> Result<(PackSet, Vec<ScriptError>), Failure> {
+pub fn scripts(tools: Tools<'_>, project: &Project, request: &Request) -> Result<(PackSet, Vec<ScriptError>), Failure> {
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
     let packs = realise(tools, &store, &ready, &request.inputs)?;
@@ -335,8 +331,8 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let step = tools.printer.step("Writing", shown(output), None);
     let written = assemble::disk::write(draft.file(), &parts.spec, &parts.boot, &parts.root)
         .map_err(|failure| failure.within(&format!("cannot write {}", output.display())))?;
-    let manifest =
-        assemble::manifest::render(&recipe, &key, &written, &effects).map_err(|error| Failure::build(error.to_string(), None))?;
+    let manifest = assemble::manifest::render(&recipe, &key, &written, &effects)
+        .map_err(|error| Failure::build(error.to_string(), None))?;
     // From here to the new record a death leaves an image and companions that may not belong together.
     record::Record::forget(&store, output)?;
     beside(output, "bmap", &hah_format::bmap::write(written.size, &written.ranges))?;

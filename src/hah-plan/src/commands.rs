@@ -108,6 +108,10 @@ pub struct Process<'p, 'w> {
     pub stderr: Vec<u8>,
     /// Variables that the calling shell is to set afterwards; only debconf's `db_*` do this.
     pub assign: Vec<(String, String)>,
+    /// Who is asked about programs of the target that this command starts.
+    pub programs: Option<&'p dyn Programs>,
+    /// Functions, subshells and scripts around the call.
+    pub calls: u32,
 }
 
 impl Process<'_, '_> {

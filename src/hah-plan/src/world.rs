@@ -44,7 +44,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { steps: 50_000_000, bytes: 4 << 30 }
+        Self { steps: 20_000_000, bytes: 4 << 30 }
     }
 }
 

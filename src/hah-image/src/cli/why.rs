@@ -98,10 +98,10 @@ fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, 
     let Some(origin) = origin else {
         return Err(Failure::user(format!("image {image} has no {path}"), None));
     };
-    context.printer.result(
-        || serde_json::json!({"event": "result", "image": image, "path": path.to_string(), "origin": origin.to_string(),
-            "touched": touched.map(ToString::to_string)}),
-    );
+    context.printer.result(|| {
+        serde_json::json!({"event": "result", "image": image, "path": path.to_string(), "origin": origin.to_string(),
+            "touched": touched.map(ToString::to_string)})
+    });
     if context.printer.mode() != crate::printer::Mode::Json {
         context.printer.data(&format!("{path} is from {origin}\n"));
     }

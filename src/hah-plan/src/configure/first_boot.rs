@@ -58,7 +58,8 @@ fn tell(target: &mut Target<'_>) -> Result<(), ConfigureError> {
             ScriptAction::Skip => "does not run",
             ScriptAction::FirstBoot => "runs on the first boot",
         };
-        let _ = writeln!(text, "  The {} of {} {what} ({}): {}", choice.kind, choice.package, choice.recipe, choice.reason);
+        let _ =
+            writeln!(text, "  The {} of {} {what} ({}): {}", choice.kind, choice.package, choice.recipe, choice.reason);
     }
     if text.is_empty() { Ok(()) } else { target.put(&path("etc/motd.d/hah-scripts")?, text + "\n") }
 }
@@ -69,7 +70,8 @@ fn ship_script(target: &mut Target<'_>, file: &str) -> Result<String, ConfigureE
     let bytes = file.rsplit_once('.').and_then(|(package, kind)| {
         target.packages.iter().find(|found| found.name.as_str() == package)?.control.get(kind)
     });
-    let node = Node { meta: Meta::root(0o755), ..Node::file(0o755, Content::inline(bytes.cloned().unwrap_or_default())) };
+    let node =
+        Node { meta: Meta::root(0o755), ..Node::file(0o755, Content::inline(bytes.cloned().unwrap_or_default())) };
     target.put_node(&path(&at)?, node)?;
     Ok(at)
 }

@@ -11,7 +11,8 @@ use hah_format::path::TreePath;
 use super::artifacts::{self, Rendered};
 use super::hardware::BoardFile;
 use super::model::{
-    Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, SuiteEntry, Template, Unit, User,
+    Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, SuiteEntry, Template, Unit,
+    User,
 };
 use super::order::Order;
 use super::problem::{Place, Problem, Report};

@@ -84,8 +84,7 @@ pub(super) fn evaluate(
 ) -> Result<(), Box<ScriptError>> {
     let Some(bytes) = package.control.get(kind.member()) else { return Ok(()) };
     let text = String::from_utf8_lossy(bytes);
-    let choice =
-        configuration.choices.iter().find(|choice| choice.package == package.name && choice.kind == kind);
+    let choice = configuration.choices.iter().find(|choice| choice.package == package.name && choice.kind == kind);
     if let Some(choice) = choice {
         world.effects.report.choices.push(choice.clone());
         if choice.action == ScriptAction::FirstBoot {
@@ -126,7 +125,8 @@ pub(super) fn evaluate(
         }
         Ok(finished) => {
             let said = String::from_utf8_lossy(&finished.stderr);
-            let said: String = said.trim_end().chars().rev().take(SHOWN_BYTES).collect::<Vec<_>>().into_iter().rev().collect();
+            let said: String =
+                said.trim_end().chars().rev().take(SHOWN_BYTES).collect::<Vec<_>>().into_iter().rev().collect();
             let what = match said.trim() {
                 "" => format!("it ends with status {}", finished.status),
                 said => format!("it ends with status {}, saying: {said}", finished.status),

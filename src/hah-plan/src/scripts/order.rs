@@ -7,9 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::debian::PackageName;
 use crate::debian::control::{Stanza, only_stanza};
 use crate::debian::relation::Relations;
-use crate::debian::PackageName;
 use crate::rootfs::UnpackedPackage;
 
 /// Indexes into `packages`, in the order of configuration.

@@ -13,7 +13,11 @@ use crate::rootfs::{Contents, UnpackedPackage};
 use crate::world::World;
 
 /// The diversions that the packages' scripts declare, in order.
-pub fn diversions(packages: &[UnpackedPackage], contents: &dyn Contents, reviews: &ReviewTable) -> Vec<Sourced<Diversion>> {
+pub fn diversions(
+    packages: &[UnpackedPackage],
+    contents: &dyn Contents,
+    reviews: &ReviewTable,
+) -> Vec<Sourced<Diversion>> {
     let diverts = |package: &UnpackedPackage| {
         let text = package.control.get(ScriptKind::Preinst.member());
         text.is_some_and(|text| memchr::memmem::find(text, b"dpkg-divert").is_some())

@@ -24,8 +24,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::effect::{
-    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, Slave, Statoverride,
-    SystemUser, UnitAction, UnitEffect,
+    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, Slave, Statoverride, SystemUser,
+    UnitAction, UnitEffect,
 };
 
 /// One reviewed call.

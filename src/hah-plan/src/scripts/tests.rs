@@ -56,7 +56,9 @@ fn scripts_run_in_dpkgs_order_with_dpkgs_arguments_and_every_change_has_its_auth
     let kept = Kept::default();
     let echo = "#!/bin/sh\nset -e\necho \"$DPKG_MAINTSCRIPT_PACKAGE $DPKG_MAINTSCRIPT_NAME $#:$*\" >> /etc/log\n";
     let mut first = package("zz", &[("preinst", echo), ("postinst", echo)], &[]);
-    first.control.insert("control".to_owned(), b"Package: zz\nVersion: 1\nArchitecture: all\nEssential: yes\n".to_vec());
+    first
+        .control
+        .insert("control".to_owned(), b"Package: zz\nVersion: 1\nArchitecture: all\nEssential: yes\n".to_vec());
     let packages = [package("aa", &[("preinst", echo), ("config", echo), ("postinst", echo)], &[]), first];
     let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
     assert_eq!(errors, []);
@@ -94,7 +96,8 @@ fn what_needs_the_machine_is_left_to_its_first_boot() {
     let kept = Kept::default();
     let script = "#!/bin/sh\nset -e\nmake-key \"$1\"\n";
     let packages = [package("some", &[("postinst", script)], &["usr/sbin/make-key"])];
-    let table = "[[program]]\npackage = \"some\"\ncommand = \"make-key *\"\nsummary = \"makes a key\"\nfirst-boot = true\n";
+    let table =
+        "[[program]]\npackage = \"some\"\ncommand = \"make-key *\"\nsummary = \"makes a key\"\nfirst-boot = true\n";
     let table = parse_table(&[("key.toml", table)]).unwrap();
     let (world, errors) = installed(&packages, &kept, &table, &[]);
     assert_eq!(errors, []);
@@ -148,9 +151,9 @@ fn triggers_run_once_when_everything_is_configured() {
 #[test]
 fn diversions_are_known_before_anything_is_merged() {
     let kept = Kept::default();
-    let script = "#!/bin/sh\nset -e\ndpkg-divert --package aa --divert /usr/bin/tool.distrib --rename --add /usr/bin/tool\n";
-    let packages =
-        [package("aa", &[("preinst", script)], &["usr/bin/tool"]), package("bb", &[], &["usr/bin/tool"])];
+    let script =
+        "#!/bin/sh\nset -e\ndpkg-divert --package aa --divert /usr/bin/tool.distrib --rename --add /usr/bin/tool\n";
+    let packages = [package("aa", &[("preinst", script)], &["usr/bin/tool"]), package("bb", &[], &["usr/bin/tool"])];
     let found = diversions(&packages, &kept, &ReviewTable::default());
     let [found] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((&*found.what.path, &*found.what.to), ("/usr/bin/tool", "/usr/bin/tool.distrib"));

@@ -1,0 +1,152 @@
+//! `export readonly unset set shift local`
+
+use super::is_name;
+use crate::shell::{Eval, Shell, Variable};
+
+/// `'value'`, to be read by a shell again.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "'\"'\"'"))
+}
+
+pub(super) fn export(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    attribute(shell, args, "export", |variable| &mut variable.exported)
+}
+
+pub(super) fn readonly(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    attribute(shell, args, "readonly", |variable| &mut variable.readonly)
+}
+
+fn attribute(shell: &mut Shell<'_, '_>, args: &[String], word: &str, of: fn(&mut Variable) -> &mut bool) -> Eval {
+    let args = if args.first().is_some_and(|arg| arg == "--") { &args[1..] } else { args };
+    if args.is_empty() || args[0] == "-p" {
+        let mut text = String::new();
+        for (name, variable) in &mut shell.variables {
+            if *of(variable) {
+                let value = variable.value.as_deref().map(|value| format!("={}", quoted(value))).unwrap_or_default();
+                text.push_str(&format!("{word} {name}{value}\n"));
+            }
+        }
+        shell.print(text.as_bytes())?;
+    }
+    for arg in args.iter().filter(|arg| *arg != "-p") {
+        let (name, value) = arg.split_once('=').map_or((arg.as_str(), None), |(name, value)| (name, Some(value)));
+        if !is_name(name) {
+            return Err(shell.die(&format!("{word}: {name}: bad variable name")));
+        }
+        if let Some(value) = value {
+            shell.assign(name, value.to_owned())?;
+        }
+        *of(shell.variables.entry(name.to_owned()).or_default()) = true;
+    }
+    shell.status = 0;
+    Ok(())
+}
+
+pub(super) fn unset(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    let mut functions = false;
+    for arg in args {
+        match arg.as_str() {
+            "-f" => functions = true,
+            "-v" | "--" => functions = false,
+            name if functions => {
+                shell.functions.remove(name);
+            }
+            name => {
+                if shell.variables.get(name).is_some_and(|found| found.readonly) {
+                    return Err(shell.die(&format!("unset: {name}: is read only")));
+                }
+                shell.variables.remove(name);
+            }
+        }
+    }
+    shell.status = 0;
+    Ok(())
+}
+
+pub(super) fn set(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    if args.is_empty() {
+        let mut text = String::new();
+        for (name, variable) in &shell.variables {
+            if let Some(value) = &variable.value {
+                text.push_str(&format!("{name}={}\n", quoted(value)));
+            }
+        }
+        shell.print(text.as_bytes())?;
+    }
+    shell.status = 0;
+    let mut at = 0;
+    while let Some(arg) = args.get(at) {
+        let on = match arg.chars().next() {
+            Some('-') => true,
+            Some('+') => false,
+            _ => break,
+        };
+        at += 1;
+        if arg == "--" {
+            shell.positional = args[at..].to_vec();
+            return Ok(());
+        }
+        if arg == "-" {
+            break;
+        }
+        for letter in arg.chars().skip(1) {
+            if letter == 'o' {
+                let Some(name) = args.get(at) else { return Ok(()) };
+                at += 1;
+                match shell.options.named(name) {
+                    Some(option) => *option = on,
+                    None => return Err(shell.die(&format!("set: Illegal option -o {name}"))),
+                }
+                continue;
+            }
+            match shell.options.letter(letter) {
+                Some(option) => *option = on,
+                // What concerns a terminal, or jobs, changes nothing here.
+                None if "bhimsIEVk".contains(letter) => {}
+                None => return Err(shell.die(&format!("set: Illegal option -{letter}"))),
+            }
+        }
+    }
+    if at < args.len() {
+        shell.positional = args[at..].to_vec();
+    }
+    Ok(())
+}
+
+pub(super) fn shift(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    let count = match args.first().map(|arg| arg.parse::<usize>()) {
+        None => 1,
+        Some(Ok(count)) => count,
+        Some(Err(_)) => return Err(shell.die(&format!("shift: Illegal number: {}", args[0]))),
+    };
+    if count > shell.positional.len() {
+        return Err(shell.die("shift: can't shift that many"));
+    }
+    shell.positional.drain(..count);
+    shell.status = 0;
+    Ok(())
+}
+
+pub(super) fn local(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    if shell.hidden.is_empty() {
+        return Err(shell.die("local: not in a function"));
+    }
+    for arg in args.iter().filter(|arg| !arg.starts_with('-')) {
+        let (name, value) = arg.split_once('=').map_or((arg.as_str(), None), |(name, value)| (name, Some(value)));
+        if !is_name(name) {
+            return Err(shell.die(&format!("local: {name}: bad variable name")));
+        }
+        let before = shell.variables.get(name).cloned();
+        if let Some(frame) = shell.hidden.last_mut() {
+            frame.push((name.to_owned(), before));
+        }
+        // As in dash, a local variable begins with the value that it hides.
+        if let Some(value) = value {
+            shell.assign(name, value.to_owned())?;
+        } else {
+            shell.variables.entry(name.to_owned()).or_default();
+        }
+    }
+    shell.status = 0;
+    Ok(())
+}
