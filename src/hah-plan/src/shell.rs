@@ -10,6 +10,22 @@ use crate::commands::{Finished, Process, Refusal};
 /// # Errors
 /// A [`Refusal`] when the program is neither.
 pub fn launch(process: &mut Process<'_, '_>, words: &[String], stdin: Vec<u8>) -> Result<Finished, Refusal> {
-    let _ = (process, stdin);
-    Err(Refusal::new(format!("`{}` starts another program", words.join(" "))))
+    let name = words.first().map(String::as_str).unwrap_or_default();
+    let Some(command) = crate::commands::find(name.rsplit('/').next().unwrap_or_default()) else {
+        return Err(Refusal::new(format!("`{}` starts another program", words.join(" "))));
+    };
+    let mut stdin = stdin;
+    let mut child = Process {
+        world: process.world,
+        name: name.to_owned(),
+        cwd: process.cwd.clone(),
+        umask: process.umask,
+        env: process.env,
+        stdin: &mut stdin,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+        assign: Vec::new(),
+    };
+    let status = (command.run)(&mut child, &words[1..])?;
+    Ok(Finished { status, stdout: child.stdout, stderr: child.stderr })
 }
