@@ -6,6 +6,31 @@
 //! A command sees a [`Process`]: arguments, environment, standard input, and buffers for what it prints.
 //! Its exit status is the function's result. Text goes through as bytes; words are UTF-8.
 
+mod options;
+mod operands;
+mod numbers;
+mod accounts;
+mod regex;
+mod files;
+mod paths;
+mod listing;
+mod text;
+mod sort;
+mod compare;
+mod digest;
+mod printf;
+mod calculate;
+mod grep;
+mod sed;
+mod awk;
+mod find;
+mod xargs;
+mod launchers;
+mod identity;
+mod date;
+mod machine;
+mod compression;
+
 use std::collections::BTreeMap;
 
 use hah_format::path::TreePath;
@@ -163,4 +188,27 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// All commands, by family.
-const TABLES: &[&[Command]] = &[];
+const TABLES: &[&[Command]] = &[
+    files::COMMANDS,
+    paths::COMMANDS,
+    listing::COMMANDS,
+    text::COMMANDS,
+    sort::COMMANDS,
+    compare::COMMANDS,
+    digest::COMMANDS,
+    printf::COMMANDS,
+    calculate::COMMANDS,
+    grep::COMMANDS,
+    sed::COMMANDS,
+    awk::COMMANDS,
+    find::COMMANDS,
+    xargs::COMMANDS,
+    launchers::COMMANDS,
+    identity::COMMANDS,
+    date::COMMANDS,
+    machine::COMMANDS,
+    compression::COMMANDS,
+];
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,8 @@ pub struct World<'a> {
     pub contents: &'a dyn Contents,
     /// The lock's epoch, seconds since 1970: the only time there is.
     pub epoch: u32,
+    /// What `uname -m` says on a node: `aarch64`, `armv6l`, …
+    pub machine: String,
     /// What scripts have asked for that is no file: accounts, alternatives, units, …
     pub effects: Effects,
     /// Whose line is being evaluated.
@@ -140,6 +142,7 @@ impl<'a> World<'a> {
             packages: &[],
             contents,
             epoch,
+            machine: "aarch64".to_owned(),
             effects: Effects::default(),
             author: None,
             kept: BTreeSet::new(),
@@ -186,7 +189,7 @@ impl<'a> World<'a> {
             let kind = Kind::CharDevice(1, minor);
             return Ok(Stat { path: at.clone(), meta: Meta::root(0o666), kind, size: 0, links: 1 });
         };
-        let file = self.first_name(at);
+        let file = self.file_of(at);
         let links = match node.kind {
             Kind::File(_) | Kind::HardLink(_) => 1 + self.other_names(&file).count() as u64,
             _ => 1,
@@ -204,10 +207,26 @@ impl<'a> World<'a> {
         Ok(Stat { path: at.clone(), meta: node.meta.clone(), kind, size, links })
     }
 
+    /// What the regular file at `path` holds, links followed; its bytes are not fetched.
+    pub fn content(&self, cwd: &TreePath, path: &str) -> Result<Content, Errno> {
+        let real = self.resolve(cwd, path, Follow::Yes)?;
+        match self.tree.get(&self.file_of(&real)).map(|node| &node.kind) {
+            Some(Kind::File(content)) => Ok(content.clone()),
+            Some(Kind::Dir) => Err(Errno::IsADirectory),
+            Some(_) => Err(Errno::Invalid),
+            None => match Self::device(&real) {
+                Some(Device::Null | Device::Full) => Ok(Content::inline([])),
+                Some(Device::Zero) => Err(Errno::Invalid),
+                Some(Device::Random) => Err(Errno::Random),
+                None => Err(Errno::NotFound),
+            },
+        }
+    }
+
     /// The bytes of the regular file at `path`, links followed.
     pub fn read(&mut self, cwd: &TreePath, path: &str) -> Result<Vec<u8>, Errno> {
         let real = self.resolve(cwd, path, Follow::Yes)?;
-        let real = self.first_name(&real);
+        let real = self.file_of(&real);
         match self.tree.get(&real).map(|node| &node.kind) {
             Some(Kind::File(content)) => {
                 let content = content.clone();
@@ -227,8 +246,14 @@ impl<'a> World<'a> {
 
     /// Writes a regular file, whole: what is there keeps its mode and owner, a new one gets `mode`, root and the epoch.
     pub fn write(&mut self, cwd: &TreePath, path: &str, mode: u16, bytes: Vec<u8>) -> Result<(), Errno> {
+        self.spend_bytes(bytes.len() as u64)?;
+        self.write_content(cwd, path, mode, Content::inline(bytes))
+    }
+
+    /// As [`World::write`], with what another file holds.
+    pub fn write_content(&mut self, cwd: &TreePath, path: &str, mode: u16, content: Content) -> Result<(), Errno> {
         let real = self.resolve(cwd, path, Follow::Yes)?;
-        let real = self.first_name(&real);
+        let real = self.file_of(&real);
         match self.tree.get(&real) {
             Some(node) if node.is_dir() => return Err(Errno::IsADirectory),
             Some(_) => {}
@@ -238,12 +263,11 @@ impl<'a> World<'a> {
                 None => self.require_dir(&real)?,
             },
         }
-        self.spend_bytes(bytes.len() as u64)?;
         if self.is_kept(&real) {
             return Ok(());
         }
         let meta = self.tree.get(&real).map_or_else(|| Meta::root(mode), |node| node.meta.clone());
-        self.put(real, Node { meta, kind: Kind::File(Content::inline(bytes)) })
+        self.put(real, Node { meta, kind: Kind::File(content) })
     }
 
     /// Adds `bytes` to the end of a regular file, which is made when it is not there.
@@ -301,7 +325,7 @@ impl<'a> World<'a> {
     /// Gives the regular file at `existing` another name: link(2).
     pub fn make_hard_link(&mut self, cwd: &TreePath, existing: &str, path: &str) -> Result<(), Errno> {
         let first = self.resolve(cwd, existing, Follow::No)?;
-        let first = self.first_name(&first);
+        let first = self.file_of(&first);
         let meta = match self.tree.get(&first) {
             Some(node) if node.is_dir() => return Err(Errno::NotPermitted),
             Some(node) => node.meta.clone(),
@@ -434,6 +458,11 @@ impl<'a> World<'a> {
         })
     }
 
+    /// Dates what stands at `path`, in seconds since 1970: utimensat(2).
+    pub fn set_time(&mut self, cwd: &TreePath, path: &str, follow: Follow, mtime: u32) -> Result<(), Errno> {
+        self.change(cwd, path, follow, |meta| meta.mtime = mtime)
+    }
+
     /// Sets an extended attribute: setxattr(2); removes it without a value.
     pub fn set_attribute(
         &mut self,
@@ -472,6 +501,11 @@ impl<'a> World<'a> {
     pub fn spend_bytes(&mut self, count: u64) -> Result<(), Errno> {
         self.budget.bytes = self.budget.bytes.checked_sub(count).ok_or(Errno::Exhausted)?;
         Ok(())
+    }
+
+    /// Whether two real paths are names of the same file.
+    pub fn is_same_file(&self, left: &TreePath, right: &TreePath) -> bool {
+        self.file_of(left) == self.file_of(right)
     }
 
     /// Whether a recipe has placed the real path `at`; then a change to it is to be dropped, and this books it.
@@ -518,7 +552,7 @@ impl<'a> World<'a> {
         change: impl FnOnce(&mut Meta),
     ) -> Result<(), Errno> {
         let real = self.resolve(cwd, path, follow)?;
-        let file = self.first_name(&real);
+        let file = self.file_of(&real);
         if self.tree.get(&file).is_none() {
             return if Self::device(&file).is_some() { Ok(()) } else { Err(Errno::NotFound) };
         }
@@ -540,8 +574,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// The name under which the tree keeps the file whose name is `at`.
-    fn first_name(&self, at: &TreePath) -> TreePath {
+    /// The name under which the tree keeps the file whose real path is `at`: the same for all of its names.
+    pub fn file_of(&self, at: &TreePath) -> TreePath {
         match self.tree.get(at).map(|node| &node.kind) {
             Some(Kind::HardLink(first)) => first.clone(),
             _ => at.clone(),

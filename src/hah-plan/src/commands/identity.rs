@@ -1,0 +1,3 @@
+//! Stub.
+use super::Command;
+pub(super) const COMMANDS: &[Command] = &[];
