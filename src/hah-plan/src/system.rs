@@ -18,6 +18,7 @@ use hah_format::path::TreePath;
 use crate::artifact::Artifact;
 use crate::board::{Board, Table};
 use crate::debian::{Architecture, PackageName};
+use crate::scripts::Ids;
 
 pub use pattern::{ParsePatternError, PathPattern};
 
@@ -69,6 +70,16 @@ pub struct System {
     pub hostname_prefix: String,
     /// Size of the boot partition in bytes.
     pub boot_bytes: u64,
+}
+
+impl System {
+    /// The ids that recipes declare, before those of the distribution's table.
+    pub fn declared_ids(&self, table: &Ids) -> Ids {
+        let mut ids = table.clone();
+        ids.users.extend(self.users.iter().map(|user| (user.name.as_str().into(), user.uid)));
+        ids.groups.extend(self.groups.iter().map(|group| (group.name.as_str().into(), group.gid)));
+        ids
+    }
 }
 
 /// One suite of one archive.
