@@ -10,6 +10,8 @@ mod options;
 mod getent;
 mod users;
 mod dpkg;
+mod debconf;
+mod ucf;
 
 use std::collections::BTreeMap;
 
@@ -155,4 +157,4 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// All commands, by family.
-const TABLES: &[&[Command]] = &[getent::COMMANDS, users::COMMANDS, dpkg::COMMANDS];
+const TABLES: &[&[Command]] = &[getent::COMMANDS, users::COMMANDS, dpkg::COMMANDS, debconf::COMMANDS, ucf::COMMANDS];

@@ -17,6 +17,7 @@ pub mod resolve;
 pub mod lock;
 pub mod rootfs;
 pub mod accounts;
+pub mod debconf;
 pub mod world;
 pub mod commands;
 pub mod shell;

@@ -24,6 +24,7 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node, Owner};
 
 use crate::accounts::live::LiveAccounts;
+use crate::debconf::Debconf;
 use crate::debian::PackageName;
 use crate::merge::{Origin, Provenance};
 use crate::rootfs::{Content, Contents, Root, UnpackedPackage};
@@ -124,6 +125,8 @@ pub struct World<'a> {
     pub effects: Effects,
     /// Users and groups; see [`crate::accounts::live`].
     pub accounts: LiveAccounts,
+    /// Questions and answers; see [`crate::debconf`].
+    pub debconf: Debconf,
     /// Packages whose `postinst configure` has ended well; all others are unpacked.
     pub configured: BTreeSet<PackageName>,
     /// What `dpkg-trigger` was called for.
@@ -156,6 +159,7 @@ impl<'a> World<'a> {
             epoch,
             effects: Effects::default(),
             accounts: LiveAccounts::default(),
+            debconf: Debconf::default(),
             configured: BTreeSet::new(),
             triggers: BTreeSet::new(),
             acting: Ownership::ROOT,

@@ -41,8 +41,10 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::in_tree("lsb_release", helper::lsb_release),
 ];
 
+pub(super) use status::md5_hex;
+
 /// dpkg's status for trouble; 1 is an answer.
-pub(super) const TROUBLE: u8 = 2;
+const TROUBLE: u8 = 2;
 
 impl Process<'_, '_> {
     /// Prints `NAME: error: text`, as dpkg's programs do, and is [`TROUBLE`].

@@ -142,7 +142,7 @@ fn list(process: &mut Process<'_, '_>, patterns: &[String]) -> Result<u8, Refusa
 
 impl Process<'_, '_> {
     /// The package whose script runs: by the environment, else by the author.
-    pub(super) fn running_package(&self) -> Option<PackageName> {
+    pub(in crate::commands) fn running_package(&self) -> Option<PackageName> {
         let named = self.env.get("DPKG_MAINTSCRIPT_PACKAGE").and_then(|name| name.parse().ok());
         named.or_else(|| self.world.author.as_ref().map(|author| author.package.clone()))
     }
