@@ -12,6 +12,8 @@ mod users;
 mod dpkg;
 mod debconf;
 mod ucf;
+#[cfg(test)]
+mod bench;
 
 use std::collections::BTreeMap;
 
