@@ -30,6 +30,13 @@ mod identity;
 mod date;
 mod machine;
 mod compression;
+mod getent;
+mod users;
+mod dpkg;
+mod debconf;
+mod ucf;
+#[cfg(test)]
+mod bench;
 
 use std::collections::BTreeMap;
 
@@ -189,6 +196,11 @@ pub fn find(name: &str) -> Option<&'static Command> {
 
 /// All commands, by family.
 const TABLES: &[&[Command]] = &[
+    getent::COMMANDS,
+    users::COMMANDS,
+    dpkg::COMMANDS,
+    debconf::COMMANDS,
+    ucf::COMMANDS,
     files::COMMANDS,
     paths::COMMANDS,
     listing::COMMANDS,

@@ -15,4 +15,4 @@ pub mod control;
 pub mod archive;
 
 pub use name::{Architecture, PackageName};
-pub use version::Version;
+pub use version::{Version, compare_texts};

@@ -16,6 +16,8 @@ pub mod cluster;
 pub mod resolve;
 pub mod lock;
 pub mod rootfs;
+pub mod accounts;
+pub mod debconf;
 pub mod world;
 pub mod commands;
 pub mod shell;

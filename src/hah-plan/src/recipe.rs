@@ -20,6 +20,7 @@ mod model;
 mod params;
 mod parse;
 mod artifacts;
+mod answers;
 mod hardware;
 mod order;
 mod template;

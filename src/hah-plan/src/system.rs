@@ -17,8 +17,9 @@ use hah_format::path::TreePath;
 
 use crate::artifact::Artifact;
 use crate::board::{Board, Table};
+use crate::debconf::answers::Answer;
 use crate::debian::{Architecture, PackageName};
-use crate::scripts::ScriptChoice;
+use crate::scripts::{Ids, ScriptChoice};
 
 pub use pattern::{ParsePatternError, PathPattern};
 
@@ -68,10 +69,26 @@ pub struct System {
     pub scripts: Vec<ScriptChoice>,
     /// Additional fields of `/etc/os-release`.
     pub os_release: BTreeMap<String, String>,
+    /// Answers to the questions of packages, by question.
+    pub debconf: Vec<Answer>,
+    /// Ids of accounts that packages add, where recipes give them one.
+    pub ids: Ids,
     /// A node is called `PREFIX-SERIAL` until identity says otherwise.
     pub hostname_prefix: String,
     /// Size of the boot partition in bytes.
     pub boot_bytes: u64,
+}
+
+impl System {
+    /// The ids that recipes declare, before those of the distribution's table.
+    pub fn declared_ids(&self, table: &Ids) -> Ids {
+        let mut ids = table.clone();
+        ids.users.extend(self.ids.users.clone());
+        ids.groups.extend(self.ids.groups.clone());
+        ids.users.extend(self.users.iter().map(|user| (user.name.as_str().into(), user.uid)));
+        ids.groups.extend(self.groups.iter().map(|group| (group.name.as_str().into(), group.gid)));
+        ids
+    }
 }
 
 /// One suite of one archive.

@@ -23,10 +23,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node, Owner};
 
+use crate::accounts::live::LiveAccounts;
+use crate::debconf::Debconf;
 use crate::debian::PackageName;
 use crate::merge::{Origin, Provenance};
 use crate::rootfs::{Content, Contents, Root, UnpackedPackage};
-use crate::scripts::{Author, Effects};
+use crate::scripts::{Author, Effects, Ownership};
 
 use links::Links;
 
@@ -98,6 +100,15 @@ impl Stat {
     }
 }
 
+/// A trigger that a script has set off by dpkg-trigger(1).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trigger {
+    /// Its name, or the path of a file trigger.
+    pub name: String,
+    /// The package that sets it off.
+    pub by: String,
+}
+
 /// The root in the making, as scripts see it.
 pub struct World<'a> {
     /// The tree. Change it through the methods here, which keep `provenance` true.
@@ -114,6 +125,16 @@ pub struct World<'a> {
     pub machine: String,
     /// What scripts have asked for that is no file: accounts, alternatives, units, …
     pub effects: Effects,
+    /// Users and groups; see [`crate::accounts::live`].
+    pub accounts: LiveAccounts,
+    /// Questions and answers; see [`crate::debconf`].
+    pub debconf: Debconf,
+    /// Packages whose `postinst configure` has ended well; all others are unpacked.
+    pub configured: BTreeSet<PackageName>,
+    /// What `dpkg-trigger` was called for.
+    pub triggers: BTreeSet<Trigger>,
+    /// Who runs the present command: the owner of what it makes. Root but below `su`, `runuser` and the like.
+    pub acting: Ownership,
     /// Whose line is being evaluated.
     pub author: Option<Author>,
     /// Paths that scripts wanted to change although a recipe has placed them.
@@ -122,10 +143,6 @@ pub struct World<'a> {
     pub removed: BTreeMap<TreePath, Author>,
     /// What is still allowed.
     pub budget: Budget,
-    /// Packages whose `postinst` has run, or that have none and whose turn has come.
-    pub configured: BTreeSet<PackageName>,
-    /// Triggers that were activated by dpkg-trigger(1).
-    pub triggers: BTreeSet<String>,
     /// How many names `mktemp` has given out: they have one answer in every build.
     pub temporary: u32,
     links: Links,
@@ -144,12 +161,15 @@ impl<'a> World<'a> {
             epoch,
             machine: "aarch64".to_owned(),
             effects: Effects::default(),
+            accounts: LiveAccounts::default(),
+            debconf: Debconf::default(),
+            configured: BTreeSet::new(),
+            triggers: BTreeSet::new(),
+            acting: Ownership::ROOT,
             author: None,
             kept: BTreeSet::new(),
             removed: BTreeMap::new(),
             budget: Budget::default(),
-            configured: BTreeSet::new(),
-            triggers: BTreeSet::new(),
             temporary: 0,
         }
     }
@@ -266,7 +286,7 @@ impl<'a> World<'a> {
         if self.is_kept(&real) {
             return Ok(());
         }
-        let meta = self.tree.get(&real).map_or_else(|| Meta::root(mode), |node| node.meta.clone());
+        let meta = self.tree.get(&real).map_or_else(|| self.own(mode), |node| node.meta.clone());
         self.put(real, Node { meta, kind: Kind::File(content) })
     }
 
@@ -283,7 +303,8 @@ impl<'a> World<'a> {
 
     /// Makes a directory: mkdir(2). Its parent must be there.
     pub fn make_dir(&mut self, cwd: &TreePath, path: &str, mode: u16) -> Result<(), Errno> {
-        self.create(cwd, path, Node { meta: Meta::root(mode), kind: Kind::Dir })
+        let meta = self.own(mode);
+        self.create(cwd, path, Node { meta, kind: Kind::Dir })
     }
 
     /// Makes a directory and its missing parents, which get mode 0755: `mkdir -p`. One that is there stays as it is.
@@ -309,7 +330,9 @@ impl<'a> World<'a> {
 
     /// Makes a symbolic link: symlink(2). Nothing may stand there.
     pub fn make_symlink(&mut self, cwd: &TreePath, path: &str, target: &str) -> Result<(), Errno> {
-        self.create(cwd, path, Node::symlink(target))
+        let Node { meta, kind } = Node::symlink(target);
+        let meta = Meta { mode: meta.mode, ..self.own(meta.mode) };
+        self.create(cwd, path, Node { meta, kind })
     }
 
     /// Puts a new node: fails with [`Errno::Exists`] when something stands there, a dangling link included.
@@ -534,6 +557,11 @@ impl<'a> World<'a> {
         self.tree.insert(at.clone(), node).map_err(|_| Errno::NotADirectory)?;
         self.book(at);
         Ok(())
+    }
+
+    /// The attributes of something new that the present command makes.
+    pub fn own(&self, mode: u16) -> Meta {
+        Meta { user: self.acting.user.clone(), group: self.acting.group.clone(), ..Meta::root(mode) }
     }
 
     fn book(&mut self, at: TreePath) {

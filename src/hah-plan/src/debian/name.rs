@@ -91,6 +91,16 @@ impl Architecture {
             Self::Amd64 => "amd64",
         }
     }
+
+    /// What `uname -m` says on a machine of it; packages of all architectures have none.
+    pub fn machine(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Arm64 => "aarch64",
+            Self::Armel => "armv6l",
+            Self::Amd64 => "x86_64",
+        }
+    }
 }
 
 impl FromStr for Architecture {

@@ -87,6 +87,48 @@ impl PartialEq for Version {
 
 impl Eq for Version {}
 
+/// How two texts compare as versions, where they may have what a package's version may not: `dpkg --compare-versions`.
+///
+/// # Errors
+/// What dpkg takes for bad syntax: the text, and why.
+pub fn compare_texts<'a>(left: &'a str, right: &'a str) -> Result<Ordering, (&'a str, &'static str)> {
+    let (a, b) = (lenient_parts(left)?, lenient_parts(right)?);
+    Ok(a.0.cmp(&b.0).then_with(|| compare_part(a.1, b.1)).then_with(|| compare_part(a.2, b.2)))
+}
+
+/// Epoch, upstream version and revision, as dpkg's `parseversion` takes them apart.
+fn lenient_parts(text: &str) -> Result<(u64, &str, &str), (&str, &'static str)> {
+    let trimmed = text.trim_matches([' ', '\t', '\n']);
+    if trimmed.is_empty() {
+        return Err((text, "version string is empty"));
+    }
+    if trimmed.contains(|c: char| c.is_ascii_whitespace()) {
+        return Err((text, "version string has embedded spaces"));
+    }
+    let (epoch, rest) = match trimmed.split_once(':') {
+        None => (0, trimmed),
+        Some(("", _)) => return Err((text, "epoch in version is empty")),
+        Some((epoch, rest)) => match epoch.parse::<i64>() {
+            Err(_) => return Err((text, "epoch in version is not number")),
+            Ok(number) if number < 0 => return Err((text, "epoch in version is negative")),
+            Ok(number) if number > i64::from(i32::MAX) => return Err((text, "epoch in version is too big")),
+            Ok(number) => (number.unsigned_abs(), rest),
+        },
+    };
+    if rest.is_empty() {
+        return Err((text, "nothing after colon in version number"));
+    }
+    let (upstream, revision) = match rest.rsplit_once('-') {
+        Some((_, "")) => return Err((text, "revision number is empty")),
+        Some((upstream, revision)) => (upstream, revision),
+        None => (rest, ""),
+    };
+    if upstream.is_empty() {
+        return Err((text, "version number is empty"));
+    }
+    Ok((epoch, upstream, revision))
+}
+
 /// dpkg's `verrevcmp`: runs of non-digits by the order `~ < end < letters < others`, then runs of digits as numbers.
 fn compare_part(left: &str, right: &str) -> Ordering {
     let (mut left, mut right) = (left.as_bytes(), right.as_bytes());

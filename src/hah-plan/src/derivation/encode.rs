@@ -7,8 +7,9 @@ use hah_format::path::TreePath;
 
 use crate::artifact::{Artifact, Install, VendorKey, Verify};
 use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, VersionedPath};
+use crate::debconf::answers::{Answer, AnswerValue};
 use crate::derivation::Encoder;
-use crate::scripts::ScriptChoice;
+use crate::scripts::{Ids, ScriptChoice};
 use crate::system::{
     DirectorySpec, Expiry, FileSpec, GroupSpec, Home, PackageRequest, Password, RemoveSpec, Suite, SuiteUse,
     SymlinkSpec, System, UnitSpec, UnitState, UserSpec,
@@ -38,6 +39,8 @@ pub fn system(encoder: &mut Encoder, system: &System) {
         persist,
         scripts,
         os_release,
+        debconf,
+        ids,
         hostname_prefix,
         boot_bytes,
     } = system;
@@ -108,6 +111,21 @@ pub fn system(encoder: &mut Encoder, system: &System) {
     }
     for (key, value) in os_release {
         encoder.list("os-release", [key.as_str(), value]);
+    }
+    for Answer { question, value, recipe } in debconf {
+        encoder.list("debconf", [question.as_str(), recipe]);
+        match value {
+            AnswerValue::Boolean(value) => encoder.text("boolean", if *value { "true" } else { "false" }),
+            AnswerValue::Text(text) => encoder.text("answer", text),
+            AnswerValue::List(list) => encoder.list("answers", list.iter().map(String::as_str)),
+        }
+    }
+    let Ids { users, groups } = ids;
+    for (what, ids) in [("user-id", users), ("group-id", groups)] {
+        for (name, id) in ids {
+            encoder.text(what, name);
+            encoder.number("id", u64::from(*id));
+        }
     }
     encoder.text("hostname-prefix", hostname_prefix);
     encoder.number("boot-bytes", *boot_bytes);

@@ -8,6 +8,7 @@ use std::fmt;
 
 use hah_format::path::TreePath;
 
+use super::answers::Answers;
 use super::artifacts::{self, Rendered};
 use super::hardware::BoardFile;
 use super::model::{
@@ -42,14 +43,14 @@ pub(super) struct Parts {
 }
 
 /// A declared thing and who declared it.
-struct Claim<T> {
-    value: T,
-    place: Place,
+pub(super) struct Claim<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
     author: String,
 }
 
 /// Things of one kind by name.
-struct Claims<K, T> {
+pub(super) struct Claims<K, T> {
     what: &'static str,
     by_name: BTreeMap<K, Claim<T>>,
 }
@@ -62,7 +63,7 @@ enum Sameness {
 }
 
 impl<K: Ord + ToString, T> Claims<K, T> {
-    fn new(what: &'static str) -> Self {
+    pub(super) fn new(what: &'static str) -> Self {
         Self { what, by_name: BTreeMap::new() }
     }
 
@@ -85,7 +86,7 @@ impl<K: Ord + ToString, T> Claims<K, T> {
     }
 
     /// Adds a thing that may be said twice if it is said alike.
-    fn agree(&mut self, name: K, claim: Claim<T>, replace: Replace, report: &mut Report)
+    pub(super) fn agree(&mut self, name: K, claim: Claim<T>, replace: Replace, report: &mut Report)
     where
         T: PartialEq,
     {
@@ -94,7 +95,11 @@ impl<K: Ord + ToString, T> Claims<K, T> {
         self.add(name, claim, (replace, sameness), report);
     }
 
-    fn into_vec<U>(self, mut f: impl FnMut(K, T, String) -> U) -> Vec<U> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &Claim<T>)> {
+        self.by_name.iter()
+    }
+
+    pub(super) fn into_vec<U>(self, mut f: impl FnMut(K, T, String) -> U) -> Vec<U> {
         self.by_name.into_iter().map(|(name, claim)| f(name, claim.value, claim.author)).collect()
     }
 }
@@ -113,16 +118,16 @@ impl fmt::Display for ScriptName {
 }
 
 /// A body and who wrote it.
-struct Contribution<'a> {
+pub(super) struct Contribution<'a> {
     /// `base`, or `image lab`.
     author: String,
     /// The recipe whose parameters templates see; for an image, a name that no recipe has.
-    scope: &'a str,
-    body: &'a Body,
+    pub(super) scope: &'a str,
+    pub(super) body: &'a Body,
 }
 
 impl Contribution<'_> {
-    fn claim<T>(&self, value: T, place: &Place) -> Claim<T> {
+    pub(super) fn claim<T>(&self, value: T, place: &Place) -> Claim<T> {
         Claim { value, place: place.clone(), author: self.author.clone() }
     }
 }
@@ -142,6 +147,7 @@ struct Merge<'a> {
     sysctl: Claims<String, String>,
     provided: Claims<PackageName, String>,
     os_release: Claims<String, String>,
+    answers: Answers,
     suites: Vec<(Suite, Place)>,
     packages: Vec<(PackageRequest, Place)>,
     removes: Vec<RemoveSpec>,
@@ -163,10 +169,12 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
     merge.nomad_job_files();
     merge.check_paths();
     merge.check_ids();
+    merge.answers.check(merge.report);
     merge.check_packages();
     if !merge.report.is_empty() {
         return None;
     }
+    let (debconf, ids) = merge.answers.into_parts();
     Some(System {
         image: image.name.clone(),
         summary: image.summary.clone(),
@@ -214,6 +222,8 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
             merge.persist
         },
         os_release: merge.os_release.by_name.into_iter().map(|(name, claim)| (name, claim.value)).collect(),
+        debconf,
+        ids,
         hostname_prefix: image.hostname_prefix.clone(),
         boot_bytes: image.boot_bytes,
     })
@@ -241,6 +251,7 @@ impl<'a> Merge<'a> {
             sysctl: Claims::new("kernel variable"),
             provided: Claims::new("the reason to provide"),
             os_release: Claims::new("os-release field"),
+            answers: Answers::new(),
             suites: Vec::new(),
             packages: Vec::new(),
             removes: Vec::new(),
@@ -282,6 +293,7 @@ impl<'a> Merge<'a> {
             let claim = from.claim((action, reason), &entry.place);
             self.scripts.add(ScriptName { package, kind }, claim, (entry.replace, Sameness::Conflicts), self.report);
         }
+        self.answers.add(from, self.scope, self.report);
         self.artifacts(from);
         self.persist.extend(body.persist.iter().map(|entry| entry.value.clone()));
         self.tree(from);

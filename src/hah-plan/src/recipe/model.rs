@@ -65,6 +65,18 @@ pub(super) struct Body {
     pub(super) scripts: Vec<Entry<Script>>,
     pub(super) persist: Vec<Entry<TreePath>>,
     pub(super) os_release: Vec<Entry<(String, String)>>,
+    pub(super) debconf: Vec<Entry<(String, Setting)>>,
+    pub(super) user_ids: Vec<Entry<(String, u32)>>,
+    pub(super) group_ids: Vec<Entry<(String, u32)>>,
+}
+
+/// An answer to a package's question, before its type is known.
+#[derive(Debug)]
+pub(super) enum Setting {
+    Boolean(bool),
+    Number(i64),
+    Text(Template),
+    List(Vec<Template>),
 }
 
 /// One entry of a body.

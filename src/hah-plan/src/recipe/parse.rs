@@ -134,6 +134,7 @@ impl Parser<'_> {
             let Some(value) = value.text() else { continue };
             body.os_release.push(plain(name.map(|name| (name, value.value))));
         }
+        self.answers(fields, &mut body);
         body
     }
 
@@ -391,7 +392,7 @@ impl Parser<'_> {
     }
 }
 
-fn plain<T>(value: Located<T>) -> Entry<T> {
+pub(super) fn plain<T>(value: Located<T>) -> Entry<T> {
     Entry { value: value.value, place: value.place, when: None, replace: Replace::Refuse }
 }
 

@@ -190,7 +190,10 @@ impl Problem {
                 suggest(name, known).or_else(|| Some(format!("defined here: {}", known.join(", "))))
             }
             Self::NotACondition(_) => Some("compare it, for example `role == 'server'`".to_owned()),
-            Self::Conflict { what: "suite" | "os-release field", .. } => Some("drop one of them".to_owned()),
+            Self::Conflict {
+                what: "suite" | "os-release field" | "the answer to" | "the id of user" | "the id of group",
+                ..
+            } => Some("drop one of them".to_owned()),
             Self::Conflict { .. } => Some("drop one of them, or let the later one say `replace = true`".to_owned()),
             Self::SameId { .. } => Some("give one of them another id".to_owned()),
             Self::PathKinds { .. } | Self::BelowFile { .. } => Some("drop one of them".to_owned()),

@@ -3,11 +3,14 @@
 //! One table serves the parser ([`super::check`]), the JSON Schema ([`super::json_schema`]) and the did-you-mean, so the
 //! three cannot disagree.
 
-use std::sync::OnceLock;
-
-use regex_lite::Regex;
+mod kinds;
 
 use crate::artifact::EMBEDDED_KEYS;
+use kinds::{
+    AGE_KEY, ARCHITECTURE, COUNTRY, DROP_IN, FIELD, IP, LINE, MEMBER, MODE, NAME, PACKAGE, PARAM, PATH, PATTERN, PUBLIC_KEY, QUESTION, REASON, SIZE, SOURCE, SYSCTL, TEXT, UNIT, USER, VERSIONED, WHEN, WORDS, ZONE,
+};
+
+pub(super) use kinds::Kind;
 
 /// A TOML table with known keys.
 #[derive(Debug)]
@@ -74,63 +77,6 @@ impl Shape {
         }
     }
 }
-
-/// A kind of text: what the regular expression lets through, in the part of its language that JSON Schema shares.
-#[derive(Debug)]
-pub(super) struct Kind {
-    /// What it is: `a mode`.
-    pub(super) doc: &'static str,
-    pub(super) pattern: &'static str,
-    compiled: OnceLock<Option<Regex>>,
-}
-
-impl Kind {
-    /// Whether `text` is of this kind. No kind but [`TEXT`] admits line ends or other control characters.
-    pub(super) fn admits(&self, text: &str) -> bool {
-        std::ptr::eq(self, &TEXT)
-            || !text.chars().any(char::is_control)
-                && self
-                    .compiled
-                    .get_or_init(|| Regex::new(self.pattern).ok())
-                    .as_ref()
-                    .is_some_and(|re| re.is_match(text))
-    }
-}
-
-const fn kind(doc: &'static str, pattern: &'static str) -> Kind {
-    Kind { doc, pattern, compiled: OnceLock::new() }
-}
-
-static TEXT: Kind = kind("text", "");
-static LINE: Kind = kind("one line of text", r"^.*$");
-static NAME: Kind = kind("a name: lower-case letters, digits and `-`", r"^[a-z][a-z0-9-]{0,62}$");
-static PARAM: Kind = kind("`RECIPE.PARAMETER`, a table per recipe", r"^[a-z][a-z0-9-]{0,62}$");
-static PACKAGE: Kind =
-    kind("a Debian package name: lower-case letters, digits, `+`, `-` and `.`", r"^[a-z0-9][a-z0-9+.-]+$");
-static PATH: Kind = kind("an absolute path", r"^/.+$");
-static PATTERN: Kind = kind("an absolute path; `*` and `?` within a component, `**` for any number of them", r"^/.+$");
-static VERSIONED: Kind = kind("an absolute path with the word VERSION for the kernel's version", r"^/.*VERSION");
-static SOURCE: Kind = kind("a file beside this one, relative to its directory", r"^[^/].*$");
-static MODE: Kind = kind("a mode: octal digits such as `0644`", r"^0[0-7]{3,4}$");
-static USER: Kind = kind("a user or group name", r"^[a-z_][a-z0-9_-]{0,30}$");
-static UNIT: Kind = kind(
-    "a systemd unit name such as `consul.service`",
-    r"^[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|mount|automount|path|target|slice|swap|device|scope)$",
-);
-static DROP_IN: Kind = kind("a file name that ends in .conf", r"^[A-Za-z0-9_.-]+\.conf$");
-static SYSCTL: Kind = kind("a kernel variable, `net.core.rmem_max`", r"^[A-Za-z0-9_./*-]+$");
-static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB or GiB", r"^[0-9]+( ?(B|KiB|MiB|GiB))?$");
-static WHEN: Kind = kind("a condition over parameters in minijinja's expression language", r"^.+$");
-static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
-static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");
-static ARCHITECTURE: Kind = kind("an architecture: `arm64`, `armel` or `amd64`", r"^(arm64|armel|amd64)$");
-static MEMBER: Kind = kind("a path in an archive; a template", r"^[^/].*$");
-static ZONE: Kind = kind("a time zone such as Europe/Berlin", r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$");
-static COUNTRY: Kind = kind("a country: two capital letters, like DE", r"^[A-Z]{2}$");
-static PUBLIC_KEY: Kind = kind("a line of authorized_keys: type, key, comment", r"^[^# ]\S*\s+\S");
-static IP: Kind = kind("an IP address", r"^[0-9A-Fa-f.:]+$");
-static AGE_KEY: Kind = kind("an age public key, age1…", r"^age1[a-z0-9]{58}$");
-static REASON: Kind = kind("a reason, for people", r"^.+$");
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, need: Need::Required, doc }
@@ -392,7 +338,15 @@ static SCRIPT_ENTRY: Object = Object {
     ]],
 };
 
-static BODY: [Key; 17] = [
+static IDS: Object = Object {
+    name: "[ids]",
+    keys: &[&[
+        optional("users", Shape::Named(&USER, &Shape::Integer(100, 59_999)), "User ids by name."),
+        optional("groups", Shape::Named(&USER, &Shape::Integer(100, 59_999)), "Group ids by name."),
+    ]],
+};
+
+static BODY: [Key; 19] = [
     optional(
         "packages",
         Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&PACKAGE_ENTRY))),
@@ -430,6 +384,12 @@ static BODY: [Key; 17] = [
     ),
     optional("persist", Shape::List(&Shape::Text(&PATH)), "Directories of the root that outlive a reboot."),
     optional("os-release", Shape::Named(&FIELD, &Shape::Text(&LINE)), "Fields to add to /etc/os-release."),
+    optional(
+        "debconf",
+        Shape::Named(&QUESTION, &Shape::Value),
+        "Answers to questions that packages ask, `\"package/question\" = VALUE`, typed by the package's template; texts are templates.",
+    ),
+    optional("ids", Shape::Table(&IDS), "Ids of users and groups that packages add and that have none in our table."),
 ];
 
 /// `recipes/NAME.toml`.

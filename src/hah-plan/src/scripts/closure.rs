@@ -238,6 +238,8 @@ pub(crate) fn bare_system() -> System {
         scripts: Vec::new(),
         persist: Vec::new(),
         os_release: BTreeMap::new(),
+        debconf: Vec::new(),
+        ids: super::Ids::default(),
         hostname_prefix: "test".to_owned(),
         boot_bytes: 0,
     }

@@ -283,6 +283,8 @@ pub struct Effects {
     pub handled_by: BTreeSet<Box<str>>,
     /// Ids that the review table declares.
     pub ids: Ids,
+    /// The accounts when the last script has run; `None` when no script was evaluated.
+    pub accounts: Option<crate::accounts::Accounts>,
 }
 
 impl Effects {

@@ -68,7 +68,8 @@ fn triggered(world: &World<'_>, order: &[usize]) -> Vec<(usize, String)> {
                 words.next().is_some_and(|word| word.starts_with("interest")).then(|| words.next()).flatten()
             })
             .collect();
-        world.triggers.iter().filter(|name| wanted.contains(name.as_str())).cloned().collect::<Vec<_>>()
+        let names: BTreeSet<&str> = world.triggers.iter().map(|trigger| trigger.name.as_str()).collect();
+        names.into_iter().filter(|name| wanted.contains(name)).map(str::to_owned).collect::<Vec<_>>()
     };
     let found = order.iter().map(|&index| (index, names_of(&world.packages[index])));
     found.filter(|(_, names)| !names.is_empty()).map(|(index, names)| (index, names.join(" "))).collect()

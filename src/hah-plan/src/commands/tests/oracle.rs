@@ -154,6 +154,8 @@ pub(super) fn with_process<T>(files: &Files, run: impl FnOnce(&mut Process<'_, '
             stdout: Vec::new(),
             stderr: Vec::new(),
             assign: Vec::new(),
+            programs: None,
+            calls: 0,
         };
         run(&mut process)
     };

@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use hah_format::path::TreePath;
 
 use super::*;
 use crate::configure::{Pass, run as run_pass};
 use crate::scripts::closure::{Bench, Scratch, oracle};
-use crate::system::GroupSpec;
+use crate::system::{GroupSpec, Password};
 
 const PASS: Pass = Pass { name: "users", replaces: "", run };
 
@@ -132,19 +135,4 @@ fn the_files_are_whole_and_ids_are_stable() {
     assert_eq!((bashrc.meta.mode, bashrc.meta.user.to_string()), (0o700, "deploy".to_owned()));
     let ids = ids_of(&passwd, &group);
     assert_eq!((ids.users["deploy"], ids.groups["shadow"]), (1000, 42));
-}
-
-#[test]
-fn names_without_ids_and_ids_twice_are_errors() {
-    let mut accounts = Accounts::default();
-    let ids = Ids::default();
-    let lines = sysusers::parse("g render -\n").unwrap();
-    let error = accounts.declare(lines[0].1.clone(), &ids).unwrap_err();
-    assert!(error.contains("`render` has no declared id"), "{error}");
-
-    for (_, line) in sysusers::parse("u root 0\nu a 500\ng b 500\nu c 500:0\n").unwrap() {
-        accounts.declare(line, &ids).unwrap();
-    }
-    let error = accounts.check().unwrap_err().to_string();
-    assert!(error.contains("the users `a` and `c` both have the id 500"), "{error}");
 }

@@ -15,7 +15,7 @@ const FILE_MAX: usize = 64 << 10;
 
 /// One declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub enum Line {
     /// `u` or `u!`.
     User(UserLine),
     /// `g`: name, and the id when it is given.
@@ -24,24 +24,54 @@ pub(super) enum Line {
     Member(String, String),
 }
 
+impl Line {
+    /// Place in the order of work: groups before the users that want them, memberships last.
+    pub fn rank(&self) -> u8 {
+        match self {
+            Self::Group(..) => 0,
+            Self::User(_) => 1,
+            Self::Member(..) => 2,
+        }
+    }
+}
+
 /// A `u` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UserLine {
-    pub(super) name: String,
-    pub(super) uid: Option<u32>,
-    pub(super) group: UserGroup,
-    pub(super) gecos: String,
+pub struct UserLine {
+    /// Login name.
+    pub name: String,
+    /// Its id, when one is given.
+    pub uid: Option<u32>,
+    /// Primary group.
+    pub group: UserGroup,
+    /// Comment field.
+    pub gecos: String,
     /// Home directory; `/` when none is given.
-    pub(super) home: String,
+    pub home: String,
     /// Login shell; the system's default when none is given.
-    pub(super) shell: Option<String>,
+    pub shell: Option<String>,
     /// `u!`: the account expires at once, so that nothing logs in.
-    pub(super) locked: bool,
+    pub locked: bool,
+}
+
+impl UserLine {
+    /// `u NAME -`.
+    pub fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            uid: None,
+            group: UserGroup::Own,
+            gecos: String::new(),
+            home: "/".to_owned(),
+            shell: None,
+            locked: false,
+        }
+    }
 }
 
 /// The primary group of a `u` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum UserGroup {
+pub enum UserGroup {
     /// A group of the user's name.
     Own,
     /// The group of this id.
@@ -51,7 +81,7 @@ pub(super) enum UserGroup {
 }
 
 /// Parses one file; an error is a line, from 1, and what is wrong with it.
-pub(super) fn parse(text: &str) -> Result<Vec<(usize, Line)>, (usize, String)> {
+pub fn parse(text: &str) -> Result<Vec<(usize, Line)>, (usize, String)> {
     if text.len() > FILE_MAX {
         return Err((1, format!("the file is longer than {FILE_MAX} bytes")));
     }
