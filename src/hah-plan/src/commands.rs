@@ -6,6 +6,11 @@
 //! A command sees a [`Process`]: arguments, environment, standard input, and buffers for what it prints.
 //! Its exit status is the function's result. Text goes through as bytes; words are UTF-8.
 
+mod alternatives;
+mod systemd;
+#[cfg(test)]
+pub(crate) mod playground;
+
 use std::collections::BTreeMap;
 
 use hah_format::path::TreePath;
@@ -150,4 +155,4 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// All commands, by family.
-const TABLES: &[&[Command]] = &[];
+const TABLES: &[&[Command]] = &[alternatives::COMMANDS, systemd::COMMANDS];

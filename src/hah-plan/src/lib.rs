@@ -17,6 +17,7 @@ pub mod resolve;
 pub mod lock;
 pub mod rootfs;
 pub mod world;
+mod alternatives;
 pub mod commands;
 pub mod shell;
 pub mod scripts;
