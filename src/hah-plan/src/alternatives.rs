@@ -12,6 +12,7 @@
 //! What such a file would offer is not offered, as if dpkg had been told so by `path-exclude`, and nobody is warned of it.
 
 mod group;
+mod offer;
 mod places;
 
 use hah_format::path::TreePath;
@@ -22,6 +23,7 @@ use crate::world::{Errno, World};
 use places::Place;
 
 pub(crate) use group::{Choice, Follower, Group, Mode};
+pub(crate) use offer::{check_name, check_path};
 
 const CHOICES: &str = "/etc/alternatives";
 const RECORDS: &str = "/var/lib/dpkg/alternatives";
@@ -265,6 +267,14 @@ impl<'r, 'w> Registry<'r, 'w> {
         self.update(group, current, wanted)
     }
 
+    /// What `--config` does when nothing is chosen: links that are broken are made again.
+    pub(crate) fn settle(&mut self, name: &str) -> Result<(), Stop> {
+        let mut group = self.require(name)?;
+        let current = self.current(name)?;
+        self.select_mode(&mut group, current.as_deref())?;
+        self.update(&mut group, current, None)
+    }
+
     /// One line of `--set-selections`: name, status, choice.
     pub(crate) fn select(&mut self, name: &str, status: &str, choice: &str) -> Result<(), Stop> {
         let Some(mut group) = self.load(name)? else {
@@ -299,52 +309,6 @@ impl<'r, 'w> Registry<'r, 'w> {
         self.world.packages.iter().any(|package| package.tree.contains(&at) || package.tree.contains(&usr))
     }
 
-    /// The names and links of an offer: absolute, and not mixed up with those of other groups.
-    fn check(&mut self, offer: &Alternative) -> Result<(), Stop> {
-        let refuse = |what: String| Err(Stop::Failed(what));
-        check_name(&offer.name)?;
-        check_link(&offer.link)?;
-        check_path(&offer.path)?;
-        let groups = self.load_all()?;
-        let by_name = |name: &str| groups.iter().find(|group| group.name == name || group.follower(name).is_some());
-        let by_link = |link: &str| {
-            groups.iter().find(|group| group.link == link || group.followers.iter().any(|other| other.link == link))
-        };
-        if let Some(found) = by_name(&offer.name).filter(|found| found.name != *offer.name) {
-            return refuse(format!("alternative {} cannot be master: it is a slave of {}", offer.name, found.name));
-        }
-        if let Some(found) = by_link(&offer.link).filter(|found| found.name != *offer.name) {
-            return refuse(format!("alternative link {} is already managed by {}", offer.link, found.name));
-        }
-        if self.is_missing(&offer.path)? && !self.is_left_out(&offer.path) {
-            return refuse(format!("alternative path {} does not exist", offer.path));
-        }
-        for slave in &offer.slaves {
-            check_name(&slave.name)?;
-            check_link(&slave.link)?;
-            check_path(&slave.path)?;
-            if let Some(found) = by_name(&slave.name).filter(|found| found.name != *offer.name) {
-                let what = match found.name == *slave.name {
-                    true => "it is a master alternative".to_owned(),
-                    false => format!("it is a slave of {}", found.name),
-                };
-                return refuse(format!("alternative {} cannot be slave of {}: {what}", slave.name, offer.name));
-            }
-            let Some(found) = by_link(&slave.link) else { continue };
-            if found.name != *offer.name {
-                return refuse(format!("alternative link {} is already managed by {}", slave.link, found.name));
-            }
-            let other = found.followers.iter().find(|other| other.link == *slave.link);
-            if let Some(other) = other.filter(|other| other.name != *slave.name) {
-                return refuse(format!(
-                    "alternative link {} is already managed by {} (slave of {})",
-                    slave.link, other.name, found.name
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Notices what somebody did to the link of the choice.
     fn select_mode(&mut self, group: &mut Group, current: Option<&str>) -> Result<(), Stop> {
         let Some(current) = current else {
@@ -369,13 +333,7 @@ impl<'r, 'w> Registry<'r, 'w> {
     }
 
     /// Gives a group the links of a new offer, renaming those that had others.
-    fn evolve(
-        &mut self,
-        group: &mut Group,
-        link: &str,
-        followers: Vec<Follower>,
-        choice: &Choice,
-    ) -> Result<(), Stop> {
+    fn evolve(&mut self, group: &mut Group, link: &str, followers: Vec<Follower>, choice: &Choice) -> Result<(), Stop> {
         let current = self.current(&group.name)?;
         if group.link != link {
             if self.place(&group.link)? == Place::Link {
@@ -399,10 +357,7 @@ impl<'r, 'w> Registry<'r, 'w> {
                         None => false,
                     };
                     if is_there {
-                        self.tell(format!(
-                            "renaming {} slave link from {old} to {}",
-                            follower.name, follower.link
-                        ));
+                        self.tell(format!("renaming {} slave link from {old} to {}", follower.name, follower.link));
                         self.rename(&old, &follower.link)?;
                     } else {
                         self.unlink(&old)?;
@@ -423,10 +378,7 @@ impl<'r, 'w> Registry<'r, 'w> {
         }
         let chosen = match wanted.filter(|wanted| current.as_ref() != Some(wanted)) {
             Some(wanted) => {
-                self.tell(format!(
-                    "using {wanted} to provide {} ({}) in {} mode",
-                    group.link, group.name, group.mode
-                ));
+                self.tell(format!("using {wanted} to provide {} ({}) in {} mode", group.link, group.name, group.mode));
                 Some(wanted)
             }
             None => self.repair(group, current)?,
@@ -469,7 +421,10 @@ impl<'r, 'w> Registry<'r, 'w> {
                 group.name
             ));
         } else if is_changed {
-            self.tell(format!("updating alternative {shown} because link group {} has changed slave links", group.name));
+            self.tell(format!(
+                "updating alternative {shown} because link group {} has changed slave links",
+                group.name
+            ));
         } else {
             return Ok(None);
         }
@@ -544,6 +499,7 @@ impl<'r, 'w> Registry<'r, 'w> {
             }
         };
         if is_due {
+            self.prepare(at)?;
             links.push((at.to_owned(), Some(choice)));
         }
         Ok(())
@@ -576,29 +532,6 @@ impl<'r, 'w> Registry<'r, 'w> {
         if self.loudness >= Loudness::Normal {
             self.warned.push(line);
         }
-    }
-}
-
-/// A name must be one of a file.
-pub(crate) fn check_name(name: &str) -> Result<(), Stop> {
-    match name.contains(['/', ' ', '\t', '\n']) {
-        true => Err(Stop::Failed(format!("alternative name ({name}) must not contain '/' and spaces"))),
-        false => Ok(()),
-    }
-}
-
-fn check_link(link: &str) -> Result<(), Stop> {
-    match link.starts_with('/') && !link.contains('\n') {
-        true => Ok(()),
-        false => Err(Stop::Failed(format!("alternative link is not absolute as it should be: {link}"))),
-    }
-}
-
-/// A choice must be an absolute path.
-pub(crate) fn check_path(path: &str) -> Result<(), Stop> {
-    match path.starts_with('/') && !path.contains('\n') {
-        true => Ok(()),
-        false => Err(Stop::Failed(format!("alternative path is not absolute as it should be: {path}"))),
     }
 }
 

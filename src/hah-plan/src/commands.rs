@@ -8,6 +8,7 @@
 
 mod alternatives;
 mod systemd;
+mod derived;
 #[cfg(test)]
 pub(crate) mod playground;
 
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 use hah_format::path::TreePath;
 
 use crate::world::{Errno, World};
+
+pub use derived::REASONS;
 
 /// Where a native command stands in for a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,4 +158,4 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// All commands, by family.
-const TABLES: &[&[Command]] = &[alternatives::COMMANDS, systemd::COMMANDS];
+const TABLES: &[&[Command]] = &[alternatives::COMMANDS, systemd::COMMANDS, derived::NOTHING, derived::COMMANDS];

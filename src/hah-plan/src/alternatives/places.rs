@@ -39,13 +39,25 @@ impl Registry<'_, '_> {
         }
     }
 
-    /// Makes a link, in the place of another or, with `--force`, of a file. What a recipe has placed stays.
-    pub(super) fn link(&mut self, at: &str, to: &str) -> Result<(), Stop> {
-        let root = TreePath::root();
+    /// Sees to it that there is a directory for a link: one that the image leaves out is made.
+    pub(super) fn prepare(&mut self, at: &str) -> Result<(), Stop> {
         let directory = at.rsplit_once('/').map_or("/", |(directory, _)| directory);
         if at.starts_with(CHOICES) || self.is_left_out(directory) {
             self.make_dirs(directory)?;
         }
+        let real = self.world.resolve(&TreePath::root(), &format!("{directory}/"), Follow::Yes);
+        match real.map(|real| self.world.tree.contains(&real)) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Errno::NotFound),
+            Err(error) => Err(error),
+        }
+        .map_err(failed(format_args!("cannot create symbolic link '{at}.dpkg-tmp'")))
+    }
+
+    /// Makes a link, in the place of another or, with `--force`, of a file. What a recipe has placed stays.
+    pub(super) fn link(&mut self, at: &str, to: &str) -> Result<(), Stop> {
+        let root = TreePath::root();
+        self.prepare(at)?;
         let wrong = || format!("cannot install '{at}.dpkg-tmp' as '{at}'");
         match self.world.resolve(&root, at, Follow::No) {
             Ok(real) if self.world.is_kept(&real) => return Ok(()),

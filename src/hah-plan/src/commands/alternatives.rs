@@ -72,9 +72,7 @@ fn update_alternatives(process: &mut Process<'_, '_>, arguments: &[String]) -> R
     let request = match parse(arguments) {
         Ok(request) => request,
         Err(Wrong::Usage(what)) => {
-            process.complain(format_args!(
-                "{what}\n\nUse 'update-alternatives --help' for program usage information."
-            ));
+            process.complain(format_args!("{what}\n\nUse 'update-alternatives --help' for program usage information."));
             return Ok(2);
         }
         Err(Wrong::Error(what)) => {
@@ -101,10 +99,10 @@ fn update_alternatives(process: &mut Process<'_, '_>, arguments: &[String]) -> R
         Action::Config(name) => match registry.require(name) {
             Ok(group) if group.choices.is_empty() => {
                 out = format!("There is no program which provides {name}.\nNothing to configure.\n");
-                Ok(())
+                registry.settle(name)
             }
             Ok(group) if request.skip_auto && group.mode == Mode::Auto => {
-                show(&mut registry, name, display).map(|text| out = text)
+                show(&mut registry, name, display).map(|text| out = text).and_then(|()| registry.settle(name))
             }
             Ok(_) => return process.unknown("--config, which asks somebody,"),
             Err(stop) => Err(stop),
@@ -226,17 +224,9 @@ fn offer(words: &[&str]) -> Result<Alternative, Wrong> {
     }
     // As strtol(3): blanks and a plus sign may stand before the digits.
     let digits = priority.trim_start();
-    let number: i128 = digits
-        .parse()
-        .map_err(|_| Wrong::Usage(format!("priority '{priority}' must be an integer")))?;
+    let number: i128 = digits.parse().map_err(|_| Wrong::Usage(format!("priority '{priority}' must be an integer")))?;
     let priority = i32::try_from(number).map_err(|_| Wrong::Usage(format!("priority '{priority}' is out of range")))?;
-    Ok(Alternative {
-        name: (*name).into(),
-        link: (*link).into(),
-        path: (*path).into(),
-        priority,
-        slaves: Vec::new(),
-    })
+    Ok(Alternative { name: (*name).into(), link: (*link).into(), path: (*path).into(), priority, slaves: Vec::new() })
 }
 
 fn slave(offer: &Alternative, link: &str, name: &str, path: &str) -> Result<Slave, Wrong> {
@@ -259,11 +249,7 @@ fn slave(offer: &Alternative, link: &str, name: &str, path: &str) -> Result<Slav
     Ok(Slave { name: name.into(), link: link.into(), path: path.into() })
 }
 
-fn show(
-    registry: &mut Registry<'_, '_>,
-    name: &str,
-    how: fn(&Group, Option<&str>) -> String,
-) -> Result<String, Stop> {
+fn show(registry: &mut Registry<'_, '_>, name: &str, how: fn(&Group, Option<&str>) -> String) -> Result<String, Stop> {
     let group = registry.require(name)?;
     let current = registry.current(name)?;
     Ok(how(&group, current.as_deref()))

@@ -22,7 +22,9 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
             format!("package {}: {reason}", entry.package),
             "two packages disagree about a link group; leave one of them out",
         )),
-        Err(Stop::Final(error)) => Err(ConfigureError::invalid(error.to_string(), "`hah-image store verify` may tell more")),
+        Err(Stop::Final(error)) => {
+            Err(ConfigureError::invalid(error.to_string(), "`hah-image store verify` may tell more"))
+        }
     });
     target.root = world.tree;
     target.provenance = world.provenance;

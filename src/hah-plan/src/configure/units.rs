@@ -352,12 +352,7 @@ impl Links {
     }
 
     /// Takes a mask below `/etc` away.
-    pub(crate) fn unmask(
-        &mut self,
-        files: &UnitFiles<'_>,
-        manager: Manager,
-        unit: &str,
-    ) -> Result<(), ConfigureError> {
+    pub(crate) fn unmask(&mut self, files: &UnitFiles<'_>, manager: Manager, unit: &str) -> Result<(), ConfigureError> {
         let at = path(&format!("{}/{unit}", search_path(manager)[0]))?;
         if matches!(files.root.get(&at).map(|node| &node.kind), Some(Kind::Symlink(to)) if &**to == "/dev/null") {
             self.0.insert(at.clone(), None);

@@ -105,7 +105,14 @@ const SESSIONS: &[&[&str]] = &[
 /// What the tool says, without its root in front of paths, and in the words of later versions.
 fn plain(said: &str, root: &str) -> String {
     let mut said = said.replace(root, "");
-    for (old, new) in [("doesn't", "does not"), ("isn't", "is not"), ("can't", "cannot"), ("unable to", "cannot")] {
+    for (old, new) in [
+        ("doesn't", "does not"),
+        ("isn't", "is not"),
+        ("can't", "cannot"),
+        ("unable to", "cannot"),
+        ("error creating", "cannot create"),
+        ("it's not a symlink", "it is not a symbolic link"),
+    ] {
         said = said.replace(old, new);
     }
     said
@@ -188,7 +195,10 @@ fn what_the_image_leaves_out_is_not_offered_and_not_missed() {
         "builtins.7.gz",
         page,
     ]);
-    assert_eq!(said, (0, "update-alternatives: using /usr/bin/a to provide /usr/bin/x (x) in auto mode\n".into(), String::new()));
+    assert_eq!(
+        said,
+        (0, "update-alternatives: using /usr/bin/a to provide /usr/bin/x (x) in auto mode\n".into(), String::new())
+    );
 }
 
 #[test]

@@ -190,24 +190,33 @@ impl Process<'_, '_> {
         }
         let Some(found) = find(&files, manager, unit)? else { return Ok(State::NotFound) };
         let config = TreePath::parse(search_path(manager)[0]).map_err(|error| Refusal::new(error.to_string()))?;
-        let names = [unit, found.name.as_str(), found.file.name()];
+        let own = config.join(unit).map_err(|error| Refusal::new(error.to_string()))?;
+        let is_own_link = matches!(self.world.tree.get(&own).map(|node| &node.kind), Some(Kind::Symlink(_)));
+        // An alias and an instance are wanted only by their own names.
+        let is_alias = found.file.name() != unit && found.name == found.file.name();
+        let is_instance = UnitName::parse(unit).is_some_and(|name| name.template().is_some());
+        let names =
+            if is_alias || is_instance { vec![unit] } else { vec![unit, found.name.as_str(), found.file.name()] };
         let is_enabled = self.world.tree.below(&config).any(|(at, node)| {
             let Kind::Symlink(to) = &node.kind else { return false };
             let is_wanted = at.parent().is_some_and(|parent| {
                 [".wants", ".requires", ".upholds"].iter().any(|suffix| parent.name().ends_with(suffix))
             });
             let target = to.rsplit('/').next().unwrap_or_default();
-            if is_wanted { names.contains(&at.name()) || names.contains(&target) } else { names.contains(&target) && at.name() != target }
+            if is_wanted {
+                names.contains(&at.name()) || names.contains(&target)
+            } else {
+                names.contains(&target) && at.name() != target
+            }
         });
         if is_enabled {
             return Ok(State::Enabled);
         }
-        let own = config.join(unit).map_err(|error| Refusal::new(error.to_string()))?;
-        if let Some(Kind::Symlink(_)) = self.world.tree.get(&own).map(|node| &node.kind) {
-            let is_alias = search_path(manager).iter().any(|dir| found.file.as_str().starts_with(dir));
-            return Ok(if is_alias { State::Alias } else { State::Linked });
+        if is_own_link {
+            let is_shipped = search_path(manager).iter().any(|dir| found.file.as_str().starts_with(dir));
+            return Ok(if is_shipped { State::Alias } else { State::Linked });
         }
-        if found.file.name() != unit && found.name == found.file.name() {
+        if is_alias {
             return Ok(State::Alias);
         }
         let install = install_of(&files, manager, &found)?;

@@ -67,7 +67,7 @@ pub(super) fn deb_systemd_helper(process: &mut Process<'_, '_>, arguments: &[Str
         }
     }
     let Some((action, units)) = words.split_first() else {
-        process.print("deb-systemd-helper is a program which should be called by dpkg maintscripts only.\n");
+        process.print("/usr/bin/deb-systemd-helper is a program which should be called by dpkg maintscripts only.\n");
         process.print("Please do not run it interactively, ever. Also see the manpage deb-systemd-helper(1).\n");
         return Ok(0);
     };

@@ -10,27 +10,116 @@ use crate::scripts::{Manager, UnitAction};
 
 /// Verbs that talk to a manager; systemctl ignores them in a chroot.
 const IGNORED: &[&str] = &[
-    "bind", "cancel", "cat", "clean", "condreload", "condrestart", "condstop", "daemon-reexec", "daemon-reload",
-    "default", "edit", "emergency", "exit", "force-reload", "freeze", "halt", "help", "hibernate", "hybrid-sleep",
-    "import-environment", "is-active", "is-failed", "isolate", "kexec", "kill", "list-automounts", "list-dependencies",
-    "list-jobs", "list-machines", "list-paths", "list-sockets", "list-timers", "list-units", "log-level", "log-target",
-    "mount-image", "poweroff", "reboot", "reload", "reload-or-restart", "reload-or-try-restart", "rescue",
-    "reset-failed", "restart", "service-log-level", "service-log-target", "service-watchdogs", "set-environment",
-    "set-property", "show", "show-environment", "sleep", "soft-reboot", "start", "status", "stop", "suspend",
-    "suspend-then-hibernate", "switch-root", "thaw", "try-reload-or-restart", "try-restart", "unset-environment",
+    "bind",
+    "cancel",
+    "cat",
+    "clean",
+    "condreload",
+    "condrestart",
+    "condstop",
+    "daemon-reexec",
+    "daemon-reload",
+    "default",
+    "edit",
+    "emergency",
+    "exit",
+    "force-reload",
+    "freeze",
+    "halt",
+    "help",
+    "hibernate",
+    "hybrid-sleep",
+    "import-environment",
+    "is-active",
+    "is-failed",
+    "isolate",
+    "kexec",
+    "kill",
+    "list-automounts",
+    "list-dependencies",
+    "list-jobs",
+    "list-machines",
+    "list-paths",
+    "list-sockets",
+    "list-timers",
+    "list-units",
+    "log-level",
+    "log-target",
+    "mount-image",
+    "poweroff",
+    "reboot",
+    "reload",
+    "reload-or-restart",
+    "reload-or-try-restart",
+    "rescue",
+    "reset-failed",
+    "restart",
+    "service-log-level",
+    "service-log-target",
+    "service-watchdogs",
+    "set-environment",
+    "set-property",
+    "show",
+    "show-environment",
+    "sleep",
+    "soft-reboot",
+    "start",
+    "status",
+    "stop",
+    "suspend",
+    "suspend-then-hibernate",
+    "switch-root",
+    "thaw",
+    "try-reload-or-restart",
+    "try-restart",
+    "unset-environment",
     "whoami",
 ];
 
 /// Options that change nothing here.
 const SILENT: &[&str] = &[
-    "--no-reload", "--no-block", "--no-ask-password", "--no-pager", "--no-legend", "--no-wall", "--now", "--force", "-f",
-    "--full", "-l", "--all", "-a", "--system", "--no-warn", "--wait", "--plain", "--value", "--show-types", "--marked",
+    "--no-reload",
+    "--no-block",
+    "--no-ask-password",
+    "--no-pager",
+    "--no-legend",
+    "--no-wall",
+    "--now",
+    "--force",
+    "-f",
+    "--full",
+    "-l",
+    "--all",
+    "-a",
+    "--system",
+    "--no-warn",
+    "--wait",
+    "--plain",
+    "--value",
+    "--show-types",
+    "--marked",
 ];
 
 /// Options with a value that change nothing here.
-const SILENT_VALUES: &[&str] =
-    &["--property", "-p", "--state", "--type", "-t", "--lines", "-n", "--output", "-o", "--signal", "-s", "--kill-who",
-        "--kill-whom", "--job-mode", "--timestamp", "--what", "--message"];
+const SILENT_VALUES: &[&str] = &[
+    "--property",
+    "-p",
+    "--state",
+    "--type",
+    "-t",
+    "--lines",
+    "-n",
+    "--output",
+    "-o",
+    "--signal",
+    "-s",
+    "--kill-who",
+    "--kill-whom",
+    "--job-mode",
+    "--timestamp",
+    "--what",
+    "--message",
+];
 
 /// How presets are followed: `--preset-mode`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -179,7 +268,8 @@ fn parse<'a>(process: &Process<'_, '_>, arguments: &'a [String]) -> Result<Reque
         }
     }
     // A user's own manager is not there; its units are those of all users only with --global.
-    let is_of_one_user = arguments.iter().any(|word| word == "--user") && !arguments.iter().any(|word| word == "--global");
+    let is_of_one_user =
+        arguments.iter().any(|word| word == "--user") && !arguments.iter().any(|word| word == "--global");
     let changes = request.words.first().is_some_and(|verb| !IGNORED.contains(verb) && *verb != "is-system-running");
     if is_of_one_user && changes {
         return process.unknown("--user for root's own units");
@@ -226,7 +316,12 @@ fn told(process: &mut Process<'_, '_>, request: &Request<'_>, lines: &[String]) 
     }
 }
 
-fn missing(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str, verb: &str) -> Result<Option<u8>, Refusal> {
+fn missing(
+    process: &mut Process<'_, '_>,
+    request: &Request<'_>,
+    unit: &str,
+    verb: &str,
+) -> Result<Option<u8>, Refusal> {
     if process.is_masked(request.manager, unit) {
         let line = format!("Failed to {verb} unit: Unit /{}/{unit} is masked", search_path(request.manager)[0]);
         return Ok(Some(failed(process, &line)));
@@ -253,9 +348,11 @@ fn enable(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str) -> R
 }
 
 fn disable(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str) -> Result<u8, Refusal> {
-    if !process.is_masked(request.manager, unit)
-        && let Some(status) = missing(process, request, unit, "disable")?
-    {
+    // Of a masked unit systemctl sees no `[Install]` section.
+    if process.is_masked(request.manager, unit) {
+        return Ok(0);
+    }
+    if let Some(status) = missing(process, request, unit, "disable")? {
         return Ok(status);
     }
     let said = process.change_units(request.manager, Change::Disable(unit))?;
@@ -342,6 +439,9 @@ fn add_dependency(
     kind: &str,
 ) -> Result<u8, Refusal> {
     let Some((target, units)) = units.split_first() else { return Ok(1) };
+    if !process.has_unit(request.manager, target)? {
+        return Ok(failed(process, &format!("Failed to add dependency on unit: Unit {target} does not exist")));
+    }
     for unit in units {
         let Some(file) = process.unit_file(request.manager, unit)? else {
             return Ok(failed(process, &format!("Failed to add dependency on unit: Unit {unit} does not exist")));

@@ -139,7 +139,8 @@ fn links(process: &Process<'_, '_>, name: &str) -> Result<Vec<String>, Stop> {
             Err(Errno::NotFound | Errno::NotADirectory) => continue,
             Err(error) => return Err(error.into()),
         };
-        found.extend(entries.iter().filter(|entry| is_link_of(entry, name)).map(|entry| format!("{directory}/{entry}")));
+        found
+            .extend(entries.iter().filter(|entry| is_link_of(entry, name)).map(|entry| format!("{directory}/{entry}")));
     }
     Ok(found)
 }
@@ -168,7 +169,8 @@ fn make(process: &mut Process<'_, '_>, name: &str, start: char) -> Result<(), St
         let root = TreePath::root();
         let directory = format!("/etc/rc{level}.d");
         process.world.make_dirs(&root, &directory, 0o755)?;
-        match process.world.make_symlink(&root, &format!("{directory}/{letter}01{name}"), &format!("../init.d/{name}")) {
+        match process.world.make_symlink(&root, &format!("{directory}/{letter}01{name}"), &format!("../init.d/{name}"))
+        {
             Ok(()) | Err(Errno::Exists) => {}
             Err(error) => return Err(error.into()),
         }

@@ -44,7 +44,8 @@ struct Line {
 pub(super) fn systemd_tmpfiles(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
     let (mut creates, mut files, mut prefixes, mut excluded) = (false, Vec::new(), Vec::new(), Vec::new());
     for word in arguments {
-        let (option, value) = word.split_once('=').map_or((word.as_str(), None), |(option, value)| (option, Some(value)));
+        let (option, value) =
+            word.split_once('=').map_or((word.as_str(), None), |(option, value)| (option, Some(value)));
         match (option, value) {
             ("--create", None) => creates = true,
             // Nothing in a new image is old.
@@ -81,7 +82,8 @@ pub(super) fn systemd_tmpfiles(process: &mut Process<'_, '_>, arguments: &[Strin
             }
         }
     }
-    let under = |path: &str, prefix: &String| path == prefix || path.starts_with(&format!("{}/", prefix.trim_end_matches('/')));
+    let under =
+        |path: &str, prefix: &String| path == prefix || path.starts_with(&format!("{}/", prefix.trim_end_matches('/')));
     lines.retain(|line| {
         (prefixes.is_empty() || prefixes.iter().any(|prefix| under(&line.path, prefix)))
             && !excluded.iter().any(|prefix| under(&line.path, prefix))
@@ -113,7 +115,10 @@ fn all_files(process: &Process<'_, '_>) -> Result<Vec<String>, Refusal> {
     for dir in DIRS.iter().rev() {
         match process.world.list(&TreePath::root(), dir) {
             Ok(names) => found.extend(
-                names.into_iter().filter(|name| name.ends_with(".conf")).map(|name| (name.clone(), format!("{dir}/{name}"))),
+                names
+                    .into_iter()
+                    .filter(|name| name.ends_with(".conf"))
+                    .map(|name| (name.clone(), format!("{dir}/{name}"))),
             ),
             Err(error) if error.is_final() => return Err(error.into()),
             Err(_) => {}
@@ -366,9 +371,10 @@ fn link(process: &mut Process<'_, '_>, line: &Line, is_taken: bool) -> Result<()
         return Ok(());
     }
     if is_taken {
-        let is_same = process.world.stat(&root, &line.path, Follow::No).is_ok_and(
-            |stat| matches!(stat.kind, Kind::Symlink(to) if *to == *target),
-        );
+        let is_same = process
+            .world
+            .stat(&root, &line.path, Follow::No)
+            .is_ok_and(|stat| matches!(stat.kind, Kind::Symlink(to) if *to == *target));
         if is_same || !line.replaces {
             return Ok(());
         }
