@@ -9,6 +9,7 @@
 mod alternatives;
 mod systemd;
 mod derived;
+mod capabilities;
 #[cfg(test)]
 pub(crate) mod playground;
 
@@ -158,4 +159,5 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// All commands, by family.
-const TABLES: &[&[Command]] = &[alternatives::COMMANDS, systemd::COMMANDS, derived::NOTHING, derived::COMMANDS];
+const TABLES: &[&[Command]] =
+    &[alternatives::COMMANDS, systemd::COMMANDS, derived::NOTHING, derived::COMMANDS, capabilities::COMMANDS];

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod rootfs;
 pub mod world;
 mod alternatives;
+mod capability;
 pub mod commands;
 pub mod shell;
 pub mod scripts;

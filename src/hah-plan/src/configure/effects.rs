@@ -9,6 +9,7 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node};
 
 use super::{ConfigureError, Target};
+use crate::capability::FileCapabilities;
 use crate::rootfs::Content;
 use crate::scripts::{Ownership, PathAction, PathEffect, Sourced};
 
@@ -80,7 +81,8 @@ fn apply(target: &mut Target<'_>, effect: &Sourced<PathEffect>) -> Result<(), Co
         }
         PathAction::Owner { mode, owner } => set_owner(target, &path, *mode, owner),
         PathAction::Capability(text) => {
-            let attribute = capability(text).ok_or_else(|| {
+            let capabilities = FileCapabilities::parse(text).filter(|found| !found.is_empty());
+            let attribute = capabilities.and_then(|found| found.attribute()).ok_or_else(|| {
                 ConfigureError::invalid(
                     format!("{} gives {path} the capability `{text}`, which is not one", effect.package),
                     "capabilities(7) has the names; the form is `cap_net_raw,cap_net_admin=ep`",
@@ -140,89 +142,5 @@ fn set_owner(target: &mut Target<'_>, path: &TreePath, mode: Option<u16>, owner:
         node.meta.user = owner.user.clone();
         node.meta.group = owner.group.clone();
         node.meta.mode = mode.unwrap_or(node.meta.mode);
-    }
-}
-
-/// Names of capabilities by number; `<linux/capability.h>`.
-const CAPABILITIES: [&str; 41] = [
-    "chown",
-    "dac_override",
-    "dac_read_search",
-    "fowner",
-    "fsetid",
-    "kill",
-    "setgid",
-    "setuid",
-    "setpcap",
-    "linux_immutable",
-    "net_bind_service",
-    "net_broadcast",
-    "net_admin",
-    "net_raw",
-    "ipc_lock",
-    "ipc_owner",
-    "sys_module",
-    "sys_rawio",
-    "sys_chroot",
-    "sys_ptrace",
-    "sys_pacct",
-    "sys_admin",
-    "sys_boot",
-    "sys_nice",
-    "sys_resource",
-    "sys_time",
-    "sys_tty_config",
-    "mknod",
-    "lease",
-    "audit_write",
-    "audit_control",
-    "setfcap",
-    "mac_override",
-    "mac_admin",
-    "syslog",
-    "wake_alarm",
-    "block_suspend",
-    "audit_read",
-    "perfmon",
-    "bpf",
-    "checkpoint_restore",
-];
-
-/// The `security.capability` attribute, 20 bytes, for a text as setcap(8) takes it: `vfs_cap_data` of revision 2
-/// in `<linux/capability.h>`, little-endian words: magic and flags, then permitted and inheritable sets, low and high half.
-fn capability(text: &str) -> Option<Vec<u8>> {
-    let (names, flags) = text.split_once(['=', '+'])?;
-    if flags.is_empty() || !flags.bytes().all(|flag| b"eip".contains(&flag)) {
-        return None;
-    }
-    let mut set = 0u64;
-    for name in names.split(',') {
-        let name = name.strip_prefix("cap_")?;
-        set |= 1 << CAPABILITIES.iter().position(|known| *known == name)?;
-    }
-    let chosen = |flag: char| if flags.contains(flag) { set } else { 0 };
-    let (permitted, inheritable) = (chosen('p'), chosen('i'));
-    let magic = 0x0200_0000 | u32::from(flags.contains('e'));
-    let half = |set: u64, shift: u32| (set >> shift & 0xffff_ffff) as u32;
-    let words = [magic, half(permitted, 0), half(inheritable, 0), half(permitted, 32), half(inheritable, 32)];
-    Some(words.iter().flat_map(|word| word.to_le_bytes()).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn capabilities_are_as_setcap_writes_them() {
-        // `setcap cap_net_raw=ep FILE; getfattr -e hex -n security.capability FILE`
-        let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert_eq!(capability("cap_net_raw=ep").map(hex).as_deref(), Some("0100000200200000000000000000000000000000"));
-        assert_eq!(
-            capability("cap_dac_override,cap_bpf,cap_net_admin+ep").map(hex).as_deref(),
-            Some("0100000202100000000000008000000000000000")
-        );
-        for text in ["cap_net_raw", "cap_none=ep", "net_raw=ep", "cap_net_raw=x", "cap_net_raw="] {
-            assert_eq!(capability(text), None, "{text}");
-        }
     }
 }
