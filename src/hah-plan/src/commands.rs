@@ -10,6 +10,9 @@ mod alternatives;
 mod systemd;
 mod derived;
 mod capabilities;
+mod apache;
+mod registries;
+mod run_parts;
 #[cfg(test)]
 pub(crate) mod playground;
 
@@ -159,5 +162,13 @@ pub fn find(name: &str) -> Option<&'static Command> {
 }
 
 /// All commands, by family.
-const TABLES: &[&[Command]] =
-    &[alternatives::COMMANDS, systemd::COMMANDS, derived::NOTHING, derived::COMMANDS, capabilities::COMMANDS];
+const TABLES: &[&[Command]] = &[
+    alternatives::COMMANDS,
+    systemd::COMMANDS,
+    derived::NOTHING,
+    derived::COMMANDS,
+    capabilities::COMMANDS,
+    apache::COMMANDS,
+    registries::COMMANDS,
+    run_parts::COMMANDS,
+];

@@ -24,6 +24,7 @@ nothing_to_do! {
     // Made by a pass.
     "ldconfig.real": "the pass `ldconfig` makes the cache of the whole tree",
     "depmod": "the pass `depmod` makes the module index",
+    "update-shells": "the pass `shells` lists the shells of every package",
     // Booting is hah-image's own.
     "update-initramfs": "hah-image has its own first stage and makes its archive itself",
     "mkinitramfs": "hah-image has its own first stage and makes its archive itself",
