@@ -206,7 +206,12 @@ fn locale_gen(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8,
         .chain(arguments.iter().map(String::as_str).filter(|word| !word.starts_with('-')));
     for entry in wanted {
         let name = entry.split_whitespace().next().unwrap_or_default();
-        if !name.is_empty() && !is_built_in(name) {
+        // locales-all ships directories, `de_DE.UTF-8` as `de_DE.utf8`.
+        let shipped = format!("/usr/lib/locale/{}", name.replace("UTF-8", "utf8"));
+        if !name.is_empty()
+            && !is_built_in(name)
+            && !process.world.exists(&hah_format::path::TreePath::root(), &shipped)
+        {
             return Err(Refusal {
                 what: format!(
                     "`locale-gen` would compile the locale {name}; the package locales-all ships it ready-made, and \

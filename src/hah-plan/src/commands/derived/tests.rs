@@ -41,6 +41,9 @@ fn locales_that_must_be_compiled_are_refused_by_name() {
     let mut ours = Playground::of(&[("etc/locale.gen", Entry::File(0o644, "de_DE.UTF-8 UTF-8\n"))]);
     let refusal = ours.try_run(&["locale-gen"], "").unwrap_err();
     assert!(refusal.what.contains("de_DE.UTF-8") && refusal.what.contains("locales-all"), "{refusal}");
+    let locale = ("usr/lib/locale/de_DE.utf8", Entry::Dir(0o755));
+    let mut ours = Playground::of(&[("etc/locale.gen", Entry::File(0o644, "de_DE.UTF-8 UTF-8\n")), locale]);
+    assert_eq!(ours.run(&["locale-gen"]).status, 0);
 }
 
 #[test]
