@@ -9,13 +9,15 @@ use xshell::{Shell, cmd};
 use crate::{agent, apt, fuzz, generate, image, programs, say, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
-const ORACLES: [&str; 31] = [
+const ORACLES: [&str; 35] = [
     "age",
     "binutils",
     "bmap-tools",
     "ca-certificates",
     "cpio",
     "curl",
+    "debianutils",
+    "desktop-file-utils",
     "dosfstools",
     "dpkg",
     "e2fsprogs",
@@ -24,10 +26,12 @@ const ORACLES: [&str; 31] = [
     "gdisk",
     "gpgv",
     "hostname",
+    "init-system-helpers",
     "iproute2",
     "kmod",
     "libc-bin",
     "libcap2-bin",
+    "libglib2.0-bin",
     "mtools",
     "openssh-client",
     "openssl",

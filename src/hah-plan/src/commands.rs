@@ -37,12 +37,23 @@ mod debconf;
 mod ucf;
 #[cfg(test)]
 mod bench;
+mod alternatives;
+mod systemd;
+mod derived;
+mod capabilities;
+mod apache;
+mod registries;
+mod run_parts;
+#[cfg(test)]
+pub(crate) mod playground;
 
 use std::collections::BTreeMap;
 
 use hah_format::path::TreePath;
 
 use crate::world::{Errno, World};
+
+pub use derived::REASONS;
 
 /// Where a native command stands in for a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,6 +231,14 @@ const TABLES: &[&[Command]] = &[
     date::COMMANDS,
     machine::COMMANDS,
     compression::COMMANDS,
+    alternatives::COMMANDS,
+    systemd::COMMANDS,
+    derived::NOTHING,
+    derived::COMMANDS,
+    capabilities::COMMANDS,
+    apache::COMMANDS,
+    registries::COMMANDS,
+    run_parts::COMMANDS,
 ];
 
 #[cfg(test)]

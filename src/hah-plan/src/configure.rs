@@ -20,7 +20,7 @@ mod scripts;
 mod first_boot;
 pub mod users;
 mod alternatives;
-mod units;
+pub(crate) mod units;
 mod pam;
 mod nsswitch;
 mod shells;
@@ -270,15 +270,7 @@ impl Target<'_> {
 
     /// The content of the regular file that `path` leads to, through symbolic and hard links.
     pub fn content(&self, path: &TreePath) -> Option<&Content> {
-        let resolved = self.root.resolve(path)?;
-        match &self.root.get(&resolved)?.kind {
-            Kind::File(content) => Some(content),
-            Kind::HardLink(first) => match &self.root.get(first)?.kind {
-                Kind::File(content) => Some(content),
-                _ => None,
-            },
-            _ => None,
-        }
+        content_of(&self.root, path)
     }
 
     /// Puts a root-owned file of mode 0644 at `path`, replacing what is there.
@@ -297,6 +289,19 @@ impl Target<'_> {
     /// [`Target::put`] unless something is there already: a recipe's or a package's own file wins.
     pub fn put_default(&mut self, path: &TreePath, bytes: impl Into<Vec<u8>>) -> Result<(), ConfigureError> {
         if self.root.contains(path) { Ok(()) } else { self.put(path, bytes) }
+    }
+}
+
+/// The content of the regular file that `path` leads to in `root`, through symbolic and hard links.
+fn content_of<'r>(root: &'r Root, path: &TreePath) -> Option<&'r Content> {
+    let resolved = root.resolve(path)?;
+    match &root.get(&resolved)?.kind {
+        Kind::File(content) => Some(content),
+        Kind::HardLink(first) => match &root.get(first)?.kind {
+            Kind::File(content) => Some(content),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -19,6 +19,8 @@ pub mod rootfs;
 pub mod accounts;
 pub mod debconf;
 pub mod world;
+mod alternatives;
+mod capability;
 pub mod commands;
 pub mod shell;
 pub mod scripts;

@@ -20,7 +20,6 @@
 
 mod order;
 mod effect;
-mod capability;
 mod table;
 mod apply;
 mod install;

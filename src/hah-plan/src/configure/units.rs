@@ -1,7 +1,8 @@
 //! Which systemd units are enabled: the links below `/etc/systemd/system` and `/etc/systemd/user`.
 //!
-//! Packages enable their units through deb-systemd-helper, as their scripts say ([`crate::scripts`]), where presets allow it;
-//! then come the recipes, and theirs is the last word: what they enable, then what they disable, then what they mask.
+//! Packages enable their units through deb-systemd-helper, as their scripts say ([`crate::scripts`]), where presets allow it.
+//! The commands of interpreted scripts ([`crate::commands`]) make these links at once, by what is here; the pass does it for
+//! what was reviewed. Then come the recipes, and theirs is the last word: what they enable, then what they disable, then what they mask.
 //! Links are those of `systemctl enable` (systemd.unit(5), `[Install]`, drop-ins included):
 //!
 //! ```text
@@ -23,11 +24,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
-use super::{ConfigureError, Problem, Target, path};
+use super::{ConfigureError, Problem, Target, content_of, path};
+use crate::rootfs::{Contents, Root};
 use crate::scripts::{Manager, UnitAction};
 use crate::system::UnitState;
-use install::{Install, UnitName};
-use preset::Presets;
+
+pub(crate) use install::{Install, UnitName};
+pub(crate) use preset::{Presets, matches};
 
 const SYSTEM_PATH: [&str; 3] = ["etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"];
 const USER_PATH: [&str; 5] = [
@@ -38,39 +41,34 @@ const USER_PATH: [&str; 5] = [
     "usr/lib/systemd/user",
 ];
 
+/// A tree in which unit files are looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct UnitFiles<'a> {
+    /// The tree.
+    pub(crate) root: &'a Root,
+    /// Bytes of its files.
+    pub(crate) contents: &'a dyn Contents,
+}
+
+impl<'a> UnitFiles<'a> {
+    fn of(target: &'a Target<'_>) -> Self {
+        Self { root: &target.root, contents: target.contents }
+    }
+
+    fn read_text(&self, path: &TreePath) -> Result<String, ConfigureError> {
+        let Some(content) = content_of(self.root, path) else { return Ok(String::new()) };
+        let bytes = self.contents.bytes(content).map_err(|error| ConfigureError::at(path, error))?;
+        String::from_utf8(bytes).map_err(|_| ConfigureError::syntax(path, 0, "the file is not UTF-8"))
+    }
+}
+
 /// The pass.
 pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
-    let mut links = Links::default();
-    let effects = target.effects.clone();
-    let (system, user) = (presets_of(target, "system-preset")?, presets_of(target, "user-preset")?);
-    for effect in &effects.units {
-        let unit = &effect.what;
-        let names = match (unit.action, unit.manager) {
-            (UnitAction::Preset, manager) => {
-                let presets = if manager == Manager::System { &system } else { &user };
-                let template = UnitName::parse(&unit.unit).and_then(|name| name.template());
-                presets.enabled(&unit.unit, template.as_deref())
-            }
-            (UnitAction::Enable, _) => vec![unit.unit.to_string()],
-            _ => Vec::new(),
-        };
-        for name in names {
-            // A package's own unit is missing only when a recipe leaves it out.
-            if find(target, unit.manager, &name)?.is_some() {
-                links.enable(target, unit.manager, &name)?;
-            }
-        }
-    }
-    for effect in &effects.units {
-        match effect.what.action {
-            UnitAction::Preset | UnitAction::Enable => {}
-            UnitAction::Disable => links.disable(target, effect.what.manager, &effect.what.unit, &BTreeSet::new())?,
-            UnitAction::Mask => links.mask(target, effect.what.manager, &effect.what.unit)?,
-        }
-    }
-    recipes(target, &mut links)?;
+    let links = links_of(target)?;
     for (at, to) in links.0 {
         match to {
+            // A script's own link keeps its provenance.
+            Some(to) if is_link_to(&target.root, &at, &to) => {}
             Some(to) => target.put_node(&at, Node::symlink(&to))?,
             None => {
                 target.root.remove(&at);
@@ -81,54 +79,95 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     Ok(())
 }
 
+fn is_link_to(root: &Root, at: &TreePath, to: &str) -> bool {
+    matches!(root.get(at).map(|node| &node.kind), Some(Kind::Symlink(found)) if **found == *to)
+}
+
+fn links_of(target: &Target<'_>) -> Result<Links, ConfigureError> {
+    let mut links = Links::default();
+    let effects = &target.effects;
+    let target_files = UnitFiles::of(target);
+    let files = &target_files;
+    let (system, user) = (presets_of(files, Manager::System)?, presets_of(files, Manager::User)?);
+    for effect in &effects.units {
+        let unit = &effect.what;
+        let names = match (unit.action, unit.manager) {
+            (UnitAction::Preset, manager) => {
+                let presets = if manager == Manager::System { &system } else { &user };
+                presets.enabled(&unit.unit)
+            }
+            (UnitAction::Enable, _) => vec![unit.unit.to_string()],
+            _ => Vec::new(),
+        };
+        for name in names {
+            // A package's own unit is missing only when a recipe leaves it out.
+            if find(files, unit.manager, &name)?.is_some() {
+                links.enable(files, unit.manager, &name)?;
+            }
+        }
+    }
+    for effect in &effects.units {
+        match effect.what.action {
+            UnitAction::Preset | UnitAction::Enable => {}
+            UnitAction::Disable => links.disable(files, effect.what.manager, &effect.what.unit, &BTreeSet::new())?,
+            UnitAction::Mask => links.mask(files, effect.what.manager, &effect.what.unit)?,
+        }
+    }
+    recipes(target, &mut links)?;
+    Ok(links)
+}
+
 fn recipes(target: &Target<'_>, links: &mut Links) -> Result<(), ConfigureError> {
     let system = target.system;
+    let files = &UnitFiles::of(target);
     let of = |state: UnitState| system.units.iter().filter(move |unit| unit.state == state);
     let enabled: BTreeSet<&str> = of(UnitState::Enabled).map(|unit| unit.name.as_str()).collect();
     for unit in of(UnitState::Enabled) {
-        let found = find(target, Manager::System, &unit.name)?;
+        let found = find(files, Manager::System, &unit.name)?;
         let Some(found) = found else {
             return Err(ConfigureError::invalid(
                 format!("recipe {} enables `{}`, but no package or recipe has this unit", unit.recipe, unit.name),
                 "add the package that ships the unit, or give the unit's text in the recipe",
             ));
         };
-        if install_of(target, Manager::System, &found)?.is_empty() {
+        if install_of(files, Manager::System, &found)?.is_empty() {
             return Err(ConfigureError::invalid(
                 format!("recipe {} enables `{}`, whose [Install] section is empty or missing", unit.recipe, unit.name),
                 "systemd starts such a unit only when another one wants it; add a drop-in with an [Install] section",
             ));
         }
-        links.unmask(target, &unit.name)?;
-        links.enable(target, Manager::System, &unit.name)?;
+        links.unmask(files, Manager::System, &unit.name)?;
+        links.enable(files, Manager::System, &unit.name)?;
     }
     for unit in of(UnitState::Disabled) {
-        links.disable(target, Manager::System, &unit.name, &enabled)?;
+        links.disable(files, Manager::System, &unit.name, &enabled)?;
     }
     for unit in of(UnitState::Masked) {
-        links.mask(target, Manager::System, &unit.name)?;
+        links.mask(files, Manager::System, &unit.name)?;
     }
     Ok(())
 }
 
 /// The rules of all preset files, by file name; one in `/etc` takes the place of its namesake.
-fn presets_of(target: &Target<'_>, kind: &str) -> Result<Presets, ConfigureError> {
-    let mut files: BTreeMap<String, TreePath> = BTreeMap::new();
+pub(crate) fn presets_of(files: &UnitFiles<'_>, manager: Manager) -> Result<Presets, ConfigureError> {
+    let kind = if manager == Manager::System { "system-preset" } else { "user-preset" };
+    let mut found: BTreeMap<String, TreePath> = BTreeMap::new();
     for dir in ["usr/lib/systemd", "usr/local/lib/systemd", "etc/systemd"] {
         let dir = path(dir)?.join(kind).map_err(|error| ConfigureError::invalid(error.to_string(), ""))?;
-        for (at, _) in target.root.entries(&dir).filter(|(at, _)| at.name().ends_with(".preset")) {
-            files.insert(at.name().to_owned(), at.clone());
+        for (at, _) in files.root.entries(&dir).filter(|(at, _)| at.name().ends_with(".preset")) {
+            found.insert(at.name().to_owned(), at.clone());
         }
     }
     let mut presets = Presets::default();
-    for at in files.into_values() {
-        let text = target.read_text(&at)?.unwrap_or_default();
+    for at in found.into_values() {
+        let text = files.read_text(&at)?;
         presets.read(&text).map_err(|(line, what)| ConfigureError::syntax(&at, line, what))?;
     }
     Ok(presets)
 }
 
-fn search_path(manager: Manager) -> &'static [&'static str] {
+/// The directories of unit files, without `/run`, the first of them for links.
+pub(crate) fn search_path(manager: Manager) -> &'static [&'static str] {
     match manager {
         Manager::System => &SYSTEM_PATH,
         Manager::User => &USER_PATH,
@@ -136,14 +175,15 @@ fn search_path(manager: Manager) -> &'static [&'static str] {
 }
 
 /// A unit's file.
-struct Found {
+pub(crate) struct Found {
     /// The name under which it is enabled: of the file that links lead to, with the instance that was asked for.
-    name: String,
-    file: TreePath,
+    pub(crate) name: String,
+    /// The file itself.
+    pub(crate) file: TreePath,
 }
 
 /// The file of `unit`, or of its template, with links of names followed; `None` when there is none or it is masked.
-fn find(target: &Target<'_>, manager: Manager, unit: &str) -> Result<Option<Found>, ConfigureError> {
+pub(crate) fn find(files: &UnitFiles<'_>, manager: Manager, unit: &str) -> Result<Option<Found>, ConfigureError> {
     let name = UnitName::parse(unit).ok_or_else(|| {
         ConfigureError::invalid(
             format!("`{unit}` is not the name of a systemd unit"),
@@ -153,11 +193,11 @@ fn find(target: &Target<'_>, manager: Manager, unit: &str) -> Result<Option<Foun
     for candidate in [Some(unit.to_owned()), name.template()].into_iter().flatten() {
         for dir in search_path(manager) {
             let at = path(dir)?.join(&candidate).map_err(|error| ConfigureError::invalid(error.to_string(), ""))?;
-            let Some(node) = target.root.get(&at) else { continue };
-            if matches!(&node.kind, Kind::Symlink(to) if &**to == "/dev/null") && *dir == SYSTEM_PATH[0] {
+            let Some(node) = files.root.get(&at) else { continue };
+            if matches!(&node.kind, Kind::Symlink(to) if &**to == "/dev/null") && *dir == search_path(manager)[0] {
                 continue;
             }
-            let Some(file) = target.root.resolve(&at).filter(|file| target.content(file).is_some()) else {
+            let Some(file) = files.root.resolve(&at).filter(|file| content_of(files.root, file).is_some()) else {
                 return Ok(None);
             };
             let real = UnitName::parse(file.name());
@@ -174,18 +214,18 @@ fn find(target: &Target<'_>, manager: Manager, unit: &str) -> Result<Option<Foun
 }
 
 /// The `[Install]` section of a unit with its drop-ins.
-fn install_of(target: &Target<'_>, manager: Manager, unit: &Found) -> Result<Install, ConfigureError> {
-    let mut files: BTreeMap<String, TreePath> = BTreeMap::new();
+pub(crate) fn install_of(files: &UnitFiles<'_>, manager: Manager, unit: &Found) -> Result<Install, ConfigureError> {
+    let mut dropped_in: BTreeMap<String, TreePath> = BTreeMap::new();
     // The first directory of the search path wins, so it comes last.
     for dir in search_path(manager).iter().rev() {
         let dropins = path(&format!("{dir}/{}.d", unit.file.name()))?;
-        for (at, _) in target.root.entries(&dropins).filter(|(at, _)| at.name().ends_with(".conf")) {
-            files.insert(at.name().to_owned(), at.clone());
+        for (at, _) in files.root.entries(&dropins).filter(|(at, _)| at.name().ends_with(".conf")) {
+            dropped_in.insert(at.name().to_owned(), at.clone());
         }
     }
     let mut install = Install::default();
-    for at in std::iter::once(unit.file.clone()).chain(files.into_values()) {
-        let text = target.read_text(&at)?.unwrap_or_default();
+    for at in std::iter::once(unit.file.clone()).chain(dropped_in.into_values()) {
+        let text = files.read_text(&at)?;
         install.read(&text).map_err(|(line, what)| ConfigureError::syntax(&at, line, what))?;
     }
     Ok(install)
@@ -193,18 +233,19 @@ fn install_of(target: &Target<'_>, manager: Manager, unit: &Found) -> Result<Ins
 
 /// Links to make (`Some`, with their targets) and to remove (`None`), over what is in the tree.
 #[derive(Default)]
-struct Links(BTreeMap<TreePath, Option<String>>);
+pub(crate) struct Links(pub(crate) BTreeMap<TreePath, Option<String>>);
 
 impl Links {
-    fn enable(&mut self, target: &Target<'_>, manager: Manager, unit: &str) -> Result<(), ConfigureError> {
+    /// Links the unit and those of its `Also=` as `[Install]` says.
+    pub(crate) fn enable(&mut self, files: &UnitFiles<'_>, manager: Manager, unit: &str) -> Result<(), ConfigureError> {
         let (mut wanted, mut seen) = (vec![unit.to_owned()], BTreeSet::new());
         while let Some(unit) = wanted.pop() {
             if !seen.insert(unit.clone()) {
                 continue;
             }
             // Also= may name units of packages that are not installed.
-            let Some(found) = find(target, manager, &unit)? else { continue };
-            let install = install_of(target, manager, &found)?;
+            let Some(found) = find(files, manager, &unit)? else { continue };
+            let install = install_of(files, manager, &found)?;
             self.links_of(manager, &found, &install).map_err(|what| {
                 ConfigureError::at(
                     &found.file,
@@ -257,9 +298,9 @@ impl Links {
     }
 
     /// Removes the links to `unit` and to those of its Also= that are not in `kept`.
-    fn disable(
+    pub(crate) fn disable(
         &mut self,
-        target: &Target<'_>,
+        files: &UnitFiles<'_>,
         manager: Manager,
         unit: &str,
         kept: &BTreeSet<&str>,
@@ -269,13 +310,13 @@ impl Links {
             if kept.contains(unit.as_str()) || !names.insert(unit.clone()) {
                 continue;
             }
-            if let Some(found) = find(target, manager, &unit)? {
-                wanted.extend(install_of(target, manager, &found)?.also);
+            if let Some(found) = find(files, manager, &unit)? {
+                wanted.extend(install_of(files, manager, &found)?.also);
                 names.insert(found.name);
             }
         }
         let dir = path(search_path(manager)[0])?;
-        for (at, node) in target.root.below(&dir) {
+        for (at, node) in files.root.below(&dir) {
             if let Kind::Symlink(to) = &node.kind {
                 self.0.entry(at.clone()).or_insert_with(|| Some(to.to_string()));
             }
@@ -290,7 +331,8 @@ impl Links {
         Ok(())
     }
 
-    fn mask(&mut self, target: &Target<'_>, manager: Manager, unit: &str) -> Result<(), ConfigureError> {
+    /// Links the unit's name to `/dev/null`.
+    pub(crate) fn mask(&mut self, files: &UnitFiles<'_>, manager: Manager, unit: &str) -> Result<(), ConfigureError> {
         UnitName::parse(unit).ok_or_else(|| {
             ConfigureError::invalid(
                 format!("`{unit}` is not the name of a systemd unit"),
@@ -298,7 +340,7 @@ impl Links {
             )
         })?;
         let at = path(&format!("{}/{unit}", search_path(manager)[0]))?;
-        if target.root.get(&at).is_some_and(|node| !matches!(node.kind, Kind::Symlink(_))) {
+        if files.root.get(&at).is_some_and(|node| !matches!(node.kind, Kind::Symlink(_))) {
             let problem = Problem::Invalid {
                 reason: format!("`{unit}` cannot be masked: its file stands where the mask would be"),
                 hint: "disable the unit, or leave its file out".to_owned(),
@@ -310,9 +352,9 @@ impl Links {
     }
 
     /// Takes a mask below `/etc` away.
-    fn unmask(&mut self, target: &Target<'_>, unit: &str) -> Result<(), ConfigureError> {
-        let at = path(&format!("{}/{unit}", SYSTEM_PATH[0]))?;
-        if matches!(target.root.get(&at).map(|node| &node.kind), Some(Kind::Symlink(to)) if &**to == "/dev/null") {
+    pub(crate) fn unmask(&mut self, files: &UnitFiles<'_>, manager: Manager, unit: &str) -> Result<(), ConfigureError> {
+        let at = path(&format!("{}/{unit}", search_path(manager)[0]))?;
+        if matches!(files.root.get(&at).map(|node| &node.kind), Some(Kind::Symlink(to)) if &**to == "/dev/null") {
             self.0.insert(at.clone(), None);
         }
         if matches!(self.0.get(&at), Some(Some(to)) if to == "/dev/null") {

@@ -6,8 +6,8 @@
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node};
 
-use super::capability;
 use super::effect::{Effect, Ownership, PathAction, PathEffect};
+use crate::capability::FileCapabilities;
 use crate::commands::Refusal;
 use crate::debian::PackageName;
 use crate::rootfs::Content;
@@ -54,7 +54,9 @@ fn change(world: &mut World<'_>, effect: &PathEffect) -> Result<(), Refusal> {
         }
         PathAction::Owner { mode, owner } => own(world, &path, *mode, owner).map(Ok)?,
         PathAction::Capability(text) => {
-            let attribute = capability::attribute(text)
+            let attribute = FileCapabilities::parse(text)
+                .filter(|found| !found.is_empty())
+                .and_then(|found| found.attribute())
                 .ok_or_else(|| Refusal::new(format!("`{text}` is not a capability as setcap(8) spells them")))?;
             world.set_attribute(&top, &path, "security.capability", Some(attribute))
         }

@@ -167,11 +167,11 @@ mod tests {
     #[test]
     fn a_circle_is_broken_at_a_package_without_a_postinst() {
         let packages = [
-            package("a", "Depends: b\n", &["postinst"]),
-            package("b", "Depends: c\n", &[]),
-            package("c", "Depends: b, a\n", &["postinst"]),
+            package("aa", "Depends: bb\n", &["postinst"]),
+            package("bb", "Depends: cc\n", &[]),
+            package("cc", "Depends: bb, aa\n", &["postinst"]),
             package("self", "Depends: self\n", &[]),
         ];
-        assert_eq!(order(&packages), ["b", "c", "a", "self"]);
+        assert_eq!(order(&packages), ["bb", "cc", "aa", "self"]);
     }
 }

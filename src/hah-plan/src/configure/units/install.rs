@@ -5,25 +5,25 @@ const FILE_MAX: usize = 1 << 20;
 
 /// What enabling a unit links, as written: lists in order, specifiers not expanded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Install {
-    pub(super) wanted_by: Vec<String>,
-    pub(super) required_by: Vec<String>,
-    pub(super) upheld_by: Vec<String>,
-    pub(super) alias: Vec<String>,
-    pub(super) also: Vec<String>,
-    pub(super) default_instance: Option<String>,
+pub(crate) struct Install {
+    pub(crate) wanted_by: Vec<String>,
+    pub(crate) required_by: Vec<String>,
+    pub(crate) upheld_by: Vec<String>,
+    pub(crate) alias: Vec<String>,
+    pub(crate) also: Vec<String>,
+    pub(crate) default_instance: Option<String>,
 }
 
 impl Install {
     /// Whether there is nothing to link.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         [&self.wanted_by, &self.required_by, &self.upheld_by, &self.alias, &self.also]
             .iter()
             .all(|list| list.is_empty())
     }
 
     /// Adds the section of one file: the unit itself, or a drop-in behind it. An error is a line, from 1, and what is wrong.
-    pub(super) fn read(&mut self, text: &str) -> Result<(), (usize, String)> {
+    pub(crate) fn read(&mut self, text: &str) -> Result<(), (usize, String)> {
         if text.len() > FILE_MAX {
             return Err((1, format!("the unit file is longer than {FILE_MAX} bytes")));
         }
@@ -79,11 +79,11 @@ impl Install {
 
 /// The parts of a unit's name: `getty@tty1.service` is `getty`, `Some("tty1")`, `.service`; of a template, `Some("")`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct UnitName<'a> {
-    pub(super) whole: &'a str,
-    pub(super) prefix: &'a str,
-    pub(super) instance: Option<&'a str>,
-    pub(super) suffix: &'a str,
+pub(crate) struct UnitName<'a> {
+    pub(crate) whole: &'a str,
+    pub(crate) prefix: &'a str,
+    pub(crate) instance: Option<&'a str>,
+    pub(crate) suffix: &'a str,
 }
 
 const SUFFIXES: [&str; 11] = [
@@ -102,7 +102,7 @@ const SUFFIXES: [&str; 11] = [
 
 impl<'a> UnitName<'a> {
     /// Takes a name apart; `None` when systemd would not have it for a unit's.
-    pub(super) fn parse(whole: &'a str) -> Option<Self> {
+    pub(crate) fn parse(whole: &'a str) -> Option<Self> {
         let suffix = SUFFIXES.into_iter().find(|suffix| whole.ends_with(suffix))?;
         let stem = &whole[..whole.len() - suffix.len()];
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
@@ -117,22 +117,22 @@ impl<'a> UnitName<'a> {
     }
 
     /// Whether this is `name@.suffix`.
-    pub(super) fn is_template(&self) -> bool {
+    pub(crate) fn is_template(&self) -> bool {
         self.instance == Some("")
     }
 
     /// `name@.suffix` of an instance.
-    pub(super) fn template(&self) -> Option<String> {
+    pub(crate) fn template(&self) -> Option<String> {
         self.instance.filter(|instance| !instance.is_empty()).map(|_| format!("{}@{}", self.prefix, self.suffix))
     }
 
     /// This template with `instance` filled in.
-    pub(super) fn instantiate(&self, instance: &str) -> String {
+    pub(crate) fn instantiate(&self, instance: &str) -> String {
         format!("{}@{instance}{}", self.prefix, self.suffix)
     }
 
     /// `text` with the specifiers `%i %n %N %p %%` replaced; an error is one that asks the running system.
-    pub(super) fn expand(&self, text: &str) -> Result<String, String> {
+    pub(crate) fn expand(&self, text: &str) -> Result<String, String> {
         let mut out = String::new();
         let mut characters = text.chars();
         while let Some(character) = characters.next() {

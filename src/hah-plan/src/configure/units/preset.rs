@@ -9,12 +9,14 @@
 //! The first rule that matches decides; a unit without a rule is enabled. deb-systemd-helper asks `systemctl preset` when
 //! a package is installed for the first time, in the mode that only enables: `disable` and `ignore` leave a unit alone.
 
+use super::UnitName;
+
 /// Longest file that is read, in bytes.
 const FILE_MAX: usize = 64 << 10;
 
 /// Rules in order of precedence: pattern, instances of a template, and whether it enables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Presets(Vec<Rule>);
+pub(crate) struct Presets(Vec<Rule>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
@@ -25,7 +27,7 @@ struct Rule {
 
 impl Presets {
     /// Adds the rules of one file behind those of earlier ones. An error is a line, from 1, and what is wrong.
-    pub(super) fn read(&mut self, text: &str) -> Result<(), (usize, String)> {
+    pub(crate) fn read(&mut self, text: &str) -> Result<(), (usize, String)> {
         if text.len() > FILE_MAX {
             return Err((1, format!("the preset file is longer than {FILE_MAX} bytes")));
         }
@@ -51,12 +53,13 @@ impl Presets {
         Ok(())
     }
 
-    /// The names under which `unit`, whose template is `template` if it is an instance, is to be enabled: none, itself,
-    /// or the instances that a rule lists for a template.
-    pub(super) fn enabled(&self, unit: &str, template: Option<&str>) -> Vec<String> {
+    /// The names under which `unit` is to be enabled: none, itself, or the instances that a rule lists for a template.
+    /// A rule for its template holds for an instance too.
+    pub(crate) fn enabled(&self, unit: &str) -> Vec<String> {
+        let template = UnitName::parse(unit).and_then(|name| name.template());
         let found = self.0.iter().find(|rule| {
             matches(rule.pattern.as_bytes(), unit.as_bytes())
-                || template.is_some_and(|template| matches(rule.pattern.as_bytes(), template.as_bytes()))
+                || template.as_ref().is_some_and(|template| matches(rule.pattern.as_bytes(), template.as_bytes()))
         });
         match found {
             None => vec![unit.to_owned()],
@@ -72,7 +75,7 @@ impl Presets {
 }
 
 /// `*` and `?` as in fnmatch(3), in time proportional to the product of the lengths.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t, mut star) = (0, 0, None);
     while t < text.len() {
         match pattern.get(p) {
@@ -106,11 +109,11 @@ mod tests {
     fn the_first_rule_decides() {
         let mut presets = Presets::default();
         presets.read("# x\ndisable a*.service\nenable abc.service\nenable t@.service 1 2\nignore *.timer\n").unwrap();
-        assert!(presets.enabled("abc.service", None).is_empty());
-        assert_eq!(presets.enabled("b.service", None), ["b.service"]);
-        assert_eq!(presets.enabled("t@.service", None), ["t@1.service", "t@2.service"]);
-        assert_eq!(presets.enabled("t@9.service", Some("t@.service")), ["t@9.service"]);
-        assert!(presets.enabled("x.timer", None).is_empty());
+        assert!(presets.enabled("abc.service").is_empty());
+        assert_eq!(presets.enabled("b.service"), ["b.service"]);
+        assert_eq!(presets.enabled("t@.service"), ["t@1.service", "t@2.service"]);
+        assert_eq!(presets.enabled("t@9.service"), ["t@9.service"]);
+        assert!(presets.enabled("x.timer").is_empty());
         assert_eq!(Presets::default().read("enable\n").map_err(|(line, _)| line), Err(1));
         assert_eq!(Presets::default().read("\nstart x\n").map_err(|(line, _)| line), Err(2));
     }
