@@ -143,6 +143,9 @@ pub struct World<'a> {
     pub removed: BTreeMap<TreePath, Author>,
     /// What is still allowed.
     pub budget: Budget,
+    /// Programs and files of packages that the image stands in for (`[provides]`): scripts find them, although the tree
+    /// has none.
+    pub stand_ins: BTreeSet<TreePath>,
     /// How many names `mktemp` has given out: they have one answer in every build.
     pub temporary: u32,
     links: Links,
@@ -170,6 +173,7 @@ impl<'a> World<'a> {
             kept: BTreeSet::new(),
             removed: BTreeMap::new(),
             budget: Budget::default(),
+            stand_ins: BTreeSet::new(),
             temporary: 0,
         }
     }
@@ -199,6 +203,10 @@ impl<'a> World<'a> {
     /// What stands at the real path `at`.
     pub fn stat_at(&self, at: &TreePath) -> Result<Stat, Errno> {
         let Some(node) = self.tree.get(at) else {
+            if self.stand_ins.contains(at) {
+                let (path, meta) = (at.clone(), Meta::root(0o755));
+                return Ok(Stat { path, meta, kind: Kind::File(()), size: 0, links: 1 });
+            }
             let Some(device) = Self::device(at) else { return Err(Errno::NotFound) };
             let minor = match device {
                 Device::Null => 3,

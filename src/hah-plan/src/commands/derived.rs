@@ -102,9 +102,14 @@ fn no(_: &mut Process<'_, '_>, _: &[String]) -> Result<u8, Refusal> {
     Ok(1)
 }
 
-/// ldconfig(8): the pass `ldconfig` makes the cache of the whole tree. Its list (`-p`) is not there before.
+/// ldconfig(8): the pass `ldconfig` makes the cache of the whole tree; of another root (`-r`) there is none. Its list
+/// (`-p`) is not there before.
 fn ldconfig(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
-    match arguments.iter().find(|word| ["-p", "--print-cache", "-r", "-l", "-f", "-C"].contains(&word.as_str())) {
+    let mut words = arguments.iter().skip_while(|word| *word != "-r").skip(1);
+    if words.next().is_some_and(|root| !root.trim_matches('/').is_empty()) {
+        return process.unknown("-r");
+    }
+    match arguments.iter().find(|word| ["-p", "--print-cache", "-l", "-f", "-C"].contains(&word.as_str())) {
         Some(option) => process.unknown(option),
         None => Ok(0),
     }
@@ -119,7 +124,7 @@ fn pam_auth_update(process: &mut Process<'_, '_>, arguments: &[String]) -> Resul
             "--package" | "--force" => {}
             // What a package takes back on its removal; nothing is removed here.
             "--remove" => return Ok(0),
-            "--root" if words.next() == Some("/") => {}
+            "--root" if words.next().is_some_and(|root| root.trim_matches('/').is_empty()) => {}
             _ => return process.unknown(word),
         }
     }

@@ -1,5 +1,9 @@
 //! The packages' maintainer scripts: see [`crate::scripts`].
 
+use std::collections::BTreeSet;
+
+use hah_format::path::TreePath;
+
 use super::{ConfigureError, Problem, Target};
 use crate::debconf::{Debconf, answers};
 use crate::scripts::{self, Configuration};
@@ -14,11 +18,38 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     world.effects.ids = target.reviews.ids.clone();
     world.machine = target.system.architecture.machine().to_owned();
     let configuration = Configuration { reviews: target.reviews, choices: &target.system.scripts };
+    world.stand_ins = stand_ins(target.system);
     let done = install(&mut world, target.system, configuration);
     target.root = world.tree;
     target.provenance = world.provenance;
     target.effects = world.effects;
     done
+}
+
+/// What scripts find of packages that exist for them alone, and that images have no copy of.
+const STAND_INS: [(&str, &[&str]); 3] = [
+    ("adduser", &["usr/sbin/adduser", "usr/sbin/addgroup", "usr/sbin/deluser", "usr/sbin/delgroup"]),
+    (
+        "debconf",
+        &[
+            "usr/share/debconf/confmodule",
+            "usr/share/debconf/confmodule.sh",
+            "usr/bin/debconf",
+            "usr/bin/debconf-communicate",
+            "usr/bin/debconf-escape",
+            "usr/bin/debconf-set-selections",
+            "usr/bin/debconf-show",
+            "usr/sbin/dpkg-preconfigure",
+            "usr/sbin/dpkg-reconfigure",
+        ],
+    ),
+    ("ucf", &["usr/bin/ucf", "usr/bin/ucfr", "usr/bin/ucfq"]),
+];
+
+fn stand_ins(system: &System) -> BTreeSet<TreePath> {
+    let provided = |name: &str| system.provided.keys().any(|provided| provided.as_str() == name);
+    let paths = STAND_INS.iter().filter(|(name, _)| provided(name)).flat_map(|(_, paths)| *paths);
+    paths.filter_map(|path| TreePath::parse(path).ok()).collect()
 }
 
 fn install(world: &mut World<'_>, system: &System, configuration: Configuration<'_>) -> Result<(), ConfigureError> {

@@ -42,6 +42,8 @@ pub(super) struct Parser {
     line: u32,
     depth: u32,
     pending: Vec<Pending>,
+    /// Whether the last item ended with `;` or `&`, so that another may follow on the line.
+    separated: bool,
 }
 
 /// Words that end a list, or begin a compound command.
@@ -51,7 +53,7 @@ const RESERVED: [&str; 16] =
 impl Parser {
     /// Reads `text`, whose first line has this number.
     pub(super) fn new(text: &str, line: u32) -> Self {
-        Self { text: text.chars().filter(|c| *c != '\0').collect(), at: 0, line, depth: 0, pending: Vec::new() }
+        Self { text: text.chars().filter(|c| *c != '\0').collect(), at: 0, line, depth: 0, pending: Vec::new(), separated: false }
     }
 
     /// The next complete command: what stands on a line, or more where it goes on. `None` at the end.
@@ -75,17 +77,11 @@ impl Parser {
                     break;
                 }
                 Some(')') => return self.fail("a `)` that closes nothing"),
-                Some(_) if self.at_separated() => {}
+                Some(_) if self.separated => {}
                 Some(_) => return Err(self.unexpected()),
             }
         }
         Ok(Some(list))
-    }
-
-    /// Whether the last item ended with `;` or `&`, so that another may follow on the line.
-    fn at_separated(&self) -> bool {
-        let before = self.text[..self.at].iter().rev().find(|c| !matches!(c, ' ' | '\t'));
-        matches!(before, Some(';' | '&'))
     }
 
     fn fail<T>(&self, what: impl Into<String>) -> Parse<T> {
@@ -233,7 +229,7 @@ impl Parser {
             match self.peek() {
                 Some('\n') | Some(')') | None => {}
                 Some(';') if self.looking_at(";;") => {}
-                _ if self.at_separated() => {}
+                _ if self.separated => {}
                 _ => return Err(self.unexpected()),
             }
         }
@@ -256,7 +252,8 @@ impl Parser {
             rest.push((join, self.pipeline()?));
         }
         let background = self.peek() == Some('&');
-        if background || (self.peek() == Some(';') && !self.looking_at(";;")) {
+        self.separated = background || (self.peek() == Some(';') && !self.looking_at(";;"));
+        if self.separated {
             self.at += 1;
         }
         Ok(AndOr { first, rest, background })

@@ -179,6 +179,9 @@ pub(in crate::commands) fn parse_date(text: &str, now: i64) -> Option<i64> {
     if matches!(text, "now" | "today" | "") {
         return if text.is_empty() { Some(now - now.rem_euclid(86_400)) } else { Some(now) };
     }
+    if let Some(time) = parse_own_form(text) {
+        return Some(time);
+    }
     let bare = ["UTC", "GMT", "Z"].iter().find_map(|zone| text.strip_suffix(zone)).unwrap_or(text).trim_end();
     let (date, clock) = match bare.split_once([' ', 'T']) {
         Some((date, clock)) => (date, clock.trim_start()),
@@ -199,6 +202,20 @@ pub(in crate::commands) fn parse_date(text: &str, now: i64) -> Option<i64> {
     let (hour, minute) = (clock.next()??, clock.next()??);
     let second = clock.next().unwrap_or(Some(0))?;
     moment(year, month, day, hour, minute, second).filter(|_| clock.next().is_none())
+}
+
+/// The form that date(1) itself prints in the C locale: `Thu Jan  1 00:00:00 UTC 2026`.
+fn parse_own_form(text: &str) -> Option<i64> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (month, day, clock, year) = match words.as_slice() {
+        [_, month, day, clock, "UTC" | "GMT", year] | [month, day, clock, "UTC" | "GMT", year] => (month, day, clock, year),
+        _ => return None,
+    };
+    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = names.iter().position(|name| name == month)? as i64 + 1;
+    let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    moment(year.parse().ok()?, month, day.parse().ok()?, hour, minute, second)
 }
 
 fn moment(year: i64, month: i64, day: i64, hour: i64, minute: i64, second: i64) -> Option<i64> {

@@ -14,7 +14,7 @@ use crate::commands::{Process, Refusal};
 use crate::world::{Errno, Follow, Stat};
 
 const SPEC: &str = "a,archive d H L,dereference P,no-dereference R,recursive r f,force i,interactive n,no-clobber \
-    l,link p s,symbolic-link t,target-directory= T,no-target-directory u,update v,verbose x,one-file-system \
+    l,link p s,symbolic-link t,target-directory= T,no-target-directory u,update v,verbose x,one-file-system Z \
     ,preserve=? ,no-preserve= ,remove-destination ,reflink=? ,sparse= ,strip-trailing-slashes ,parents";
 
 /// Which links of the source are followed.
@@ -98,7 +98,7 @@ impl Copier {
                 "remove-destination" => copier.remove_destination = true,
                 "v" => copier.verbose = true,
                 "parents" => return process.unknown("--parents"),
-                // How bytes are stored, and file systems beside the one, are nothing here.
+                // How bytes are stored, file systems beside the one, and contexts of SELinux are nothing here.
                 _ => {}
             }
         }
