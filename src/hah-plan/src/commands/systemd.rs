@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `systemctl start`, `daemon-reload`, … | "Running in chroot, ignoring command", status 0, as systemctl itself does in a chroot |
 //! | `deb-systemd-invoke`, `invoke-rc.d`, `service` | status 0, as with a `policy-rc.d` that forbids it |
+//! | `start-stop-daemon` | nothing is started; there is nothing to stop |
 //! | `init`, `telinit`, `runlevel` | there is no init to talk to |
 
 mod enablement;
@@ -32,6 +33,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::in_tree("update-rc.d-insserv", sysv::update_rc_d),
     Command::always("invoke-rc.d", sysv::invoke_rc_d),
     Command::always("service", sysv::service),
+    Command::always("start-stop-daemon", start_stop_daemon),
     Command::in_tree("runlevel", runlevel),
     Command::in_tree("init", no_init),
     Command::in_tree("telinit", no_init),
@@ -64,6 +66,28 @@ fn deb_systemd_invoke(_: &mut Process<'_, '_>, _: &[String]) -> Result<u8, Refus
 /// `systemd-notify`: nobody listens.
 fn nothing(_: &mut Process<'_, '_>, _: &[String]) -> Result<u8, Refusal> {
     Ok(0)
+}
+
+/// start-stop-daemon(8) where no process runs: nothing is started, stopping finds nothing, and the status of a program
+/// is 3, "not running".
+fn start_stop_daemon(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
+    let has = |long: &str, short: char| {
+        let is_short = |word: &str| word.starts_with('-') && !word.starts_with("--") && word.contains(short);
+        // What comes behind `--` is the program's.
+        arguments.iter().take_while(|word| *word != "--").any(|word| word == long || is_short(word))
+    };
+    if has("--status", 'T') {
+        Ok(3)
+    } else if has("--stop", 'K') {
+        if !has("--quiet", 'q') {
+            process.print_line("No process found running; none killed.");
+        }
+        Ok(u8::from(!has("--oknodo", 'o')))
+    } else if has("--start", 'S') {
+        Ok(0)
+    } else {
+        process.unknown("without --start, --stop or --status")
+    }
 }
 
 /// runlevel(8) without an init.

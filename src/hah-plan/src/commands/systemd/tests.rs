@@ -269,6 +269,10 @@ fn nothing_is_started() {
         (&["service", "old", "status"], 3),
         (&["service", "none", "start"], 1),
         (&["systemctl", "is-enabled", "none"], 4),
+        (&["start-stop-daemon", "--start", "--quiet", "--exec", "/usr/sbin/x", "--", "-K"], 0),
+        (&["start-stop-daemon", "--stop", "--oknodo", "--exec", "/usr/sbin/x"], 0),
+        (&["start-stop-daemon", "-K", "-x", "/usr/sbin/x"], 1),
+        (&["start-stop-daemon", "--status", "--pidfile", "/run/x.pid"], 3),
     ] {
         assert_eq!(ours.run(words).status, status, "{words:?}");
     }
