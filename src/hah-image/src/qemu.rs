@@ -16,6 +16,8 @@ use hah_format::path::TreePath;
 use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
 
 use crate::assemble::boot::GENERATION;
+use crate::draft;
+use crate::draft::place::Place;
 use crate::failure::Failure;
 
 /// Ports of a node that are forwarded from the host: the services of the stack, and ssh.
@@ -123,11 +125,11 @@ fn extract_boot(image: &Path, machine: &Machine, directory: &Path) -> Result<(),
         hah_format::fat::read_file(window, &path).map_err(|error| unreadable(error.to_string()))
     };
     let kernel = read("kernel")?;
-    fs::write(directory.join("kernel"), gunzip(kernel)?)?;
-    fs::write(directory.join("initramfs"), read("initramfs")?)?;
-    fs::write(directory.join("cmdline.txt"), read("cmdline.txt")?)?;
+    draft::write(&directory.join("kernel"), &gunzip(kernel)?)?;
+    draft::write(&directory.join("initramfs"), &read("initramfs")?)?;
+    draft::write(&directory.join("cmdline.txt"), &read("cmdline.txt")?)?;
     if let Some(name) = &machine.device_tree {
-        fs::write(directory.join("board.dtb"), read(name)?)?;
+        draft::write(&directory.join("board.dtb"), &read(name)?)?;
     }
     Ok(())
 }
@@ -160,6 +162,8 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
     if disk.exists() && fs::read_to_string(&stamp_path).is_ok_and(|old| old == stamp) {
         return Ok(false);
     }
+    // qemu-img writes to whatever has the name.
+    Place::of(&disk)?;
     let output = Command::new("qemu-img")
         .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
         .arg(&image)
@@ -170,7 +174,7 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
     if !output.status.success() {
         return Err(Failure::user(format!("qemu-img: {}", String::from_utf8_lossy(&output.stderr).trim()), None));
     }
-    fs::write(stamp_path, stamp)?;
+    draft::write(&stamp_path, stamp.as_bytes())?;
     Ok(true)
 }
 

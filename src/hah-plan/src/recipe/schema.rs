@@ -119,7 +119,7 @@ static UNIT: Kind = kind(
 );
 static DROP_IN: Kind = kind("a file name that ends in .conf", r"^[A-Za-z0-9_.-]+\.conf$");
 static SYSCTL: Kind = kind("a kernel variable, `net.core.rmem_max`", r"^[A-Za-z0-9_./*-]+$");
-static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB or GiB", r"^[0-9]+( ?(B|KiB|MiB|GiB))?$");
+static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB, GiB or more", r"^[0-9]+( ?(B|[KMGTPE](iB)?))?$");
 static WHEN: Kind = kind("a condition over parameters in minijinja's expression language", r"^.+$");
 static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
 static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");
