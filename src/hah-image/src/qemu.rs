@@ -202,3 +202,21 @@ fn forwards(node: u16) -> Vec<(&'static str, u16, u16)> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// qemu-img would write into it, and into a device.
+    #[test]
+    fn a_disk_that_is_a_fifo_is_refused() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let (image, disk) = (directory.path().join("x.img"), directory.path().join("disk.qcow2"));
+        fs::write(&image, "image").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &disk, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        let failure = overlay(&image, directory.path(), 1 << 30).unwrap_err();
+        assert!(failure.message().ends_with("disk.qcow2 is a FIFO, and a regular file is to be written there"));
+        assert!(fs::symlink_metadata(&disk).unwrap().file_type().is_fifo());
+    }
+}

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::{built, check_bytes, digest, old_card, size};
+use super::{ROOM, built, check_bytes, digest, old_card, size};
 use crate::archive::project::{PROGRAM, Run, Toy};
 use crate::oracles::{is_missing, is_root};
 
@@ -33,7 +33,7 @@ fn faults_on_the_way_to_the_card() {
     }
     let toy = built();
     let card = toy.path("card");
-    old_card(&card, size(&toy.image()), 0xa5);
+    old_card(&card, size(&toy.image()) + ROOM, 0xa5);
     let fine = |faults: &[&str], says: &[&str]| {
         let run = flash(&toy, &card, faults).succeeded();
         check_bytes(&toy.image(), &card, 0xa5);
@@ -70,7 +70,7 @@ fn a_flash_that_is_killed_leaves_no_half_booting_card() {
     }
     let toy = built();
     let card = toy.path("card");
-    old_card(&card, size(&toy.image()), 0xa5);
+    old_card(&card, size(&toy.image()) + ROOM, 0xa5);
     let image = digest(&toy.image());
     for fault in ["pwrite64:signal=KILL:when=3", "pread64:signal=KILL:when=5", "fsync:signal=KILL"] {
         let run = flash(&toy, &card, &[fault]);
@@ -89,7 +89,7 @@ fn a_card_that_one_may_not_write() {
     }
     let toy = built();
     let card = toy.path("card");
-    old_card(&card, size(&toy.image()), 0xa5);
+    old_card(&card, size(&toy.image()) + ROOM, 0xa5);
     let before = digest(&card);
     let mut permissions = std::fs::metadata(&card).unwrap().permissions();
     permissions.set_readonly(true);

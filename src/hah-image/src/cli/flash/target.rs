@@ -122,13 +122,10 @@ impl Chooser<'_> {
                 let hint = self.least().map(|least| format!("say --size '{least}' or more"));
                 return Err(Failure::user(format!("a file of {bytes} bytes {refusal}"), hint));
             }
-        } else if let Some(least) = self.least() {
-            let text = "is as large as the image, and a node has no room for its data there";
-            let way = format!("`run` gives it a larger disk, or say --size '{least}' or more");
-            self.context.printer.note(&format!("{} {text}; {way}", path.display()));
         }
-        let target = OpenTarget::new_file(place.path(), self.rules.size.or(self.image.size()))
-            .map_err(|error| cannot_open(path, error))?;
+        // Without --size it is as large as need be: a node boots from it, and another flash finds it large enough.
+        let bytes = self.rules.size.or(self.least().map(|least| least.0)).or(self.image.size());
+        let target = OpenTarget::new_file(place.path(), bytes).map_err(|error| cannot_open(path, error))?;
         Ok(Found { target, device: None, owner: None, loses: None })
     }
 
@@ -158,7 +155,8 @@ impl Chooser<'_> {
     /// The smallest card of a node, in whole MiB.
     fn least(&self) -> Option<ByteSize> {
         const MIB: u64 = 1 << 20;
-        self.needs.with_data.map(|bytes| ByteSize(bytes.div_ceil(MIB).saturating_mul(MIB)))
+        let bytes = self.needs.with_data?.max(self.needs.image.unwrap_or(0));
+        Some(ByteSize(bytes.div_ceil(MIB).saturating_mul(MIB)))
     }
 
     /// The disks that could be written.
