@@ -301,6 +301,7 @@ pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result
 pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Path) -> Result<Built, Failure> {
     outputs::check(output, outputs::Copies::None)?;
     let store = open_store(tools)?;
+    Place::to_write(output)?;
     let ready = ready(tools, project, request, &store)?;
     artifacts::note_unsigned(tools, &ready.artifacts);
     let recipe = ready.recipe();

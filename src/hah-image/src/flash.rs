@@ -1,6 +1,7 @@
 //! Flashing: an image onto a card, an SD card's reader, a disk or a plain file, and a node's identity with it.
 //!
 //! ```text
+//! is it a disk? whose? ─► both ends of the card wiped
 //! image ─► ranges of the block map ─► big aligned direct writes ─► sync ─► read back, rewrite what differs
 //!   first block held back ┐                                                    │
 //!                         └────────────── written last ◄── identity into the FAT ◄┘

@@ -56,7 +56,8 @@ fn an_mbr_image_over_a_former_gpt_card() {
         flash(&toy, &card, &[]).succeeded();
         assert_only_the_image(&card, "mbr", "a GPT");
         let shown = judge(Command::new("sgdisk").arg("--print").arg(&card));
-        let said = Command::new("sgdisk").arg("--verify").arg(&card).env("PATH", crate::oracles::path()).output().unwrap();
+        let said =
+            Command::new("sgdisk").arg("--verify").arg(&card).env("PATH", crate::oracles::path()).output().unwrap();
         let said = format!("{shown}{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
         assert!(!said.contains("GPT: damaged") && !said.contains("backup"), "{said}");
         assert!(said.contains("invalid GPT and valid MBR"), "{said}");

@@ -83,7 +83,13 @@ pub(super) fn files<R: Read + Seek>(source: R, limits: &Limits) -> Result<Vec<Zi
         let found = found.map_err(|error| ArchiveError::new(Some(member.name.clone()), problem(&error)))?;
         let (start, end) = found.compressed_data_range();
         let is_deflated = member.method == CompressionMethod::DEFLATE;
-        files.push(ZipFile { name: member.name, packed: start..end, is_deflated, size: member.size, crc32: member.crc32 });
+        files.push(ZipFile {
+            name: member.name,
+            packed: start..end,
+            is_deflated,
+            size: member.size,
+            crc32: member.crc32,
+        });
     }
     Ok(files)
 }

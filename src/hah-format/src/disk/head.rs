@@ -84,7 +84,12 @@ fn read_gpt_head(head: &[u8], sectors: u64) -> Result<PartitionTable, DiskError>
         partitions.push(PartitionRecord {
             number,
             extent: Extent { start: from, sectors: to - from + 1 },
-            scheme: Scheme::Gpt { type_guid: guid(entry, 0), guid: guid(entry, 16), name, attributes: u64_at(entry, 48) },
+            scheme: Scheme::Gpt {
+                type_guid: guid(entry, 0),
+                guid: guid(entry, 16),
+                name,
+                attributes: u64_at(entry, 48),
+            },
         });
     }
     Ok(PartitionTable { id: TableId::Gpt(guid(header, 56)), partitions })
@@ -106,8 +111,8 @@ fn crc(bytes: &[u8]) -> u32 {
 mod tests {
     use std::io::Cursor;
 
-    use super::super::tests::{gpt, mbr};
     use super::super::read;
+    use super::super::tests::{gpt, mbr};
     use super::*;
 
     fn head(disk: &[u8]) -> &[u8] {

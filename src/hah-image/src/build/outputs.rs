@@ -33,7 +33,7 @@ pub fn compressed(image: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Fails when one of a build's files cannot be written, or two of them are the same.
+/// Fails when one of a build's files is no place for a file, or two of them are the same.
 pub fn check(image: &Path, copies: Copies) -> Result<(), Failure> {
     let mut paths = vec![image.to_owned()];
     paths.extend(BESIDE.iter().map(|extension| image.with_extension(extension)));
@@ -42,7 +42,7 @@ pub fn check(image: &Path, copies: Copies) -> Result<(), Failure> {
     }
     let mut places: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     for path in &paths {
-        let place = Place::to_write(path)?;
+        let place = Place::of(path)?;
         if let Some(other) = places.insert(place.path().to_owned(), path) {
             let text = format!("{} and {} would be the same file", other.display(), path.display());
             let hint = "files are written beside the image that are named after it: call it NAME.img";

@@ -11,9 +11,9 @@ use super::Context;
 use super::identity::{Planned, of_node};
 use super::secrets::KeyArgs;
 use crate::failure::{Exit, Failure};
+use crate::flash::content::{Content, Strangers};
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES};
-use crate::flash::content::{Content, Strangers};
 use crate::flash::source::{Image, Map, PACKINGS};
 use crate::flash::target::OpenTarget;
 use crate::flash::{self, Flashed, Job, Node, Verify, card};
@@ -71,7 +71,7 @@ pub(super) struct FlashArgs {
     /// Allow disks that are built into this machine, but never the one that it runs from
     #[arg(long)]
     allow_fixed: bool,
-    /// Make the file DEVICE, of this size: the card of a virtual machine
+    /// Make the file DEVICE, of this size: the card of a virtual machine; without it, as large as a node needs
     #[arg(long, value_name = "SIZE")]
     size: Option<ByteSize>,
 }
@@ -125,15 +125,17 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         let hint = Some(format!("hah-image flash {name} DEVICE"));
         return Err(Failure::new(Exit::Usage, "no device was given", hint));
     };
+    // What cannot be put on record is not begun.
+    let recorded = planned.map(|node| Ok::<_, Failure>((node, Record::read(project.root())?))).transpose()?;
     let found = chooser.open(device)?;
     let device = found.device.clone();
     let target = chooser.confirm(found)?;
     let verify = args.verify();
-    if let Some(node) = planned {
+    if let Some((node, mut record)) = recorded {
         let image_sha256 = image.sha256()?.to_string();
         let card =
             NodeCard { node: &node, image: &image, content: &content, image_sha256: &image_sha256, device, verify };
-        flash_node(context, target, card, &mut Record::read(project.root())?)?;
+        flash_node(context, target, card, &mut record)?;
         return Ok(0);
     }
     let name = identity.as_ref().and_then(|identity| identity.hostname.as_deref()).unwrap_or("a node");

@@ -51,8 +51,8 @@ enum Reason {
     Loop,
     #[error("is below {}, which is not a directory", .0.display())]
     NotDirectory(PathBuf),
-    #[error("cannot be written: {} does not let you make files", .0.display())]
-    Unwritable(PathBuf),
+    #[error("cannot be written: no file can be made in {}: {source}", directory.display())]
+    Unwritable { directory: PathBuf, source: io::Error },
     #[error("cannot be looked at: {0}")]
     Io(#[source] io::Error),
 }
@@ -102,7 +102,9 @@ impl PlaceError {
             Reason::NoFiles(_) => "name a file elsewhere".into(),
             Reason::Loop => "remove the link, or name another file".into(),
             Reason::NotDirectory(above) => format!("move {} away, or name another directory", above.display()),
-            Reason::Unwritable(_) | Reason::Io(_) => "name another directory, or ask whoever owns this one".into(),
+            Reason::Unwritable { .. } | Reason::Io(_) => {
+                "name another directory (`build` takes one with -o), or make this one writable".into()
+            }
         }
     }
 }
@@ -111,7 +113,7 @@ impl From<PlaceError> for io::Error {
     fn from(error: PlaceError) -> Self {
         let kind = match &error.reason {
             Reason::Io(source) => source.kind(),
-            Reason::Unwritable(_) => io::ErrorKind::PermissionDenied,
+            Reason::Unwritable { source, .. } => source.kind(),
             _ => io::ErrorKind::InvalidInput,
         };
         Self::new(kind, error)
@@ -131,8 +133,9 @@ impl Place {
         let directory = nearest(place.directory());
         match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
             Ok(()) => Ok(place),
-            Err(_) => {
-                Err(PlaceError { path: path.to_owned(), reason: Reason::Unwritable(directory.to_owned()) })
+            Err(error) => {
+                let reason = Reason::Unwritable { directory: directory.to_owned(), source: error.into() };
+                Err(PlaceError { path: path.to_owned(), reason })
             }
         }
     }

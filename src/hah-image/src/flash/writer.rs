@@ -450,7 +450,12 @@ fn repair(image: &Image, target: &mut dyn Target, range: Range) -> Result<u64, W
 }
 
 /// Whether the card holds `wanted` at `offset`; a place that cannot be read does not.
-pub(super) fn is_there(target: &mut dyn Target, offset: u64, wanted: &[u8], found: &mut [u8]) -> Result<bool, WriteError> {
+pub(super) fn is_there(
+    target: &mut dyn Target,
+    offset: u64,
+    wanted: &[u8],
+    found: &mut [u8],
+) -> Result<bool, WriteError> {
     match target.read_at(offset, found) {
         Ok(()) => Ok(found == wanted),
         Err(source) => match of_card(offset, source, |source| WriteError::ReadBack { offset, source }) {

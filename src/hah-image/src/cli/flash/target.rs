@@ -168,8 +168,7 @@ impl Chooser<'_> {
     /// Lists what may be meant, and what speaks against the rest.
     pub(super) fn list(&self, kernel: &Kernel) {
         let disks = kernel.disks();
-        let judged: Vec<_> =
-            disks.iter().map(|disk| (disk, refusal(disk, &self.needs, &self.rules.limits))).collect();
+        let judged: Vec<_> = disks.iter().map(|disk| (disk, refusal(disk, &self.needs, &self.rules.limits))).collect();
         let printer = &self.context.printer;
         for (disk, refused) in &judged {
             printer.result(|| {

@@ -96,10 +96,8 @@ const HEADS: &[Row] = &[
     (0, b"\xff\xd8\xff", "a picture", Way::Another),
 ];
 
-const TAILS: &[Row] = &[
-    (0, b"conectix", "a Hyper-V disk (vhd)", Way::Convert),
-    (0, b"koly", "an Apple disk image (dmg)", Way::Convert),
-];
+const TAILS: &[Row] =
+    &[(0, b"conectix", "a Hyper-V disk (vhd)", Way::Convert), (0, b"koly", "an Apple disk image (dmg)", Way::Convert)];
 
 fn find(rows: &[Row], bytes: &[u8]) -> Option<Known> {
     let fits = |row: &&Row| bytes.get(row.0..).is_some_and(|rest| rest.starts_with(row.1));

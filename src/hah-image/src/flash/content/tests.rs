@@ -13,12 +13,8 @@ const MIB: u64 = 1 << 20;
 fn disk_of(table: Table, label: &[u8; 11]) -> Vec<u8> {
     let geometry = Geometry { table, align_sectors: 2048, boot_start: 8192, boot_bytes: 4 * MIB, root_bytes: 5000 };
     let layout = Layout::new(&geometry).unwrap();
-    let partition = |guid, name| GptPartition {
-        type_guid: "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
-        guid,
-        name,
-        attributes: 0,
-    };
+    let partition =
+        |guid, name| GptPartition { type_guid: "0FC63DAF-8483-4772-8E79-3D69D8477DE4", guid, name, attributes: 0 };
     let identity = match table {
         Table::Mbr => Identity::Mbr { signature: 7, types: [0x0c, 0x83] },
         Table::Gpt => Identity::Gpt { disk: 8, partitions: [partition(9, "boot"), partition(10, "root")] },
@@ -170,7 +166,10 @@ fn what_is_no_disk_is_named_and_refused() {
         bytes[offset..offset + magic.len()].copy_from_slice(magic);
         bytes
     };
-    is_refused(&block(b"QFI\xfb\0\0\0\x03"), &["is a QEMU disk (qcow2)", "qemu-img convert -O raw ", "thing.img NEW.img"]);
+    is_refused(
+        &block(b"QFI\xfb\0\0\0\x03"),
+        &["is a QEMU disk (qcow2)", "qemu-img convert -O raw ", "thing.img NEW.img"],
+    );
     is_refused(&block(b"vhdxfile"), &["is a Hyper-V disk (vhdx)", "qemu-img convert"]);
     is_refused(&block(b"KDMV"), &["is a VMware disk (vmdk)", "qemu-img convert"]);
     is_refused(&at(0x40, b"\x7f\x10\xda\xbe"), &["is a VirtualBox disk (vdi)", "qemu-img convert"]);
@@ -235,7 +234,10 @@ fn a_zip_has_one_image_or_says_what_it_has() {
     let disk = theirs();
     is_refused(&zip(&[("a.txt", b"a"), ("b.img", b"no disk")], true), &["none of the files", "a.txt, b.img"]);
     is_refused(&zip(&[("one.img", &disk), ("two.img", &disk)], true), &["more than one image", "one.img, two.img"]);
-    is_refused(&zip(&[("raspios.img.xz", &xz(&disk))], false), &["none of the files", "raspios.img.xz", "packed twice"]);
+    is_refused(
+        &zip(&[("raspios.img.xz", &xz(&disk))], false),
+        &["none of the files", "raspios.img.xz", "packed twice"],
+    );
     is_refused(&zip(&[], true), &["is an empty zip archive"]);
     let archive = zip(&[("one.img", &disk)], true);
     is_refused(&archive[..archive.len() - 30], &["this is not a zip archive", "unpack it"]);
