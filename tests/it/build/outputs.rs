@@ -20,7 +20,7 @@ fn build_to(toy: &Toy, output: &str, more: &[&str]) -> Run {
 #[track_caller]
 fn assert_nothing_was_done(toy: &Toy) {
     assert!(!toy.path("project/hah.lock").exists(), "it was locked");
-    assert!(toy.names("home/.cache/hah-image/packs/sha256").is_empty() && toy.names("project/out").is_empty());
+    assert!(toy.names("home/.cache/hah-image/packs/v1").is_empty() && toy.names("project/out").is_empty());
 }
 
 #[test]
