@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn the_smallest_disk_is_the_smallest() {
         for id in [DiskId::Mbr(1), DiskId::Gpt(1)] {
-            for root_end in [8193, 2048 * 200, 2048 * 200 + 1, 2048 * 201 - 1] {
+            for root_end in [8193_u64, 2048 * 200, 2048 * 200 + 1, 2048 * 201 - 1] {
                 let room = |sectors| id.data_end(sectors).saturating_sub(root_end.div_ceil(2048) * 2048) * SECTOR_BYTES;
                 let least = id.sectors_min(root_end);
                 assert_eq!(room(least), DATA_BYTES_MIN, "{id:?} {root_end}");

@@ -86,7 +86,7 @@ mod tests {
         // Cards are of whole sectors, not of whole pages.
         assert_eq!(ends(64 * MIB + 512), [4096..4 * MIB, 60 * MIB..64 * MIB + 512]);
         assert_eq!(ends(6 * MIB), [4096..4 * MIB, 4 * MIB..6 * MIB]);
-        assert_eq!(ends(3 * MIB), [4096..3 * MIB]);
+        assert_eq!(ends(3 * MIB), vec![Range { start: 4096, end: 3 * MIB }]);
         assert!(ends(4096).is_empty() && ends(0).is_empty());
     }
 
