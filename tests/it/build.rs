@@ -1,5 +1,6 @@
 //! Builds: what is in the toy image, what is done again and what is not, and that nothing but the inputs reaches a byte.
 
+mod outputs;
 mod repeat;
 mod imager;
 

@@ -1,6 +1,8 @@
 //! Flashing: bytes, refusals, identities; onto files, and as root onto loop devices.
 
+mod strangers;
 mod devices;
+mod wiped;
 mod faults;
 mod secrets;
 mod fleet;
@@ -8,7 +10,7 @@ mod fleet;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hah_format::bmap::{self, BLOCK};
@@ -33,7 +35,12 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().len()
 }
 
-/// That a card holds the image's mapped blocks, and `before` everywhere else.
+/// What a card has besides the image here, in bytes: room for a node's data, and a bit that is in no end of the card.
+const ROOM: u64 = 40 << 20;
+/// How much of each end of a card is wiped, in bytes.
+const END: u64 = 4 << 20;
+
+/// That a card holds the image's mapped blocks, zeros in the rest of both ends, and `before` everywhere else.
 fn check_bytes(image: &Path, card: &Path, before: u8) {
     let map = bmap::parse(&std::fs::read_to_string(image.with_extension("bmap")).unwrap()).unwrap();
     let (image, card, length) = (File::open(image).unwrap(), File::open(card).unwrap(), size(card));
@@ -50,7 +57,10 @@ fn check_bytes(image: &Path, card: &Path, before: u8) {
             image.read_exact_at(&mut wanted[..end], block * BLOCK).unwrap();
             assert!(found[..end] == wanted[..end], "block {block} is not the image's");
         } else {
-            assert!(found[..end].iter().all(|byte| *byte == before), "block {block} was touched");
+            let at = block * BLOCK;
+            let is_wiped = at < END || at >= (length - END) / BLOCK * BLOCK;
+            let wanted = if is_wiped { 0 } else { before };
+            assert!(found[..end].iter().all(|byte| *byte == wanted), "block {block} is not {wanted:#x}");
         }
     }
 }
@@ -96,9 +106,8 @@ const NODE: &str = r#"{
 #[test]
 fn a_file_gets_the_mapped_blocks() {
     let toy = built();
-    let length = size(&toy.image()) + (1 << 20);
     let card = toy.path("card");
-    old_card(&card, length, 0xa5);
+    old_card(&card, size(&toy.image()) + ROOM, 0xa5);
     let run = flash(&toy, &card, &[]).succeeded();
     assert!(run.stderr.contains("Wrote") && run.stderr.contains("Verified"), "{run}");
     check_bytes(&toy.image(), &card, 0xa5);
@@ -109,7 +118,49 @@ fn a_file_gets_the_mapped_blocks() {
     assert_eq!(size(&fresh), 512 << 20);
     let plain = toy.path("plain.img");
     flash(&toy, &plain, &["--no-verify"]).succeeded();
-    assert_eq!(digest(&plain), digest(&toy.image()));
+    check_bytes(&toy.image(), &plain, 0);
+}
+
+/// Stage 1 makes a data partition of at least 32 MiB behind the image, or the node does not boot.
+#[test]
+fn a_card_without_room_for_a_node_s_data_is_refused_before_writing() {
+    let toy = built();
+    let image = size(&toy.image());
+    for (more, says) in [(0, "the image fits"), (31 << 20, "the image fits"), (-512, "the image needs")] {
+        let card = toy.path("card");
+        old_card(&card, image.checked_add_signed(more).unwrap(), 0xa5);
+        let before = digest(&card);
+        flash(&toy, &card, &[]).failed(1, &["is too small", says]);
+        assert_eq!(digest(&card), before);
+    }
+    let exact = toy.path("exact.img");
+    let refused = flash(&toy, &exact, &["--size", &image.to_string()]);
+    let refused = refused.failed(1, &["needs 32.0 MiB for its data", "say --size"]);
+    assert!(!exact.exists());
+    // What it says is enough, and not more than that; and what flash makes unasked is as large.
+    let (_, least) = refused.stderr.split_once("say --size '").unwrap();
+    let (least, _) = least.split_once('\'').unwrap();
+    flash(&toy, &exact, &["--size", least]).succeeded();
+    let unasked = toy.path("unasked.img");
+    flash(&toy, &unasked, &[]).succeeded();
+    assert_eq!(size(&unasked), size(&exact));
+    flash(&toy, &unasked, &[]).succeeded();
+    let smaller = size(&exact) - (1 << 20);
+    flash(&toy, &toy.path("smaller.img"), &["--size", &smaller.to_string()]).failed(1, &["is too small"]);
+}
+
+#[test]
+fn sizes_have_units_up_to_eib() {
+    let toy = built();
+    let card = toy.path("card.img");
+    for (text, bytes) in [("512M", 512u64 << 20), ("1G", 1 << 30), ("2TiB", 2 << 40)] {
+        flash(&toy, &card, &["--size", text, "--no-verify"]).succeeded();
+        assert_eq!(size(&card), bytes, "{text}");
+        std::fs::remove_file(&card).unwrap();
+    }
+    flash(&toy, &card, &["--size", "8 EiB"]).failed(2, &["`8 EiB` is too large"]);
+    flash(&toy, &card, &["--size", "1 GB"]).failed(2, &["`1 GB` is not a size", "TiB, PiB or EiB"]);
+    flash(&toy, &card, &["--max-size", "99999 EiB"]).failed(2, &["is too large"]);
 }
 
 #[test]
@@ -118,7 +169,6 @@ fn packed_images_are_streams() {
         return;
     }
     let toy = built();
-    let wanted = digest(&toy.image());
     for (program, extension) in [("zstd", "zst"), ("xz", "xz"), ("gzip", "gz")] {
         let packed = toy.path(&format!("project/out/toy.img.{extension}"));
         let pipe = format!("{program} -1 -c {} > {}", toy.image().display(), packed.display());
@@ -128,7 +178,7 @@ fn packed_images_are_streams() {
             let mut command = toy.command(&["flash"]);
             command.arg(&packed).arg(&card).arg("--yes").args((map == "without").then_some("--no-bmap"));
             Run::of(&mut command).succeeded();
-            assert_eq!(digest(&card), wanted, "{extension} {map} a block map");
+            check_bytes(&toy.image(), &card, 0);
         }
     }
 }
@@ -155,7 +205,7 @@ fn nothing_is_erased_by_mistake() {
     let toy = built();
     let image = toy.image();
     let card = toy.path("card");
-    old_card(&card, size(&image), 0xa5);
+    old_card(&card, size(&image) + ROOM, 0xa5);
     let before = digest(&card);
     let run = |args: &[&str]| toy.run(&[&["flash"], args].concat());
     run(&["toy"]).failed(2, &["no device was given"]);
@@ -188,7 +238,7 @@ fn two_files_at_once_and_one_file_once() {
     let toy = built();
     let cards = [toy.path("one"), toy.path("two")];
     let running = cards.each_ref().map(|card| {
-        old_card(card, size(&toy.image()), 0xa5);
+        old_card(card, size(&toy.image()) + ROOM, 0xa5);
         let mut command = toy.command(&["flash", "toy", "--yes"]);
         command.arg(card).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     });
@@ -297,15 +347,4 @@ fn an_identity_goes_into_the_fat_and_nowhere_else() {
     assert_eq!(digest(&toy.image()), image, "the image stays free of secrets");
     partition(&none, "boot", &boot);
     assert!(!judge(Command::new("mdir").args(["-b", "-i"]).arg(&boot).arg("::/hah")).contains("node.json"));
-}
-
-#[test]
-fn a_foreign_image_takes_no_identity() {
-    let toy = Toy::new();
-    toy.write("a.json", NODE);
-    toy.write("project/foreign.img", vec![7; 1 << 20]);
-    let card: PathBuf = toy.path("card.img");
-    let mut command = toy.command(&["flash", "./foreign.img"]);
-    command.arg(&card).args(["--yes", "--identity", "../a.json"]);
-    Run::of(&mut command).failed(1, &["this image takes no identity"]);
 }

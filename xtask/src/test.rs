@@ -13,6 +13,8 @@ const ORACLES: [&str; 35] = [
     "age",
     "binutils",
     "bmap-tools",
+    "btrfs-progs",
+    "bzip2",
     "ca-certificates",
     "cpio",
     "curl",
@@ -44,6 +46,8 @@ const ORACLES: [&str; 35] = [
     "systemd",
     "udev",
     "util-linux",
+    "xz-utils",
+    "zip",
     "zstd",
 ];
 

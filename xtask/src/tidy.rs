@@ -36,6 +36,23 @@ const FORBIDDEN: [(&str, &str, &str); 3] = [
     ("unimplemen", "ted!(", "nothing is half done on the main branch"),
 ];
 
+/// The crate that writes a person's files, its one doorway for that, and what goes past it.
+const WRITER: &str = "src/hah-image/src/";
+const DOORWAY: &str = "src/hah-image/src/draft";
+const WRITES: [&str; 9] = [
+    "rename(",
+    "fs::write(",
+    "fs::copy(",
+    "File::create(",
+    "File::create_new(",
+    ".create(true)",
+    ".create_new(true)",
+    "hard_link(",
+    "::symlink(",
+];
+/// Files of the store, which are named after what is in them and which nobody names.
+const STORE_FILES: [&str; 2] = ["src/hah-image/src/fetch/partial.rs", "src/hah-image/src/store.rs"];
+
 /// Checks everything and reports all findings at once.
 pub(crate) fn check(shell: &Shell) -> Result<()> {
     let mut findings = Vec::new();
@@ -112,6 +129,16 @@ fn source(name: &str, text: &str, findings: &mut Vec<String>) {
     if !is_test && !text.lines().find(|line| !line.is_empty()).is_some_and(|line| line.starts_with("//!")) {
         findings.push(format!("{name}: a module opens with a //! comment that says what it is"));
     }
+    let is_writer = name.starts_with(WRITER) && !name.starts_with(DOORWAY) && !STORE_FILES.contains(&name);
+    if is_writer && !is_test {
+        for (number, line) in (1..).zip(text.lines().take(before_tests)) {
+            if let Some(write) = WRITES.iter().find(|write| line.contains(*write)) {
+                findings.push(format!(
+                    "{name}:{number}: {write} goes past the rule of hah_image::draft::place; use hah_image::draft"
+                ));
+            }
+        }
+    }
     for (first, second, reason) in FORBIDDEN {
         let word = format!("{first}{second}");
         if let Some((number, _)) = text.lines().enumerate().find(|(_, line)| line.contains(&word)) {
@@ -139,6 +166,21 @@ mod tests {
         check_source("src/a/src/lib.rs", &format!("//! Long.\n{}", "\n".repeat(LINES_MAX)), 1);
         check_source("src/a/src/lib.rs", &format!("//! Long.\n#[cfg(test)]\n{}", "\n".repeat(LINES_MAX)), 0);
         check_source("src/a/src/lib.rs", &format!("//! Bad.\nfn a() {{ {}{}) }}\n", "todo", "!("), 1);
+    }
+
+    #[test]
+    fn a_person_s_files_have_one_doorway() {
+        let text = "//! Saves.\nfn save() {\n    fs::rename(&a, &b)?;\n}\n";
+        check_source("src/hah-image/src/save.rs", text, 1);
+        check_source("src/hah-image/src/draft.rs", text, 0);
+        check_source("src/hah-image/src/draft/place.rs", text, 0);
+        check_source("src/hah-image/src/save/tests.rs", text, 0);
+        check_source(
+            "src/hah-image/src/save.rs",
+            "//! Saves.\n#[cfg(test)]\nmod tests { fn f() { fs::write(a, b); } }\n",
+            0,
+        );
+        check_source("src/hah-agent/src/save.rs", text, 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod stage1 {
     pub(crate) mod table;
 }
 
-use hah_format::disk::{TableId, read};
+use hah_format::disk::{HEAD_BYTES, TableId, read, read_head};
 use hah_fuzz::sparse::{SECTOR, Sparse};
 use hah_node::disk::{BOOT, DATA, DiskId, ROOT};
 use stage1::table::{DataPlan, DataState, DiskBytes, HEAD_SECTORS, TAIL_SECTORS, Table, Write};
@@ -21,8 +21,17 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     disk.seal_gpt(1);
     disk.seal_gpt(disk.sectors() - 1);
     let sectors = u64::from(disk.sectors());
+    // What `flash` sees of a stream: the same table, where it sees one.
+    let head = disk.run(0, disk.sectors().min(HEAD_BYTES as u32 / SECTOR as u32));
+    let at_once = read_head(&head, Some(sectors * SECTOR as u64));
+    if let Err(error) = &at_once {
+        hah_fuzz::says_something(error, error.hint());
+    }
     let ids = match read(&mut disk) {
         Ok(found) => {
+            if let Ok(at_once) = at_once {
+                assert_eq!(at_once.partitions.len(), found.partitions.len());
+            }
             let mut end = 0;
             let mut extents: Vec<_> = found.partitions.iter().map(|partition| partition.extent).collect();
             extents.sort_by_key(|extent| extent.start);

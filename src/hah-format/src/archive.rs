@@ -172,6 +172,26 @@ pub fn read<R: Read + Seek>(
     }
 }
 
+/// A file in a zip archive, to be read by whoever wants no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZipFile {
+    /// Its path, as the archive spells it; what is not ASCII is escaped.
+    pub name: String,
+    /// Where its packed bytes are in the archive.
+    pub packed: std::ops::Range<u64>,
+    /// Whether they are deflated, or stored as they are.
+    pub is_deflated: bool,
+    /// Bytes when unpacked, as the archive claims.
+    pub size: u64,
+    /// CRC-32 of the unpacked bytes, as the archive claims.
+    pub crc32: u32,
+}
+
+/// The files of a zip archive in the order of its directory, which is judged as in [`read`]. None of them is read.
+pub fn zip_files<R: Read + Seek>(source: R, limits: &Limits) -> Result<Vec<ZipFile>, ArchiveError> {
+    zip::files(source, limits)
+}
+
 /// What an archive says of an entry that counts.
 fn entry(path: TreePath, kind: Kind<u64>) -> Entry {
     Entry { path, meta: Meta::root(0o644), kind }

@@ -20,10 +20,12 @@
 mod gpt;
 mod mbr;
 mod read;
+mod head;
 pub mod window;
 
 use std::io;
 
+pub use head::{HEAD_BYTES, read_head};
 pub use read::{PartitionRecord, PartitionTable, Scheme, TableId, read};
 
 /// Bytes in a sector.
@@ -208,6 +210,12 @@ pub enum DiskError {
     /// Sector 0 has no boot signature.
     #[error("no partition table: sector 0 does not end with 55 AA")]
     NoTable,
+    /// A table without entries.
+    #[error("the partition table has no partition")]
+    Empty,
+    /// A GPT that does not count in sectors of 512 bytes.
+    #[error("the partition table counts in sectors of {0} bytes, and cards have sectors of 512")]
+    SectorSize(usize),
     /// An entry of the table.
     #[error("partition {number}: {reason}")]
     Partition {
@@ -232,7 +240,8 @@ impl DiskError {
                 "this is a mistake of the builder, not of its input: please report it"
             }
             Self::TooLarge => "make the boot partition or the root file system smaller",
-            Self::NoTable => "is this a whole disk or image, and not a partition or a compressed image?",
+            Self::SectorSize(_) => "take the image that is made for sectors of 512 bytes",
+            Self::NoTable | Self::Empty => "is this a whole disk or image, and not a partition or a compressed image?",
             Self::Partition { .. } | Self::Gpt(_) => "the image or card is damaged: write it again",
             Self::Io(_) => "check the device's cable and permissions, or whether the image is cut off",
         }
@@ -280,11 +289,11 @@ mod tests {
         image
     }
 
-    fn mbr() -> Vec<u8> {
+    pub(super) fn mbr() -> Vec<u8> {
         image(Geometry { table: Table::Mbr, ..GEOMETRY }, &MBR)
     }
 
-    fn gpt() -> Vec<u8> {
+    pub(super) fn gpt() -> Vec<u8> {
         image(GEOMETRY, &gpt_identity("boot"))
     }
 

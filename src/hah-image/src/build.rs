@@ -20,7 +20,9 @@ use hah_plan::system::System;
 
 use crate::artifacts::{Depth, Inputs};
 use crate::assemble::{self, Recipe, disk::WrittenImage};
-use crate::draft::{Draft, sweep};
+use crate::draft;
+use crate::draft::Draft;
+use crate::draft::place::Place;
 use crate::failure::{Exit, Failure};
 use crate::fetch::FetchError;
 use crate::packs::{self, Input, PackSet};
@@ -30,6 +32,7 @@ use crate::settings::Settings;
 use crate::store::{Access, Bucket, Store};
 use crate::{agent, artifacts, fetching, locking};
 
+pub mod outputs;
 pub mod record;
 pub mod compare;
 
@@ -299,7 +302,9 @@ pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result
 
 /// Builds an image at `output`, unless it is there.
 pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Path) -> Result<Built, Failure> {
+    outputs::check(output, outputs::Copies::None)?;
     let store = open_store(tools)?;
+    Place::to_write(output)?;
     let ready = ready(tools, project, request, &store)?;
     artifacts::note_unsigned(tools, &ready.artifacts);
     let recipe = ready.recipe();
@@ -312,10 +317,8 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         step.done("Fresh", &format!("{} is up to date", shown(output)), Outcome::Made);
         return Ok(record.built(output));
     }
-    let directory = output.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    // Before minutes of work: is there a place for the result at all?
-    let mut draft = output_draft(directory, output)?;
+    // Before minutes of work: is there room for the result at all?
+    let mut draft = Draft::of(&Place::of(output)?)?;
     let packs = realise(tools, &store, &ready, &request.inputs)?;
     let step = tools.printer.step("Configuring", format!("{} packages", ready.inputs.len()), None);
     // The kernel is half as long to compress as all the passes take, and waits for none of them.
@@ -386,22 +389,9 @@ fn mapped(written: &WrittenImage) -> u64 {
         .sum()
 }
 
-/// The image's draft, after sweeping those of killed builds.
-fn output_draft(directory: &Path, output: &Path) -> Result<Draft, Failure> {
-    let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let prefix = format!(".{name}.");
-    sweep(directory, |found| found.starts_with(&prefix) && found.ends_with(".part"))?;
-    Ok(Draft::create(&directory.join(format!("{prefix}{}.part", std::process::id())))?)
-}
-
 /// Writes `NAME.EXTENSION` beside the image, whole or not at all.
 fn beside(output: &Path, extension: &str, text: &str) -> Result<(), Failure> {
-    let path = output.with_extension(extension);
-    let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut draft = output_draft(directory, &path)?;
-    draft.write(text.as_bytes())?;
-    draft.publish(&path)?;
-    Ok(())
+    Ok(draft::write(&output.with_extension(extension), text.as_bytes())?)
 }
 
 /// Builds again from the downloads alone, in an empty store and with one thread; says how the result differs.
@@ -452,13 +442,10 @@ const COPY_LEVEL: i32 = 6;
 
 /// Writes `IMAGE.zst` beside the image.
 pub fn compress(tools: Tools<'_>, image: &Path) -> Result<(), Failure> {
-    let mut name = image.as_os_str().to_owned();
-    name.push(".zst");
-    let path = PathBuf::from(name);
+    let path = outputs::compressed(image);
     let mut source = fs::File::open(image)?;
     let step = tools.printer.step("Compressing", shown(&path), Some(source.metadata()?.len()));
-    let directory = path.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut draft = output_draft(directory, &path)?;
+    let mut draft = Draft::of(&Place::of(&path)?)?;
     let mut encoder = zstd::Encoder::new(draft.file(), COPY_LEVEL)?;
     encoder.include_checksum(true)?;
     let mut buffer = vec![0u8; 1 << 20];

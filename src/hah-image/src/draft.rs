@@ -2,6 +2,9 @@
 //!
 //! A draft is written beside its destination (same file system) and renamed onto it when it is complete.
 //! It is held by `flock` meanwhile, so that a sweep can tell a living maker's draft from what a killed one left behind.
+//!
+//! This is the one doorway through which a person's files come into being or are replaced; [`place`] has the rule of what
+//! may be replaced, and `cargo xtask tidy` finds whoever goes past both.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -9,6 +12,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+
+pub mod place;
+
+use place::Place;
 
 /// A file being made: unnamed until [`Draft::publish`] renames it; removed when dropped before.
 pub struct Draft {
@@ -33,6 +40,15 @@ impl Draft {
         }
     }
 
+    /// The draft of the file at `place`, beside it; those of dead makers are swept first. Its directory is made.
+    pub fn of(place: &Place) -> io::Result<Self> {
+        let name = place.path().file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!(".{name}.");
+        fs::create_dir_all(place.directory())?;
+        sweep(place.directory(), |found| found.starts_with(&prefix) && found.ends_with(".part"))?;
+        Self::create(&place.directory().join(format!("{prefix}{}.part", std::process::id())))
+    }
+
     /// The file, at its start when fresh.
     pub fn file(&mut self) -> &mut File {
         &mut self.file
@@ -48,10 +64,11 @@ impl Draft {
         &self.path
     }
 
-    /// Gives the finished file its name, replacing what had it.
+    /// Gives the finished file its name, replacing what had it: a regular file or nothing, behind all links.
     pub fn publish(mut self, path: &Path) -> io::Result<()> {
         self.file.flush().map_err(|error| annotate(error, "write", &self.path))?;
-        fs::rename(&self.path, path)?;
+        let place = Place::of(path)?;
+        fs::rename(&self.path, place.path())?;
         self.published = true;
         Ok(())
     }
@@ -64,6 +81,26 @@ impl Drop for Draft {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// Writes a file, whole or not at all.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = Draft::of(&Place::of(path)?)?;
+    draft.write(bytes)?;
+    draft.publish(path)
+}
+
+/// Opens a file to add to its end, and makes it when it is not there.
+pub fn append(path: &Path) -> io::Result<File> {
+    let place = Place::of(path)?;
+    let file = OpenOptions::new().read(true).append(true).create(true).open(place.path());
+    file.map_err(|error| annotate(error, "open", path))
+}
+
+/// Makes a file that is not there, readable and writable. Whatever is there already is an error, a link included.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+    file.map_err(|error| annotate(error, "create", path))
 }
 
 /// Removes the files in `directory` that `is_draft` names and that no living process holds.
@@ -118,6 +155,39 @@ mod tests {
             }
             is_over.store(true, std::sync::atomic::Ordering::SeqCst);
         });
+    }
+
+    /// The link stays, and what it leads to is replaced.
+    #[test]
+    fn a_link_is_written_through() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::create_dir(path("elsewhere")).unwrap();
+        std::fs::write(path("elsewhere/file"), "old").unwrap();
+        std::os::unix::fs::symlink("elsewhere/file", path("link")).unwrap();
+        write(&path("link"), b"new").unwrap();
+        assert!(std::fs::symlink_metadata(path("link")).unwrap().is_symlink());
+        assert_eq!(std::fs::read(path("elsewhere/file")).unwrap(), b"new");
+        let names = std::fs::read_dir(path("elsewhere")).unwrap().count();
+        assert_eq!(names, 1, "the draft is gone");
+    }
+
+    /// Whatever came to the path since the place was judged stays what it is.
+    #[test]
+    fn a_fifo_that_came_meanwhile_is_not_replaced() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let mut draft = Draft::of(&Place::of(&path).unwrap()).unwrap();
+        draft.write(b"new").unwrap();
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let error = draft.publish(&path).unwrap_err();
+        assert!(error.to_string().contains("is a FIFO"), "{error}");
+        assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
+        assert!(append(&path).unwrap_err().to_string().contains("is a FIFO"));
+        assert!(create_new(&path).is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
     }
 
     /// Two makers of one name, as in two containers that share a cache, take turns.

@@ -2,6 +2,7 @@
 
 use hah_plan::diagnostic::Diagnostics;
 
+use crate::draft::place::PlaceError;
 use crate::printer::Printer;
 
 /// Exit codes, as documented in `--help`.
@@ -97,6 +98,10 @@ impl From<Diagnostics> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        let place = error.get_ref().and_then(|source| source.downcast_ref::<PlaceError>());
+        if let Some(place) = place {
+            return place.into();
+        }
         let hint = match error.kind() {
             std::io::ErrorKind::FileTooLarge => {
                 Some("files here may not be that large: raise `ulimit -f`, or write elsewhere with -o")
@@ -110,6 +115,18 @@ impl From<std::io::Error> for Failure {
             _ => None,
         };
         Self::user(error.to_string(), hint.map(str::to_owned))
+    }
+}
+
+impl From<&PlaceError> for Failure {
+    fn from(error: &PlaceError) -> Self {
+        Self::user(error.to_string(), Some(error.hint()))
+    }
+}
+
+impl From<PlaceError> for Failure {
+    fn from(error: PlaceError) -> Self {
+        (&error).into()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Flashing: an image onto a card, an SD card's reader, a disk or a plain file, and a node's identity with it.
 //!
 //! ```text
+//! is it a disk? whose? ─► both ends of the card wiped
 //! image ─► ranges of the block map ─► big aligned direct writes ─► sync ─► read back, rewrite what differs
 //!   first block held back ┐                                                    │
 //!                         └────────────── written last ◄── identity into the FAT ◄┘
@@ -19,11 +20,14 @@ use crate::printer::{Outcome, Printer, human_bytes};
 pub mod device;
 pub mod refusal;
 pub mod source;
+pub mod content;
 pub mod target;
 pub mod digests;
+pub mod wipe;
 pub mod writer;
 pub mod card;
 
+use content::Content;
 use source::Image;
 use target::OpenTarget;
 
@@ -31,6 +35,8 @@ use target::OpenTarget;
 pub struct Job<'a> {
     /// The image.
     pub image: &'a Image,
+    /// What was found in it.
+    pub content: &'a Content,
     /// Where it goes, opened and found fit.
     pub target: OpenTarget,
     /// Whose card it becomes, if anybody's.
@@ -74,7 +80,7 @@ pub struct Flashed {
 
 /// Flashes.
 pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
-    let Job { image, mut target, node, verify } = job;
+    let Job { image, content, mut target, node, verify } = job;
     let path = target.path().to_owned();
     let shown = path.display().to_string();
     let total = image.mapped_bytes();
@@ -94,6 +100,7 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
     if verify == Verify::All {
         let step = printer.transfer("Verifying", shown.clone(), Some(written.bytes));
         repaired = writer::verify(image, &mut target, &written, &|bytes| step.advance(bytes))
+            .and_then(|repaired| Ok(repaired + wipe::verify_wiped(&mut target, &written)?))
             .map_err(|error| told(error, &path))?;
         let note = match repaired {
             0 => String::new(),
@@ -101,6 +108,10 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
             count => format!(", after {count} places were written again"),
         };
         step.done("Verified", &format!("{shown}{note}"), Outcome::Made);
+    }
+    if written.image_bytes < content.end() {
+        let error = writer::WriteError::CutOff { wanted: content.end(), found: written.image_bytes };
+        return Err(told(error, &path));
     }
     if let Some(node) = node {
         let step = printer.step("Identifying", node.name.to_owned(), None);

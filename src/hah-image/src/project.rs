@@ -27,7 +27,8 @@ use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
 use include_dir::{Dir, include_dir};
 
-use crate::draft::{Draft, sweep};
+use crate::draft;
+use crate::draft::place::Place;
 use crate::failure::{Exit, Failure};
 
 static RECIPES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes");
@@ -105,10 +106,10 @@ impl Project {
         Ok((table, encoder.finish().0))
     }
 
-    /// The lock, if there is one.
+    /// The lock, if there is one. Where none can be written, none is read: whoever locks asks here first.
     pub fn lock(&self) -> Result<Option<Lock>, Failure> {
         let path = self.root.join(LOCK);
-        let text = match fs::read_to_string(&path) {
+        let text = match fs::read_to_string(Place::of(&path)?.path()) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -120,12 +121,7 @@ impl Project {
 
     /// Replaces the lock, whole or not at all.
     pub fn write_lock(&self, lock: &Lock) -> Result<(), Failure> {
-        let prefix = format!(".{LOCK}.");
-        sweep(&self.root, |name| name.starts_with(&prefix))?;
-        let mut draft = Draft::create(&self.root.join(format!("{prefix}{}", std::process::id())))?;
-        draft.write(lock.to_string().as_bytes())?;
-        draft.publish(&self.root.join(LOCK))?;
-        Ok(())
+        Ok(draft::write(&self.root.join(LOCK), lock.to_string().as_bytes())?)
     }
 
     fn add_embedded(&mut self, prefix: &str, directory: &Dir<'_>) {

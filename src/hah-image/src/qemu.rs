@@ -16,6 +16,8 @@ use hah_format::path::TreePath;
 use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
 
 use crate::assemble::boot::GENERATION;
+use crate::draft;
+use crate::draft::place::Place;
 use crate::failure::Failure;
 
 /// Ports of a node that are forwarded from the host: the services of the stack, and ssh.
@@ -123,11 +125,11 @@ fn extract_boot(image: &Path, machine: &Machine, directory: &Path) -> Result<(),
         hah_format::fat::read_file(window, &path).map_err(|error| unreadable(error.to_string()))
     };
     let kernel = read("kernel")?;
-    fs::write(directory.join("kernel"), gunzip(kernel)?)?;
-    fs::write(directory.join("initramfs"), read("initramfs")?)?;
-    fs::write(directory.join("cmdline.txt"), read("cmdline.txt")?)?;
+    draft::write(&directory.join("kernel"), &gunzip(kernel)?)?;
+    draft::write(&directory.join("initramfs"), &read("initramfs")?)?;
+    draft::write(&directory.join("cmdline.txt"), &read("cmdline.txt")?)?;
     if let Some(name) = &machine.device_tree {
-        fs::write(directory.join("board.dtb"), read(name)?)?;
+        draft::write(&directory.join("board.dtb"), &read(name)?)?;
     }
     Ok(())
 }
@@ -160,6 +162,8 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
     if disk.exists() && fs::read_to_string(&stamp_path).is_ok_and(|old| old == stamp) {
         return Ok(false);
     }
+    // qemu-img writes to whatever has the name.
+    Place::of(&disk)?;
     let output = Command::new("qemu-img")
         .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
         .arg(&image)
@@ -170,7 +174,7 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
     if !output.status.success() {
         return Err(Failure::user(format!("qemu-img: {}", String::from_utf8_lossy(&output.stderr).trim()), None));
     }
-    fs::write(stamp_path, stamp)?;
+    draft::write(&stamp_path, stamp.as_bytes())?;
     Ok(true)
 }
 
@@ -197,4 +201,22 @@ fn forwards(node: u16) -> Vec<(&'static str, u16, u16)> {
             Some((service, host, guest))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// qemu-img would write into it, and into a device.
+    #[test]
+    fn a_disk_that_is_a_fifo_is_refused() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let (image, disk) = (directory.path().join("x.img"), directory.path().join("disk.qcow2"));
+        fs::write(&image, "image").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &disk, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        let failure = overlay(&image, directory.path(), 1 << 30).unwrap_err();
+        assert!(failure.message().ends_with("disk.qcow2 is a FIFO, and a regular file is to be written there"));
+        assert!(fs::symlink_metadata(&disk).unwrap().file_type().is_fifo());
+    }
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use crate::draft;
+use crate::draft::place::Place;
 use crate::failure::Failure;
 
 /// Name of the file.
@@ -59,7 +61,7 @@ impl Record {
     pub fn read(project: &Path) -> Result<Self, Failure> {
         let path = project.join(FILE);
         let mut record = Self { path, entries: Vec::new(), torn: Vec::new() };
-        let file = match fs::File::open(&record.path) {
+        let file = match fs::File::open(Place::of(&record.path)?.path()) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(record),
             Err(error) => return Err(error.into()),
@@ -95,8 +97,8 @@ impl Record {
     pub fn add(&mut self, entry: Entry) -> Result<(), Failure> {
         let mut line = serde_json::to_string(&entry).map_err(|error| Failure::user(error.to_string(), None))?;
         line.push('\n');
-        let mut file = fs::OpenOptions::new().read(true).append(true).create(true).open(&self.path)?;
-        if !ends_with_newline(file.file_mut())? {
+        let mut file = draft::append(&self.path)?;
+        if !ends_with_newline(&file)? {
             line.insert(0, '\n');
         }
         file.write_all(line.as_bytes())?;
@@ -107,7 +109,7 @@ impl Record {
 }
 
 /// Whether a file's last line is whole; that of an empty file is.
-fn ends_with_newline(file: &mut std::fs::File) -> std::io::Result<bool> {
+fn ends_with_newline(file: &std::fs::File) -> std::io::Result<bool> {
     use std::os::unix::fs::FileExt as _;
     let length = file.metadata()?.len();
     let mut last = [b'\n'];

@@ -20,7 +20,8 @@ use rcgen::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
-use crate::draft::{Draft, sweep};
+use crate::draft::Draft;
+use crate::draft::place::Place;
 use crate::failure::Failure;
 
 /// Name of the file.
@@ -55,7 +56,7 @@ pub fn path(project: &Path) -> PathBuf {
 
 /// The encrypted file, if there is one.
 pub fn read(project: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let file = match fs::File::open(path(project)) {
+    let file = match fs::File::open(Place::of(&path(project))?.path()) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -123,9 +124,7 @@ pub fn encrypt(secrets: &Secrets, lock: &Lock) -> Result<Vec<u8>, Failure> {
 
 /// Writes the encrypted file, whole or not at all.
 pub fn write(project: &Path, file: &[u8]) -> Result<(), Failure> {
-    let prefix = format!(".{FILE}.");
-    sweep(project, |name| name.starts_with(&prefix))?;
-    let mut draft = Draft::create(&project.join(format!("{prefix}{}", std::process::id())))?;
+    let mut draft = Draft::of(&Place::of(&path(project))?)?;
     draft.write(file)?;
     // Nobody can make an authority's key again that a power cut took.
     draft.file().sync_all()?;

@@ -45,6 +45,13 @@ pub const ALIGN_SECTORS: u64 = 2048;
 /// The boot partition starts here, in 512-byte sectors (4 MiB), as on every Raspberry Pi OS card.
 pub const BOOT_START_SECTOR: u64 = 8192;
 
+/// The smallest data partition that stage 1 makes, in bytes (32 MiB): what is smaller is full after the first boot.
+pub const DATA_BYTES_MIN: u64 = 32 << 20;
+/// Bytes in a sector. The tables of images count in these; a disk whose own sectors are larger cannot be used.
+pub const SECTOR_BYTES: u64 = 512;
+/// Sectors at the end of a disk that the backup of a GPT takes.
+pub const GPT_TAIL_SECTORS: u64 = 33;
+
 /// How the partition table marks the disk. It derives from the image's inputs, so every card of an image carries the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "table", content = "id")]
@@ -60,6 +67,26 @@ impl DiskId {
     /// The GUID of partition `number` (from 1) of a GPT disk: the disk's own with the number folded into its last bits.
     pub fn partition_guid(disk: u128, number: u32) -> u128 {
         disk ^ u128::from(number)
+    }
+
+    /// Where the data partition of a disk of `sectors` ends: the first sector behind it, aligned.
+    pub fn data_end(&self, sectors: u64) -> u64 {
+        let usable = match self {
+            // 32-bit sector numbers: the rest of a disk beyond 2 TiB stays unused.
+            Self::Mbr(_) => sectors.min(u64::from(u32::MAX)),
+            Self::Gpt(_) => sectors.saturating_sub(GPT_TAIL_SECTORS),
+        };
+        usable - usable % ALIGN_SECTORS
+    }
+
+    /// Sectors of the smallest disk on which a node boots whose root partition ends before sector `root_end`.
+    pub fn sectors_min(&self, root_end: u64) -> u64 {
+        let data = root_end.div_ceil(ALIGN_SECTORS).saturating_mul(ALIGN_SECTORS);
+        let end = data.saturating_add(DATA_BYTES_MIN / SECTOR_BYTES);
+        match self {
+            Self::Mbr(_) => end,
+            Self::Gpt(_) => end.saturating_add(GPT_TAIL_SECTORS),
+        }
     }
 
     /// The PARTUUID of partition `number` (from 1), as udev and the kernel spell it.
@@ -85,5 +112,24 @@ mod hex_u128 {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest disk has room for the smallest data partition, and one with a sector less has not.
+    #[test]
+    fn the_smallest_disk_is_the_smallest() {
+        for id in [DiskId::Mbr(1), DiskId::Gpt(1)] {
+            for root_end in [8193_u64, 2048 * 200, 2048 * 200 + 1, 2048 * 201 - 1] {
+                let room = |sectors| id.data_end(sectors).saturating_sub(root_end.div_ceil(2048) * 2048) * SECTOR_BYTES;
+                let least = id.sectors_min(root_end);
+                assert_eq!(room(least), DATA_BYTES_MIN, "{id:?} {root_end}");
+                assert!(room(least - 1) < DATA_BYTES_MIN, "{id:?} {root_end}");
+            }
+            assert!(id.sectors_min(u64::MAX) > u64::MAX - 4096, "no overflow");
+        }
     }
 }

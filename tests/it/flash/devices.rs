@@ -5,8 +5,9 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{built, check_bytes, digest, flash, old_card, size};
-use crate::archive::project::{Run, Toy};
+use super::{ROOM, built, check_bytes, digest, flash, old_card, size};
+use crate::archive::project::{BOARD, Run, Toy};
+use crate::build::judge;
 use crate::oracles::{is_missing, is_root};
 
 /// A loop device over a file of the toy.
@@ -17,10 +18,17 @@ struct Loop {
 impl Loop {
     /// None where this machine has no loop devices, which is then said.
     fn over(file: &Path) -> Option<Self> {
+        Self::with_sectors(file, 512)
+    }
+
+    /// One whose logical sectors have so many bytes.
+    fn with_sectors(file: &Path, bytes: u32) -> Option<Self> {
         if !is_root() || is_missing("losetup") {
             return None;
         }
-        let output = Command::new("losetup").args(["--partscan", "--find", "--show"]).arg(file).output().unwrap();
+        let mut losetup = Command::new("losetup");
+        losetup.args(["--partscan", "--find", "--show", "--sector-size", &bytes.to_string()]);
+        let output = losetup.arg(file).output().unwrap();
         if !output.status.success() {
             println!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
             return None;
@@ -38,10 +46,10 @@ impl Drop for Loop {
     }
 }
 
-/// A card of the image's size and a bit, and its device.
+/// A card of the image's size and what a node needs, and its device.
 fn card(toy: &Toy, name: &str) -> Option<(PathBuf, Loop)> {
     let file = toy.path(name);
-    old_card(&file, size(&toy.image()) + (1 << 20), 0xa5);
+    old_card(&file, size(&toy.image()) + ROOM, 0xa5);
     let device = Loop::over(&file)?;
     Some((file, device))
 }
@@ -138,6 +146,54 @@ fn one_sector_too_small_and_write_protected() {
     assert!(Command::new("blockdev").arg("--setrw").arg(&device.device).status().unwrap().success());
     protected.failed(1, &["is write-protected"]);
     assert_eq!(digest(&file), before);
+}
+
+/// The kernel would find the image's partitions eight times as far away.
+#[test]
+fn a_disk_with_sectors_of_4096_bytes_is_refused() {
+    for table in ["mbr", "gpt"] {
+        let toy = Toy::new();
+        let board = BOARD.replace("default = \"gpt\"", &format!("default = \"{table}\""));
+        toy.write("project/recipes/boards/toy.toml", board);
+        toy.build();
+        for bytes in [1024, 2048, 4096] {
+            let file = toy.path("disk");
+            old_card(&file, size(&toy.image()) + ROOM, 0xa5);
+            let Some(device) = Loop::with_sectors(&file, bytes) else { return };
+            let before = digest(&file);
+            let says = format!("has sectors of {bytes} bytes");
+            flash(&toy, &device.device, &[]).failed(1, &[&says, "count in sectors of 512", "512e"]);
+            let listed = toy.run(&["flash", "toy"]);
+            assert!(listed.stderr.contains(&format!("not {}: it {says}", device.device.display())), "{listed}");
+            assert_eq!(digest(&file), before);
+        }
+    }
+}
+
+#[test]
+fn a_device_without_room_for_a_node_s_data_is_refused() {
+    let toy = built();
+    let file = toy.path("card");
+    old_card(&file, size(&toy.image()), 0xa5);
+    let Some(device) = Loop::over(&file) else { return };
+    let before = digest(&file);
+    flash(&toy, &device.device, &[]).failed(1, &["is too small: the image fits", "32.0 MiB", "use a larger card"]);
+    assert_eq!(digest(&file), before);
+}
+
+/// As on a file, but past the page cache, where everything is in whole sectors.
+#[test]
+fn the_ends_of_a_device_are_wiped() {
+    if is_missing("sgdisk") || is_missing("wipefs") {
+        return;
+    }
+    let toy = built();
+    let file = toy.path("card");
+    old_card(&file, size(&toy.image()) + ROOM + 512, 0xa5);
+    let Some(device) = Loop::over(&file) else { return };
+    judge(Command::new("sgdisk").args(["--clear", "--new=1:2048:+20M"]).arg(&device.device));
+    flash(&toy, &device.device, &[]).succeeded();
+    check_bytes(&toy.image(), &file, 0xa5);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use age::secrecy::ExposeSecret as _;
 
-use super::{built, old_card, partition, size};
+use super::{ROOM, built, old_card, partition, size};
 use crate::archive::project::{Run, Toy, digest};
 use crate::build::judge;
 use crate::oracles::is_missing;
@@ -146,7 +146,7 @@ fn what_failed_is_taken_up_again() {
 #[test]
 fn what_is_wrong_is_said_before_the_first_card() {
     let toy = fleet();
-    old_card(&card(&toy, "pi4-a"), size(&toy.image()), 0xa5);
+    old_card(&card(&toy, "pi4-a"), size(&toy.image()) + ROOM, 0xa5);
     let before = digest(&card(&toy, "pi4-a"));
     scripted(&toy, &["pi4-a", "zero-a"], &[]).failed(2, &["nobody to ask for the cards of zero-b"]);
     flash(&toy, &["--yes", "--card", "zero-c=x.img"]).failed(1, &["no node `zero-c`", "did you mean"]);
@@ -172,7 +172,7 @@ fn a_person_is_asked_for_each_card() {
         return;
     }
     let toy = fleet();
-    old_card(&card(&toy, "zero-a"), size(&toy.image()), 0xa5);
+    old_card(&card(&toy, "zero-a"), size(&toy.image()) + ROOM, 0xa5);
     let before = digest(&card(&toy, "zero-a"));
     let mut terminal = Terminal::start(command(&toy, &[]));
     terminal.wait_for("Card 1 of 3: pi4-a (image toy, 192.168.1.10/24)").wait_for("press Enter").answer("../pi4-a.img");

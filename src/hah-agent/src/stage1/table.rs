@@ -15,7 +15,7 @@
 mod mbr;
 mod gpt;
 
-use hah_node::disk::{ALIGN_SECTORS, DiskId};
+use hah_node::disk::{ALIGN_SECTORS, DATA_BYTES_MIN, DiskId, GPT_TAIL_SECTORS};
 
 pub(crate) use gpt::Gpt;
 pub(crate) use mbr::Mbr;
@@ -25,10 +25,10 @@ pub(crate) const SECTOR: usize = 512;
 /// Sectors from the start of the disk that a table can take: protective MBR, GPT header, 128 entries.
 pub(crate) const HEAD_SECTORS: usize = 34;
 /// Sectors at the end of the disk that a backup GPT takes.
-pub(crate) const TAIL_SECTORS: usize = 33;
+pub(crate) const TAIL_SECTORS: usize = GPT_TAIL_SECTORS as usize;
 
-/// The smallest data partition that is worth making, in sectors (32 MiB).
-const DATA_MIN: u64 = 32 * ALIGN_SECTORS;
+/// The smallest data partition that is worth making, in sectors. `flash` refuses a card without room for it.
+const DATA_MIN: u64 = DATA_BYTES_MIN / SECTOR as u64;
 /// A data partition is grown when at least this many sectors (16 MiB) of the disk lie unused behind it.
 const GROW_MIN: u64 = 16 * ALIGN_SECTORS;
 
@@ -151,14 +151,12 @@ impl Table {
         }
     }
 
-    /// Where a data partition would end on a disk of `sectors`: behind its last sector, aligned.
-    fn data_end(&self, sectors: u64) -> u64 {
-        let usable = match self {
-            // 32-bit sector numbers: the rest of a disk beyond 2 TiB stays unused.
-            Self::Mbr(_) => sectors.min(u64::from(u32::MAX)),
-            Self::Gpt(_) => sectors.saturating_sub(TAIL_SECTORS as u64),
-        };
-        usable - usable % ALIGN_SECTORS
+    /// How the disk is marked.
+    fn id(&self) -> DiskId {
+        match self {
+            Self::Mbr(mbr) => DiskId::Mbr(mbr.id()),
+            Self::Gpt(gpt) => DiskId::Gpt(gpt.id()),
+        }
     }
 
     /// Decides what to do about the data partition of a disk of `sectors`.
@@ -166,7 +164,7 @@ impl Table {
         let root = self.extent(hah_node::disk::ROOT).ok_or(TableError::NoRoot)?;
         let bad = |number| TableError::BadExtent { number };
         let root_end = root.end().filter(|end| *end <= sectors).ok_or(bad(hah_node::disk::ROOT))?;
-        let end = self.data_end(sectors);
+        let end = self.id().data_end(sectors);
         let Some(data) = self.extent(hah_node::disk::DATA) else {
             let start = root_end.next_multiple_of(ALIGN_SECTORS);
             let free = end.saturating_sub(start);

@@ -119,6 +119,26 @@ fn members_of_a_zip_are_read() {
 }
 
 #[test]
+fn files_of_a_zip_are_found() {
+    let archive = zip(&[("a/one.img", &[7; 301]), ("two.txt", b"text")]);
+    let found = zip_files(io::Cursor::new(&archive), &Limits::default()).unwrap();
+    let names: Vec<&str> = found.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["a/one.img", "two.txt"]);
+    for (file, bytes) in found.iter().zip([&[7; 301][..], b"text"]) {
+        let packed = &archive[file.packed.start as usize..file.packed.end as usize];
+        let mut plain = Vec::new();
+        match file.is_deflated {
+            true => flate2::bufread::DeflateDecoder::new(packed).read_to_end(&mut plain).map(drop).unwrap(),
+            false => plain.extend(packed),
+        }
+        assert_eq!((plain.as_slice(), file.size), (bytes, bytes.len() as u64));
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        assert_eq!(file.crc32, crc.sum());
+    }
+}
+
+#[test]
 fn members_of_a_tarball_are_read() {
     let tar = tar_of(&[
         ("prometheus-3/", tar::EntryType::Directory, b""),

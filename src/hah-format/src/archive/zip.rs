@@ -10,7 +10,7 @@ use rawzip::{
     CompressionMethod, ErrorKind, MAX_CENTRAL_DIRECTORY_RECORD_SIZE, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder,
 };
 
-use super::{ArchiveError, Limits, Problem, Visitor, entry};
+use super::{ArchiveError, Limits, Problem, Visitor, ZipFile, entry};
 use crate::deb::{self, Paths};
 use crate::path::{PATH_MAX, TreePath};
 use crate::tree::Kind;
@@ -30,6 +30,8 @@ struct Member {
     method: CompressionMethod,
     /// Uncompressed, in bytes.
     size: u64,
+    /// Of its uncompressed bytes.
+    crc32: u32,
     /// Offset of its local header.
     start: u64,
     place: ZipArchiveEntryWayfinder,
@@ -67,6 +69,29 @@ pub(super) fn read<R: Read + Seek>(source: R, limits: &Limits, visitor: &mut Vis
         }
     }
     Ok(())
+}
+
+/// Where the files of an archive are.
+pub(super) fn files<R: Read + Seek>(source: R, limits: &Limits) -> Result<Vec<ZipFile>, ArchiveError> {
+    let mut buffer = vec![0; MAX_CENTRAL_DIRECTORY_RECORD_SIZE];
+    let archive = ZipArchive::from_seekable(source, &mut buffer).map_err(|error| whole(&error))?;
+    let members = directory(&archive, &mut buffer, limits)?;
+    check_overlaps(&archive, &members, &mut buffer)?;
+    let mut files = Vec::new();
+    for member in members.into_iter().filter(|member| member.kind == MemberKind::File) {
+        let found = archive.get_entry(member.place);
+        let found = found.map_err(|error| ArchiveError::new(Some(member.name.clone()), problem(&error)))?;
+        let (start, end) = found.compressed_data_range();
+        let is_deflated = member.method == CompressionMethod::DEFLATE;
+        files.push(ZipFile {
+            name: member.name,
+            packed: start..end,
+            is_deflated,
+            size: member.size,
+            crc32: member.crc32,
+        });
+    }
+    Ok(files)
 }
 
 /// Tells of one member, and reads it to its end, where its checksum is.
@@ -145,7 +170,7 @@ fn directory<R: ReaderAt>(
             return fail(Problem::Method(method.to_string()));
         }
         let (start, place) = (record.local_header_offset(), record.wayfinder());
-        members.push(Member { name, path, kind, method, size, start, place });
+        members.push(Member { name, path, kind, method, size, crc32: record.crc32(), start, place });
     }
     if members.len() as u64 != listed {
         let reason = format!("its directory has {} members, and its end record says {listed}", members.len());

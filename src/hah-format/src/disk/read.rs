@@ -12,7 +12,7 @@ use gpt::disk::LogicalBlockSize;
 use super::{DiskError, Extent, SECTOR, mbr};
 
 /// Most entries of a GPT that are read; every known tool writes 128.
-const GPT_ENTRIES_MAX: u32 = 1024;
+pub(super) const GPT_ENTRIES_MAX: u32 = 1024;
 /// Largest device, in sectors: offsets of all bytes fit an `i64`.
 const DEVICE_SECTORS_MAX: u64 = (i64::MAX as u64) / SECTOR;
 
@@ -92,15 +92,15 @@ pub fn read<S: Read + Seek>(storage: &mut S) -> Result<PartitionTable, DiskError
     Ok(table)
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
     bytes.get(offset..offset + 4).and_then(|slice| slice.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+pub(super) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     bytes.get(offset..offset + 8).and_then(|slice| slice.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
-fn read_mbr(sector: &[u8; 512]) -> PartitionTable {
+pub(super) fn read_mbr(sector: &[u8; 512]) -> PartitionTable {
     let partitions = (1..)
         .zip(sector[mbr::ENTRIES..510].chunks_exact(mbr::ENTRY))
         .filter(|(_, entry)| entry[4] != 0 && u32_at(entry, 12) != 0)
@@ -172,7 +172,7 @@ fn check_header<S: Read + Seek>(storage: &mut S, place: u64, sectors: u64) -> Re
 }
 
 /// Every partition within the disk, none over another.
-fn check(table: &PartitionTable, sectors: u64) -> Result<(), DiskError> {
+pub(super) fn check(table: &PartitionTable, sectors: u64) -> Result<(), DiskError> {
     let mut order: Vec<&PartitionRecord> = table.partitions.iter().collect();
     order.sort_by_key(|partition| (partition.extent.start, partition.number));
     let mut free = 1;

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::Context;
 use crate::artifacts::Inputs;
+use crate::build::outputs::{self, Copies};
 use crate::build::{self, Built, LockPolicy, Request};
 use crate::failure::{Exit, Failure};
 use crate::printer::human_bytes;
@@ -17,7 +18,7 @@ pub(super) struct BuildArgs {
     /// The image: images/NAME.toml
     #[arg(default_value = "lab", value_name = "IMAGE")]
     image: String,
-    /// The image file; its .bmap, .sha256, .json and .rpi-imager-manifest go beside it
+    /// The image file, or a directory for IMAGE.img; its .bmap, .sha256, .json and .rpi-imager-manifest go beside it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Fail when hah.lock does not answer the recipes, instead of locking
@@ -55,6 +56,10 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
         (false, true) => LockPolicy::Propose,
         (false, false) => LockPolicy::Update,
     };
+    let output = match &args.output {
+        Some(output) => outputs::image_file(output, &args.image),
+        None => project.output(&args.image),
+    };
     request.set(&args.set);
     request.inputs = Inputs::new(&args.inputs)?;
     if args.dry_run {
@@ -69,7 +74,8 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
         }
         return Ok(0);
     }
-    let output = args.output.clone().unwrap_or_else(|| project.output(&args.image));
+    let copies = if args.compress.is_some() { Copies::Zstd } else { Copies::None };
+    outputs::check(&output, copies)?;
     let built = build::build(context.tools(), &project, &request, &output)?;
     if args.check {
         check(context, &project, &request, &built)?;

@@ -11,7 +11,7 @@ use crate::agent;
 use crate::failure::Failure;
 use crate::fetch::Mirrors;
 use crate::flash::device::{Device, Kernel};
-use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, refusal};
+use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, Needs, refusal};
 use crate::flash::target::grant;
 use crate::init::keys;
 use crate::printer::{Mode, human_bytes};
@@ -142,7 +142,7 @@ fn speed() -> Check {
 /// Cards that could be written, and whether this person may.
 fn flashing(disks: &[Device], is_writable: impl Fn(&Path) -> bool) -> Vec<Check> {
     let limits = Limits { max_bytes: MAX_BYTES, fixed: Fixed::Refused };
-    let cards: Vec<&Device> = disks.iter().filter(|disk| refusal(disk, None, &limits).is_none()).collect();
+    let cards: Vec<&Device> = disks.iter().filter(|disk| refusal(disk, &Needs::default(), &limits).is_none()).collect();
     if cards.is_empty() {
         return vec![Check::bad(
             "no card is here",

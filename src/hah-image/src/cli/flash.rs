@@ -11,9 +11,10 @@ use super::Context;
 use super::identity::{Planned, of_node};
 use super::secrets::KeyArgs;
 use crate::failure::{Exit, Failure};
+use crate::flash::content::{Content, Strangers};
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES};
-use crate::flash::source::{Image, Map};
+use crate::flash::source::{Image, Map, PACKINGS};
 use crate::flash::target::OpenTarget;
 use crate::flash::{self, Flashed, Job, Node, Verify, card};
 use crate::project::Project;
@@ -26,7 +27,7 @@ mod target;
 /// Arguments of `flash`.
 #[derive(Debug, Args)]
 pub(super) struct FlashArgs {
-    /// An image: its name, or the path of an .img, .img.zst, .img.xz or .img.gz
+    /// An image: its name, or the path of an .img, plain or packed by zstd, xz, gzip, bzip2 or zip
     #[arg(value_name = "IMAGE", required_unless_present = "fleet")]
     image: Option<String>,
     /// The card: a device such as /dev/sdb, or a file that stands for one; without it, those that may be meant are listed
@@ -49,6 +50,9 @@ pub(super) struct FlashArgs {
     identity: Option<PathBuf>,
     #[command(flatten)]
     key: KeyArgs,
+    /// Flash an image that hah-image has not built; it takes no identity
+    #[arg(long, conflicts_with_all = ["node", "identity", "fleet"])]
+    foreign: bool,
     /// Do not ask before erasing
     #[arg(short, long)]
     yes: bool,
@@ -67,7 +71,7 @@ pub(super) struct FlashArgs {
     /// Allow disks that are built into this machine, but never the one that it runs from
     #[arg(long)]
     allow_fixed: bool,
-    /// Make the file DEVICE, of this size: the card of a virtual machine
+    /// Make the file DEVICE, of this size: the card of a virtual machine; without it, as large as a node needs
     #[arg(long, value_name = "SIZE")]
     size: Option<ByteSize>,
 }
@@ -106,6 +110,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         None => Map::Beside,
     };
     let image = Image::open(&path, &map)?;
+    let content = Content::look(&image, if args.foreign { Strangers::Allowed } else { Strangers::Refused })?;
     let planned = args.node.as_ref().map(|node| of_node(context, &project, node, &args.key)).transpose()?;
     let identity = args.identity.as_ref().map(|file| read_identity(file)).transpose()?;
     if let Some(Planned { name, image: wanted, .. }) = &planned
@@ -114,25 +119,28 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         let stem = image_stem(&path);
         context.printer.warning(&format!("cluster.toml wants image {wanted} on {name}, and this is {stem}"));
     }
-    let chooser = Chooser { context, image: &image, rules: args.rules() };
+    let chooser = Chooser { context, image: &image, needs: content.needs(&image), rules: args.rules() };
     let Some(device) = &args.device else {
         chooser.list(&Kernel::here());
         let hint = Some(format!("hah-image flash {name} DEVICE"));
         return Err(Failure::new(Exit::Usage, "no device was given", hint));
     };
+    // What cannot be put on record is not begun.
+    let recorded = planned.map(|node| Ok::<_, Failure>((node, Record::read(project.root())?))).transpose()?;
     let found = chooser.open(device)?;
     let device = found.device.clone();
     let target = chooser.confirm(found)?;
     let verify = args.verify();
-    if let Some(node) = planned {
+    if let Some((node, mut record)) = recorded {
         let image_sha256 = image.sha256()?.to_string();
-        let card = NodeCard { node: &node, image: &image, image_sha256: &image_sha256, device, verify };
-        flash_node(context, target, card, &mut Record::read(project.root())?)?;
+        let card =
+            NodeCard { node: &node, image: &image, content: &content, image_sha256: &image_sha256, device, verify };
+        flash_node(context, target, card, &mut record)?;
         return Ok(0);
     }
     let name = identity.as_ref().and_then(|identity| identity.hostname.as_deref()).unwrap_or("a node");
     let node = identity.as_ref().map(|identity| Node { name, identity });
-    let flashed = flash::flash(&context.printer, Job { image: &image, target, node, verify })?;
+    let flashed = flash::flash(&context.printer, Job { image: &image, content: &content, target, node, verify })?;
     report(context, &image, node, &flashed);
     Ok(0)
 }
@@ -141,6 +149,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
 struct NodeCard<'a> {
     node: &'a Planned,
     image: &'a Image,
+    content: &'a Content,
     image_sha256: &'a str,
     device: Option<Device>,
     verify: Verify,
@@ -148,9 +157,9 @@ struct NodeCard<'a> {
 
 /// Flashes a card for a node of the cluster, and puts that on record.
 fn flash_node(context: &Context, target: OpenTarget, card: NodeCard<'_>, record: &mut Record) -> Result<(), Failure> {
-    let NodeCard { node, image, image_sha256, device, verify } = card;
+    let NodeCard { node, image, content, image_sha256, device, verify } = card;
     let whose = Node { name: &node.name, identity: &node.identity };
-    let flashed = flash::flash(&context.printer, Job { image, target, node: Some(whose), verify })?;
+    let flashed = flash::flash(&context.printer, Job { image, content, target, node: Some(whose), verify })?;
     record.add(Entry {
         time: crate::calendar::minute(crate::clock::unix_now()),
         node: node.name.clone(),
@@ -184,7 +193,7 @@ fn image_path(project: &Project, name: &str) -> Result<PathBuf, Failure> {
     if path.exists() {
         return Ok(path);
     }
-    let packed = ["zst", "xz", "gz"].map(|packing| path.with_extension(format!("img.{packing}")));
+    let packed = PACKINGS.map(|packing| path.with_extension(format!("img.{packing}")));
     if let Some(packed) = packed.into_iter().find(|path| !is_path && path.exists()) {
         return Ok(packed);
     }

@@ -170,7 +170,7 @@ fn write(directory: &Path, shown: &str, files: &[NewFile]) -> Result<(), Failure
         let path = directory.join(&file.path);
         fs::create_dir_all(path.parent().unwrap_or(directory))?;
         // Not even what came into being a moment ago is overwritten.
-        let mut new = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let mut new = crate::draft::create_new(&path)?;
         made.push(path);
         new.write_all(file.text.as_bytes())
     });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Args;
+use hah_plan::recipe::{ByteSize, ParseUnitError};
 
 use super::Context;
 use crate::failure::{Exit, Failure};
@@ -31,9 +32,9 @@ pub(super) struct RunArgs {
     /// Connect the node to this tap device instead of QEMU's own network: nodes on one bridge make a cluster
     #[arg(long, value_name = "DEVICE")]
     tap: Option<String>,
-    /// Size of the node's disk (a power of two for SD cards)
-    #[arg(long, value_name = "GIB", default_value_t = 8)]
-    disk: u64,
+    /// Size of the node's disk (a power of two for SD cards); a number without a unit is GiB
+    #[arg(long, value_name = "SIZE", default_value = "8 GiB", value_parser = parse_disk)]
+    disk: ByteSize,
     /// Begin with an empty disk: first boot happens again
     #[arg(long)]
     fresh: bool,
@@ -43,6 +44,12 @@ pub(super) struct RunArgs {
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU-ARGS")]
     extra: Vec<std::ffi::OsString>,
+}
+
+/// A size; GiB without a unit, as this option had it before it knew units.
+fn parse_disk(text: &str) -> Result<ByteSize, ParseUnitError> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { format!("{text} GiB").parse() } else { text.parse() }
 }
 
 /// Boots the image and waits until the machine is off.
@@ -75,7 +82,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
         fs_err::remove_dir_all(&directory)?;
     }
     let link = args.tap.as_deref().map_or(Link::User, Link::Tap);
-    let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk << 30, node: args.node, link };
+    let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk.0, node: args.node, link };
     let prepared = qemu::prepare(&guest)?;
     if args.dry_run {
         let words: Vec<String> =
@@ -118,5 +125,20 @@ fn quote(word: &str) -> String {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_have_units_and_do_not_overflow() {
+        for (text, bytes) in [("8", 8 << 30), ("16GiB", 16 << 30), ("2T", 2 << 40), ("4096 B", 4096)] {
+            assert_eq!(parse_disk(text).unwrap(), ByteSize(bytes), "{text}");
+        }
+        for text in ["", "8589934592", "x", "-1"] {
+            assert!(parse_disk(text).is_err(), "{text}");
+        }
     }
 }

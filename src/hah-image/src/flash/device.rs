@@ -47,6 +47,8 @@ pub struct Device {
     pub parent: Option<String>,
     /// Size in bytes.
     pub bytes: u64,
+    /// Bytes in one of its logical sectors, in which its partition table counts.
+    pub sector_bytes: u64,
     /// Vendor and model; empty when nobody says.
     pub model: String,
     /// How it is attached.
@@ -151,6 +153,13 @@ impl Kernel {
         self.attribute(name, "size").and_then(|sectors| sectors.parse::<u64>().ok()).unwrap_or(0).saturating_mul(512)
     }
 
+    /// A partition's are its disk's. Every kernel of this decade says so; of others the usual size is taken.
+    fn sector_bytes(&self, directory: &Path) -> u64 {
+        let of = |directory: &Path| std::fs::read_to_string(directory.join("queue/logical_block_size")).ok();
+        let text = of(directory).or_else(|| of(directory.parent()?));
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or(hah_node::disk::SECTOR_BYTES)
+    }
+
     /// A disk or partition by its kernel name.
     pub fn device(&self, name: &str) -> Option<Device> {
         self.number(name)?;
@@ -173,6 +182,7 @@ impl Kernel {
             path: self.dev.join(name),
             parent: parent.map(|parent| parent.to_string_lossy().into_owned()),
             bytes: self.bytes(name),
+            sector_bytes: self.sector_bytes(&directory),
             model: self.model(name),
             attachment: self.attachment(name, &directory),
             read_only: self.attribute(name, "ro").as_deref() == Some("1"),
@@ -351,7 +361,7 @@ pub(crate) mod tests {
         assert_eq!(disks.len(), 1, "an empty reader and memory are no disks: {disks:?}");
         let disk = &disks[0];
         assert_eq!((disk.name.as_str(), disk.bytes, disk.model.as_str()), ("sdb", 29 << 30, "Generic- SD/MMC"));
-        assert_eq!((disk.attachment, disk.read_only), (Attachment::Usb, false));
+        assert_eq!((disk.attachment, disk.read_only, disk.sector_bytes), (Attachment::Usb, false, 512));
         assert_eq!(disk.by_id.as_ref().unwrap().file_name().unwrap(), "usb-Generic-_SD_MMC-0:0");
         let names: Vec<&str> = disk.partitions.iter().map(|part| part.name.as_str()).collect();
         assert_eq!(names, ["sdb1", "sdb2", "sdb10"]);
@@ -376,6 +386,15 @@ pub(crate) mod tests {
         assert_eq!(places, ["/", "/home"]);
         assert_eq!(disks[0].users, ["/dev/dm-0", "swap on /dev/nvme0n1p1"]);
         assert_eq!(disks[0].attachment, Attachment::Fixed);
+    }
+
+    #[test]
+    fn the_sectors_of_a_disk_are_its_partitions() {
+        let machine = Machine::new();
+        machine.disk("pci0/usb1/1-1/sdb", 29, &["sdb1"], &[("queue/logical_block_size", "4096\n")]);
+        for name in ["sdb", "sdb1"] {
+            assert_eq!(machine.kernel.device(name).unwrap().sector_bytes, 4096, "{name}");
+        }
     }
 
     #[test]

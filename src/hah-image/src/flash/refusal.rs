@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use hah_node::disk::{DATA_BYTES_MIN, SECTOR_BYTES};
+
 use super::device::{Attachment, Device};
 use crate::printer::human_bytes;
 
@@ -25,6 +27,25 @@ pub enum Fixed {
     Refused,
     /// Yes, the person said so.
     Allowed,
+}
+
+/// What an image wants of a card.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Bytes of the image, if they are known before its end.
+    pub image: Option<u64>,
+    /// Bytes of the smallest card on which a node boots: stage 1 makes a data partition behind the image. None of a
+    /// foreign image.
+    pub with_data: Option<u64>,
+}
+
+impl Needs {
+    /// Why a card of so many bytes is too small, if it is.
+    pub fn refusal(&self, found: u64) -> Option<Refusal> {
+        let more_than = |wanted: &u64| *wanted > found;
+        let of_image = self.image.filter(more_than).map(|wanted| Refusal::TooSmall { wanted, found });
+        of_image.or_else(|| self.with_data.filter(more_than).map(|wanted| Refusal::NoRoom { wanted, found }))
+    }
 }
 
 /// The ceiling without `--max-size`.
@@ -64,6 +85,18 @@ pub enum Refusal {
         /// The ceiling, in bytes.
         max: u64,
     },
+    /// Its sectors are not those in which tables of images count.
+    SectorSize {
+        /// Bytes in one of its sectors.
+        bytes: u64,
+    },
+    /// The image fits, and what a node's first boot adds does not.
+    NoRoom {
+        /// Bytes that both take.
+        wanted: u64,
+        /// Bytes of the device.
+        found: u64,
+    },
     /// The image does not fit.
     TooSmall {
         /// Bytes of the image.
@@ -73,8 +106,8 @@ pub enum Refusal {
     },
 }
 
-/// The first thing that speaks against erasing `device` for an image of `image_bytes`.
-pub fn refusal(device: &Device, image_bytes: Option<u64>, limits: &Limits) -> Option<Refusal> {
+/// The first thing that speaks against erasing `device` for an image with these needs.
+pub fn refusal(device: &Device, needs: &Needs, limits: &Limits) -> Option<Refusal> {
     if let Some(disk) = &device.parent {
         return Some(Refusal::Partition { disk: disk.clone() });
     }
@@ -100,10 +133,10 @@ pub fn refusal(device: &Device, image_bytes: Option<u64>, limits: &Limits) -> Op
     if device.bytes > limits.max_bytes {
         return Some(Refusal::TooLarge { max: limits.max_bytes });
     }
-    match image_bytes {
-        Some(wanted) if wanted > device.bytes => Some(Refusal::TooSmall { wanted, found: device.bytes }),
-        _ => None,
+    if device.sector_bytes != SECTOR_BYTES {
+        return Some(Refusal::SectorSize { bytes: device.sector_bytes });
     }
+    needs.refusal(device.bytes)
 }
 
 impl fmt::Display for Refusal {
@@ -120,6 +153,19 @@ impl fmt::Display for Refusal {
             Self::ReadOnly => f.write_str("is write-protected"),
             Self::BuiltIn => f.write_str("is built into this machine"),
             Self::TooLarge { max } => write!(f, "is larger than {}, so it may not be a card", human_bytes(*max)),
+            Self::SectorSize { bytes } => write!(
+                f,
+                "has sectors of {bytes} bytes: the partition tables of images count in sectors of {SECTOR_BYTES}, so \
+                 nothing would be found where it was written"
+            ),
+            Self::NoRoom { wanted, found } => {
+                let (data, missing) = (human_bytes(DATA_BYTES_MIN), human_bytes(wanted - found));
+                write!(
+                    f,
+                    "is too small: the image fits, but its node also needs {data} for its data; together {wanted} bytes, \
+                     and it has {found}, {missing} too few"
+                )
+            }
             Self::TooSmall { wanted, found } => {
                 let missing = wanted - found;
                 write!(f, "is too small: the image needs {wanted} bytes and it has {found}, {missing} too few")
@@ -143,6 +189,12 @@ impl Refusal {
             Self::ReadOnly => "look at the lock switch of the card or its adapter; a worn-out card locks itself".into(),
             Self::BuiltIn => "if you mean it, say --allow-fixed".into(),
             Self::TooLarge { .. } => "if you mean it, say --max-size, for example --max-size '1024 GiB'".into(),
+            Self::SectorSize { .. } => {
+                "use a card, a USB stick or a disk with sectors of 512 bytes (\"512n\" or \"512e\"); some disks and their \
+                 enclosures can be switched"
+                    .into()
+            }
+            Self::NoRoom { .. } => "use a larger card; data takes all that the image leaves".into(),
             Self::TooSmall { .. } => "use a larger card, or a smaller image: `sizes` in the image file".into(),
         }
     }
@@ -159,7 +211,8 @@ mod tests {
     #[track_caller]
     fn check(machine: &Machine, name: &str, limits: Limits, wanted: &str) {
         let device = machine.kernel.device(name).unwrap();
-        let found = refusal(&device, Some((29 << 30) + 512), &limits);
+        let needs = Needs { image: Some((29 << 30) + 512), with_data: Some((30 << 30) + 512) };
+        let found = refusal(&device, &needs, &limits);
         let text = found.map(|refusal| format!("{refusal}; {}", refusal.hint())).unwrap_or_default();
         assert_eq!(text, wanted);
     }
@@ -233,6 +286,23 @@ mod tests {
         );
         check(&machine, "sdg", Limits { max_bytes: 1 << 50, ..LIMITS }, "");
         machine.disk("pci0/usb1/sdh", 29, &[], CARD);
+        machine.disk("pci0/usb1/sdi", 30, &[], CARD);
+        check(
+            &machine,
+            "sdi",
+            LIMITS,
+            "is too small: the image fits, but its node also needs 32.0 MiB for its data; together 32212255232 bytes, \
+             and it has 32212254720, 512 B too few; use a larger card; data takes all that the image leaves",
+        );
+        machine.disk("pci0/usb1/sdj", 32, &[], &[("queue/logical_block_size", "4096\n")]);
+        check(
+            &machine,
+            "sdj",
+            LIMITS,
+            "has sectors of 4096 bytes: the partition tables of images count in sectors of 512, so nothing would be \
+             found where it was written; use a card, a USB stick or a disk with sectors of 512 bytes (\"512n\" or \
+             \"512e\"); some disks and their enclosures can be switched",
+        );
         check(
             &machine,
             "sdh",

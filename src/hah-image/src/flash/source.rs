@@ -1,4 +1,5 @@
-//! The image to be flashed: a plain file, or a stream of zstd, xz or gzip, and the block map beside it.
+//! The image to be flashed: a plain file, a stream of zstd, xz, gzip or bzip2, or the one image in a zip archive; and the
+//! block map beside it. What is in it, [`super::content`] looks at.
 //!
 //! What a block map says is believed only as far as its digests agree with what is read.
 
@@ -7,10 +8,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use hah_format::archive::ZipFile;
 use hah_format::bmap::{self, BLOCK, BMAP_MAX, Bmap};
 use hah_format::digest::{Hashing, Sha256};
 
 use crate::failure::{Exit, Failure};
+
+mod zip;
 
 /// An image file.
 #[derive(Clone, Debug)]
@@ -34,26 +38,43 @@ pub struct Range {
 }
 
 /// How the file is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Plain,
     Zstd,
     Xz,
     Gzip,
+    Bzip2,
+    Zip(ZipFile),
 }
+
+/// Extensions of packed images.
+pub const PACKINGS: [&str; 5] = ["zst", "xz", "gz", "bz2", "zip"];
+/// Bytes that tell how a file is packed.
+const KIND_BYTES: u64 = 10;
 
 impl Kind {
     /// By the first bytes, not by the name: names lie.
-    fn of(head: &[u8]) -> Self {
-        if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+    fn of(head: &[u8], path: &Path, file: &std::fs::File) -> Result<Self, Failure> {
+        /// A block, or the end of a stream without any.
+        const BZIP2: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
+        let is_bzip2 = |head: &[u8]| {
+            let block = head.strip_prefix(b"BZh").and_then(|rest| rest.strip_prefix(&[*rest.first()?]));
+            block.is_some_and(|block| BZIP2.iter().any(|magic| block.starts_with(magic)))
+        };
+        Ok(if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
             Self::Zstd
         } else if head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
             Self::Xz
         } else if head.starts_with(&[0x1f, 0x8b]) {
             Self::Gzip
+        } else if is_bzip2(head) {
+            Self::Bzip2
+        } else if head.starts_with(b"PK\x03\x04") {
+            Self::Zip(zip::image_in(path, file)?)
         } else {
             Self::Plain
-        }
+        })
     }
 }
 
@@ -71,25 +92,30 @@ pub enum Map {
 impl Image {
     /// Opens an image.
     pub fn open(path: &Path, map: &Map) -> Result<Self, Failure> {
-        let mut file = fs::File::open(path)?;
-        if !file.metadata()?.is_file() {
+        // Before it is opened: a FIFO waits for whoever fills it.
+        if !fs::metadata(path)?.is_file() {
             return Err(Failure::new(
                 Exit::Usage,
                 format!("{} is not a file", path.display()),
                 Some("the image comes first, the device second: `hah-image flash IMAGE DEVICE`".into()),
             ));
         }
+        let mut file = fs::File::open(path)?;
         let mut head = Vec::new();
-        (&mut file).take(8).read_to_end(&mut head)?;
-        let kind = Kind::of(&head);
+        (&mut file).take(KIND_BYTES).read_to_end(&mut head)?;
+        let kind = Kind::of(&head, path, file.file())?;
         let map = match map {
             Map::Beside => beside(path).into_iter().find(|path| path.is_file()),
             Map::File(path) => Some(path.clone()),
             Map::None => None,
         };
         let map = map.map(|path| read_map(&path)).transpose()?;
-        let plain = if kind == Kind::Plain { Some(file.metadata()?.len()) } else { None };
-        if let (Some(found), Some(map)) = (plain, &map)
+        let known = match &kind {
+            Kind::Plain => Some(file.metadata()?.len()),
+            Kind::Zip(member) => Some(member.size),
+            _ => None,
+        };
+        if let (Some(found), Some(map)) = (known, &map)
             && found != map.image_size
         {
             return Err(Failure::new(
@@ -98,7 +124,7 @@ impl Image {
                 Some("they do not belong together: build or copy both again, or flash with --no-bmap".into()),
             ));
         }
-        let size = plain.or(map.as_ref().map(|map| map.image_size));
+        let size = known.or(map.as_ref().map(|map| map.image_size));
         if size == Some(0) {
             return Err(Failure::user(format!("{} is empty", path.display()), None));
         }
@@ -116,6 +142,28 @@ impl Image {
         let mut hash = Hashing::new(std::fs::File::open(&self.path)?);
         io::copy(&mut hash, &mut io::sink())?;
         Ok(hash.finish().0)
+    }
+
+    /// Whether it is not the file itself.
+    pub fn is_packed(&self) -> bool {
+        self.kind != Kind::Plain
+    }
+
+    /// Up to `length` of its first bytes, unpacked.
+    pub fn head(&self, length: usize) -> io::Result<Vec<u8>> {
+        let mut head = vec![0; length];
+        let read = self.reader()?.read_at(0, &mut head)?;
+        head.truncate(read);
+        Ok(head)
+    }
+
+    /// The last 512 bytes of a plain file.
+    pub fn tail(&self) -> Option<Vec<u8>> {
+        use std::os::unix::fs::FileExt as _;
+        let start = self.size.filter(|_| !self.is_packed())?.checked_sub(512)?;
+        let mut tail = vec![0; 512];
+        std::fs::File::open(&self.path).ok()?.read_exact_at(&mut tail, start).ok()?;
+        Some(tail)
     }
 
     /// Size of the image in bytes, if that is known before the end.
@@ -157,11 +205,13 @@ impl Image {
     /// Starts to read, from the beginning.
     pub fn reader(&self) -> io::Result<Reader> {
         let file = std::fs::File::open(&self.path)?;
-        let input: Box<dyn Input + Send> = match self.kind {
+        let input: Box<dyn Input + Send> = match &self.kind {
             Kind::Plain => Box::new(Plain(file)),
             Kind::Zstd => Box::new(Stream(zstd::Decoder::new(file)?)),
             Kind::Xz => Box::new(Stream(liblzma::read::XzDecoder::new_multi_decoder(file))),
             Kind::Gzip => Box::new(Stream(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)))),
+            Kind::Bzip2 => Box::new(Stream(bzip2::bufread::MultiBzDecoder::new(io::BufReader::new(file)))),
+            Kind::Zip(member) => Box::new(Stream(zip::Member::open(file, member)?)),
         };
         Ok(Reader { input, position: 0 })
     }
@@ -170,7 +220,7 @@ impl Image {
 /// The places of a block map beside an image, the likelier first.
 fn beside(path: &Path) -> Vec<PathBuf> {
     let mut places = vec![path.with_extension("bmap")];
-    let packed = path.extension().and_then(OsStr::to_str).is_some_and(|name| matches!(name, "zst" | "xz" | "gz"));
+    let packed = path.extension().and_then(OsStr::to_str).is_some_and(|name| PACKINGS.contains(&name));
     if packed {
         places.insert(0, path.with_extension("").with_extension("bmap"));
     }
@@ -285,9 +335,19 @@ mod tests {
             encoder.write_all(&bytes).unwrap();
             encoder.finish().unwrap()
         };
-        for (name, packed) in
-            [("a", bytes.clone()), ("b", zstd::encode_all(&bytes[..], 1).unwrap()), ("c", xz), ("d", gzip)]
-        {
+        let bzip2 = {
+            let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+            encoder.write_all(&bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        for (name, packed) in [
+            ("a", bytes.clone()),
+            ("b", zstd::encode_all(&bytes[..], 1).unwrap()),
+            ("c", xz),
+            ("d", gzip),
+            ("e", bzip2),
+        ] {
+            assert!(name == "a" || packed.len() < 60_000, "{name} is packed");
             let path = directory.path().join(name);
             fs::write(&path, packed).unwrap();
             let image = Image::open(&path, &Map::Beside).unwrap();

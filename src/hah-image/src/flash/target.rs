@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::draft;
+
 /// What direct writes are aligned to, in bytes: no card has larger sectors.
 pub const ALIGN: usize = 4096;
 
@@ -18,6 +20,8 @@ pub trait Target {
     fn sync(&mut self) -> io::Result<()>;
     /// Its size in bytes; a file that grows has none.
     fn capacity(&self) -> Option<u64>;
+    /// Whether it held zeros and nothing else when it was opened: a file that was made then.
+    fn is_blank(&self) -> bool;
 }
 
 /// A buffer whose start is aligned for direct access.
@@ -54,6 +58,7 @@ pub struct OpenTarget {
     direct: Option<File>,
     file: File,
     capacity: Option<u64>,
+    is_blank: bool,
 }
 
 /// Why a target cannot be opened.
@@ -85,23 +90,27 @@ impl OpenTarget {
         let file = OpenOptions::new().read(true).write(true).custom_flags(exclusive()).open(path)?;
         let capacity = io::Seek::seek(&mut &file, io::SeekFrom::End(0))?;
         let direct = direct(path);
-        Ok(Self { path: path.to_owned(), direct, file, capacity: Some(capacity) })
+        Ok(Self { path: path.to_owned(), direct, file, capacity: Some(capacity), is_blank: false })
     }
 
     /// Opens a file as if it were a card of its size.
     pub fn file(path: &Path) -> Result<Self, OpenError> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let capacity = file.metadata()?.len();
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(OpenError::Io(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file any more")));
+        }
+        let capacity = found.len();
         Self::locked(path, file, Some(capacity))
     }
 
     /// Makes a file: of `bytes` bytes, or as large as the image turns out to be. One that is there is an error.
     pub fn new_file(path: &Path, bytes: Option<u64>) -> Result<Self, OpenError> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        let file = draft::create_new(path)?;
         if let Some(bytes) = bytes {
             file.set_len(bytes)?;
         }
-        Self::locked(path, file, bytes)
+        Ok(Self { is_blank: true, ..Self::locked(path, file, bytes)? })
     }
 
     fn locked(path: &Path, file: File, capacity: Option<u64>) -> Result<Self, OpenError> {
@@ -110,7 +119,7 @@ impl OpenTarget {
             Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::Busy),
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
-        Ok(Self { path: path.to_owned(), direct: direct(path), file, capacity })
+        Ok(Self { path: path.to_owned(), direct: direct(path), file, capacity, is_blank: false })
     }
 
     /// The path that was opened.
@@ -161,6 +170,10 @@ impl Target for OpenTarget {
 
     fn capacity(&self) -> Option<u64> {
         self.capacity
+    }
+
+    fn is_blank(&self) -> bool {
+        self.is_blank
     }
 }
 

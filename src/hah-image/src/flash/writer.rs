@@ -1,6 +1,7 @@
 //! The engine: reads on one thread, writes on another and hashes on more, reads back, and writes again what differs.
 //!
-//! The first block is kept in memory until [`write_head`]; meanwhile zeros stand in its place.
+//! The first block is kept in memory until [`write_head`]; meanwhile zeros stand in its place. Behind it goes what the card
+//! had at both of its ends ([`super::wipe`]).
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,6 +13,7 @@ use super::Verify;
 use super::digests::{self, Digest, Digests, Piece};
 use super::source::{Image, Range, Reader};
 use super::target::{Aligned, Target};
+use super::wipe::wipe;
 use crate::failure::Exit;
 
 /// Bytes of a write: a card's erase block or several, and a range of the block maps that `build` writes.
@@ -33,6 +35,27 @@ pub struct Written {
     pub bytes: u64,
     /// Each range with the digest that the block map has of it, or of what was read.
     ranges: Vec<Digest>,
+}
+
+impl Written {
+    /// What the image does not write of a range, in order.
+    pub fn gaps(&self, range: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
+        let mut gaps = Vec::new();
+        let mut at = range.start;
+        for (written, _) in self.ranges.iter().filter(|(written, _)| written.end > range.start) {
+            if written.start >= range.end {
+                break;
+            }
+            if written.start > at {
+                gaps.push(at..written.start);
+            }
+            at = at.max(written.end);
+        }
+        if at < range.end {
+            gaps.push(at..range.end);
+        }
+        gaps
+    }
 }
 
 /// Why an image is not on the card.
@@ -57,6 +80,14 @@ pub enum WriteError {
     /// The image ends before its block map does.
     #[error("the image ends at byte {0}, before its block map does")]
     Short(u64),
+    /// The image has no block map and ends before its last partition does.
+    #[error("the image ends at byte {found}, and its last partition at byte {wanted}")]
+    CutOff {
+        /// Where the partition ends.
+        wanted: u64,
+        /// Where the image does.
+        found: u64,
+    },
     /// The card is full.
     #[error("it has {capacity} bytes and the image has more")]
     TooSmall {
@@ -103,7 +134,7 @@ impl WriteError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Damaged { .. } | Self::Short(_) => Exit::HashMismatch,
+            Self::Damaged { .. } | Self::Short(_) | Self::CutOff { .. } => Exit::HashMismatch,
             _ => Exit::User,
         }
     }
@@ -115,6 +146,7 @@ impl WriteError {
             Self::Damaged { .. } | Self::Short(_) => {
                 "copy image and block map again, or build them again; the card has no partition table now and does not boot"
             }
+            Self::CutOff { .. } => "load the image again; the card has no partition table now and does not boot",
             Self::TooSmall { .. } => "use a larger card, or a smaller image: `sizes` in the image file",
             Self::Gone { .. } => "put it back and start again; the card has no partition table now and does not boot",
             Self::Write { .. } | Self::ReadBack { .. } | Self::Sync { .. } => {
@@ -177,6 +209,7 @@ pub fn write(
     let mut zeros = Aligned::new(HEAD);
     zeros.bytes_mut().fill(0);
     retry(0, || target.write_at(0, zeros.bytes()))?;
+    wipe(target)?;
     let (send, pieces) = sync_channel::<Piece>(QUEUE);
     let known = image.digests().filter(|_| follows == Verify::All);
     let (give_back, buffers) = buffers(QUEUE + 2 + if known.is_none() { digests::HELD } else { 0 });
@@ -257,7 +290,7 @@ fn put(target: &mut dyn Target, piece: &Piece) -> Result<(), WriteError> {
 }
 
 /// Tries a write again: a reader that stumbles once is no reason to start over.
-fn retry(offset: u64, mut write: impl FnMut() -> io::Result<()>) -> Result<(), WriteError> {
+pub(super) fn retry(offset: u64, mut write: impl FnMut() -> io::Result<()>) -> Result<(), WriteError> {
     let mut tries = 1;
     loop {
         let Err(source) = write() else { return Ok(()) };
@@ -417,7 +450,12 @@ fn repair(image: &Image, target: &mut dyn Target, range: Range) -> Result<u64, W
 }
 
 /// Whether the card holds `wanted` at `offset`; a place that cannot be read does not.
-fn is_there(target: &mut dyn Target, offset: u64, wanted: &[u8], found: &mut [u8]) -> Result<bool, WriteError> {
+pub(super) fn is_there(
+    target: &mut dyn Target,
+    offset: u64,
+    wanted: &[u8],
+    found: &mut [u8],
+) -> Result<bool, WriteError> {
     match target.read_at(offset, found) {
         Ok(()) => Ok(found == wanted),
         Err(source) => match of_card(offset, source, |source| WriteError::ReadBack { offset, source }) {

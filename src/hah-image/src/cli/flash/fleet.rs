@@ -13,6 +13,7 @@ use super::super::secrets::{cluster, no_such_node, open};
 use super::target::{Chooser, Consent, Rules, describe, same_card};
 use super::{FlashArgs, NodeCard, flash_node, image_path};
 use crate::failure::{Exit, Failure};
+use crate::flash::content::{Content, Strangers};
 use crate::flash::source::{Image, Map};
 use crate::flash::{Verify, card};
 use crate::project::Project;
@@ -21,6 +22,7 @@ use crate::record::Record;
 /// A built image and its digest.
 struct Built {
     image: Image,
+    content: Content,
     sha256: String,
 }
 
@@ -97,8 +99,9 @@ fn images(project: &Project, nodes: &[Planned]) -> Result<BTreeMap<String, Built
     }
     let built = |name: &str| -> Result<(String, Built), Failure> {
         let image = Image::open(&image_path(project, name)?, &Map::Beside)?;
+        let content = Content::look(&image, Strangers::Refused)?;
         let sha256 = image.sha256()?.to_string();
-        Ok((name.to_owned(), Built { image, sha256 }))
+        Ok((name.to_owned(), Built { image, content, sha256 }))
     };
     names.into_iter().map(built).collect()
 }
@@ -201,7 +204,8 @@ impl Fleet<'_> {
 
     fn chooser(&self, node: &Planned) -> Option<Chooser<'_>> {
         let built = self.images.get(&node.image)?;
-        Some(Chooser { context: self.context, image: &built.image, rules: self.rules })
+        let needs = built.content.needs(&built.image);
+        Some(Chooser { context: self.context, image: &built.image, needs, rules: self.rules })
     }
 
     fn flash(&mut self, node: &Planned, path: &Path) -> Result<(), Failure> {
@@ -215,7 +219,8 @@ impl Fleet<'_> {
         }
         let device = found.device.clone();
         let target = chooser.confirm(found)?;
-        let card = NodeCard { node, image: &built.image, image_sha256: &built.sha256, device, verify: self.verify };
+        let Built { image, content, sha256 } = built;
+        let card = NodeCard { node, image, content, image_sha256: sha256, device, verify: self.verify };
         flash_node(self.context, target, card, &mut self.record)?;
         let label = card::label(&node.name);
         self.context.printer.note(&format!("take it out and write {} on it; its volume is called {label}", node.name));

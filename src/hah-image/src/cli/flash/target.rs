@@ -4,12 +4,14 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use fs_err as fs;
+use hah_plan::recipe::ByteSize;
 
 use super::super::Context;
+use crate::draft::place::Place;
 use crate::failure::{Exit, Failure};
 use crate::flash::card;
 use crate::flash::device::{Device, Kernel};
-use crate::flash::refusal::{Limits, refusal};
+use crate::flash::refusal::{Limits, Needs, refusal};
 use crate::flash::source::Image;
 use crate::flash::target::{OpenError, OpenTarget, Target as _, grant};
 use crate::printer::{Mode, human_bytes};
@@ -51,6 +53,7 @@ pub(super) struct Found {
 pub(super) struct Chooser<'a> {
     pub(super) context: &'a Context,
     pub(super) image: &'a Image,
+    pub(super) needs: Needs,
     pub(super) rules: Rules,
 }
 
@@ -68,7 +71,7 @@ impl Chooser<'_> {
             self.list(&kernel);
             return Err(Failure::new(Exit::Usage, format!("{} is no disk and no file", path.display()), None));
         };
-        if let Some(refusal) = refusal(&device, self.image.size(), &self.rules.limits) {
+        if let Some(refusal) = refusal(&device, &self.needs, &self.rules.limits) {
             return Err(Failure::user(format!("{} {refusal}", shown(path, &device)), Some(refusal.hint())));
         }
         let mut target = OpenTarget::device(&device.path).map_err(|error| cannot_open(&device.path, error))?;
@@ -110,13 +113,19 @@ impl Chooser<'_> {
                 Some("to make a file, call it NAME.img or say --size".into()),
             ));
         }
-        if let (Some(bytes), Some(wanted)) = (self.rules.size, self.image.size())
-            && bytes < wanted
-        {
-            return Err(Failure::user(format!("--size is smaller than the image, which has {wanted} bytes"), None));
+        let place = Place::to_write(path)?;
+        if let Some(bytes) = self.rules.size {
+            if let Some(wanted) = self.image.size().filter(|wanted| *wanted > bytes) {
+                return Err(Failure::user(format!("--size is smaller than the image, which has {wanted} bytes"), None));
+            }
+            if let Some(refusal) = self.needs.refusal(bytes) {
+                let hint = self.least().map(|least| format!("say --size '{least}' or more"));
+                return Err(Failure::user(format!("a file of {bytes} bytes {refusal}"), hint));
+            }
         }
-        let target = OpenTarget::new_file(path, self.rules.size.or(self.image.size()))
-            .map_err(|error| cannot_open(path, error))?;
+        // Without --size it is as large as need be: a node boots from it, and another flash finds it large enough.
+        let bytes = self.rules.size.or(self.least().map(|least| least.0)).or(self.image.size());
+        let target = OpenTarget::new_file(place.path(), bytes).map_err(|error| cannot_open(path, error))?;
         Ok(Found { target, device: None, owner: None, loses: None })
     }
 
@@ -130,11 +139,12 @@ impl Chooser<'_> {
         if same_file(path, self.image.path()) {
             return Err(Failure::new(Exit::Usage, "image and target are the same file", None));
         }
-        if let Some(wanted) = self.image.size().filter(|wanted| *wanted > length) {
-            return Err(Failure::user(
-                format!("{} is too small: the image needs {wanted} bytes and it has {length}", path.display()),
-                Some("remove it, and flash makes one that fits".into()),
-            ));
+        if let Some(refusal) = self.needs.refusal(length) {
+            let hint = match self.least() {
+                Some(least) => format!("enlarge it, or remove it and say --size '{least}' or more"),
+                None => "remove it, and flash makes one that fits".into(),
+            };
+            return Err(Failure::user(format!("{} {refusal}", path.display()), Some(hint)));
         }
         let mut target = OpenTarget::file(path).map_err(|error| cannot_open(path, error))?;
         let owner = target.capacity().and_then(|length| card::owner(&mut target, length));
@@ -142,17 +152,23 @@ impl Chooser<'_> {
         Ok(Found { target, device: None, owner, loses: Some(loses) })
     }
 
+    /// The smallest card of a node, in whole MiB.
+    fn least(&self) -> Option<ByteSize> {
+        const MIB: u64 = 1 << 20;
+        let bytes = self.needs.with_data?.max(self.needs.image.unwrap_or(0));
+        Some(ByteSize(bytes.div_ceil(MIB).saturating_mul(MIB)))
+    }
+
     /// The disks that could be written.
     pub(super) fn fit(&self) -> Vec<Device> {
-        let fits = |disk: &Device| refusal(disk, self.image.size(), &self.rules.limits).is_none();
+        let fits = |disk: &Device| refusal(disk, &self.needs, &self.rules.limits).is_none();
         Kernel::here().disks().into_iter().filter(fits).collect()
     }
 
     /// Lists what may be meant, and what speaks against the rest.
     pub(super) fn list(&self, kernel: &Kernel) {
         let disks = kernel.disks();
-        let judged: Vec<_> =
-            disks.iter().map(|disk| (disk, refusal(disk, self.image.size(), &self.rules.limits))).collect();
+        let judged: Vec<_> = disks.iter().map(|disk| (disk, refusal(disk, &self.needs, &self.rules.limits))).collect();
         let printer = &self.context.printer;
         for (disk, refused) in &judged {
             printer.result(|| {

@@ -36,6 +36,10 @@ pub(super) fn disk(path: &Path) -> Option<Device> {
         path: PathBuf::from(format!("/dev/r{name}")),
         parent: (whole != name).then_some(whole),
         bytes,
+        // `512 Bytes`.
+        sector_bytes: value("Device Block Size")
+            .and_then(|text| text.split(' ').next()?.parse().ok())
+            .unwrap_or(hah_node::disk::SECTOR_BYTES),
         model: value("Device / Media Name").unwrap_or_default(),
         attachment: if is_external { Attachment::Removable } else { Attachment::Fixed },
         read_only: value("Media Read-Only").as_deref() == Some("Yes"),

@@ -8,6 +8,7 @@ use hah_format::bmap::{self, MappedRange};
 use hah_format::digest::Sha256;
 
 use super::super::source::Map;
+use super::super::wipe::{ends, verify_wiped};
 use super::*;
 
 /// An image of `blocks` blocks of which `mapped` (first, last) hold noise.
@@ -42,9 +43,17 @@ impl Sample {
         Image::open(&self.path, &Map::Beside).unwrap()
     }
 
-    /// What the card holds after a flash, over what it held.
+    /// What a card of the image's size holds after a flash, over what it held.
     fn expected(&self, before: u8) -> Vec<u8> {
-        let mut card = vec![before; self.bytes.len()];
+        self.expected_on(before, self.bytes.len())
+    }
+
+    /// What a card of `length` bytes holds then.
+    fn expected_on(&self, before: u8, length: usize) -> Vec<u8> {
+        let mut card = vec![before; length];
+        for end in ends(length as u64) {
+            card[end.start as usize..end.end as usize].fill(0);
+        }
         for (first, last) in &self.mapped {
             let range = (first * BLOCK) as usize..((last + 1) * BLOCK) as usize;
             card[range.clone()].copy_from_slice(&self.bytes[range]);
@@ -112,6 +121,10 @@ impl Target for Card {
     fn capacity(&self) -> Option<u64> {
         Some(self.bytes.len() as u64)
     }
+
+    fn is_blank(&self) -> bool {
+        false
+    }
 }
 
 fn flash(sample: &Sample, card: &mut Card) -> Result<u64, WriteError> {
@@ -122,7 +135,7 @@ fn flash(sample: &Sample, card: &mut Card) -> Result<u64, WriteError> {
     assert_eq!(Some(told.get()), image.mapped_bytes());
     assert_eq!(written.bytes, told.get());
     assert!(card.bytes[..HEAD].iter().all(|byte| *byte == 0), "the first block is held back");
-    let repaired = verify(&image, card, &written, &|_| {})?;
+    let repaired = verify(&image, card, &written, &|_| {})? + verify_wiped(card, &written)?;
     assert!(card.bytes[..HEAD].iter().all(|byte| *byte == 0), "the first block is held back");
     write_head(card, &written)?;
     Ok(repaired)
@@ -144,10 +157,12 @@ fn exactly_the_mapped_blocks() {
     assert_eq!(flash(&sample, &mut card).unwrap(), 0);
     assert!(card.bytes == sample.expected(0xee));
     assert!(card.syncs.get() > 0);
-    // A larger card keeps what is behind.
-    let mut large = Card::new(sample.bytes.len() + 4096);
+    // A larger card keeps what is behind, but not its end.
+    let mut large = Card::new(sample.bytes.len() + (9 << 20) + 512);
     flash(&sample, &mut large).unwrap();
-    assert_eq!(large.bytes[sample.bytes.len()..], [0xee; 4096]);
+    assert!(large.bytes == sample.expected_on(0xee, large.bytes.len()));
+    assert_eq!(large.bytes[sample.bytes.len()..sample.bytes.len() + (4 << 20)], [0xee; 4 << 20]);
+    assert!(large.bytes.ends_with(&[0; 4 << 20]));
 }
 
 #[test]
@@ -179,7 +194,8 @@ fn a_stream_of_unknown_length() {
 #[test]
 fn what_is_wrong_on_the_card_is_written_again() {
     let sample = sample();
-    for (place, times, wanted) in [(0, 1, 0), (5 * BLOCK, 1, 1), (1400 * BLOCK + 7, 3, 1), (3999 * BLOCK, 2, 1)] {
+    // Both ends are written twice, by the wiping first.
+    for (place, times, wanted) in [(0, 1, 0), (5 * BLOCK, 2, 1), (1400 * BLOCK + 7, 3, 1), (3999 * BLOCK, 3, 1)] {
         let mut card = Card::new(sample.bytes.len());
         card.flips.insert(place, times);
         assert_eq!(flash(&sample, &mut card).unwrap(), wanted, "{place}");
@@ -192,6 +208,38 @@ fn what_is_wrong_on_the_card_is_written_again() {
         other => panic!("{other:?}"),
     }
     assert!(card.bytes[..HEAD].iter().all(|byte| *byte == 0), "it does not boot");
+}
+
+/// What the image skips at the ends is read back too: blocks 1 and 2 are in no range, nor is a larger card's end.
+#[test]
+fn a_wiped_end_that_a_card_does_not_keep_is_written_again() {
+    let sample = sample();
+    let length = sample.bytes.len() + (8 << 20);
+    for place in [BLOCK + 7, 3 * BLOCK - 1, length as u64 - 1, length as u64 - (4 << 20)] {
+        for (times, wanted) in [(1, 1), (3, 1)] {
+            let mut card = Card::new(length);
+            card.flips.insert(place, times);
+            assert_eq!(flash(&sample, &mut card).unwrap(), wanted, "{place} {times}");
+            assert!(card.bytes == sample.expected_on(0xee, length), "{place} {times}");
+        }
+        let mut card = Card::new(length);
+        card.flips.insert(place, 100);
+        assert!(matches!(flash(&sample, &mut card), Err(WriteError::Bad { offset }) if offset == place));
+        assert!(card.bytes[..HEAD].iter().all(|byte| *byte == 0), "it does not boot");
+    }
+}
+
+/// A card that is pulled while its ends are wiped has lost its table, and nothing of the image is there.
+#[test]
+fn the_table_goes_before_the_ends() {
+    let sample = sample();
+    for place in [BLOCK, sample.bytes.len() as u64 - 1] {
+        let mut card = Card::new(sample.bytes.len());
+        card.fails.insert(place, (1, code(rustix::io::Errno::NODEV)));
+        assert!(matches!(flash(&sample, &mut card), Err(WriteError::Gone { .. })));
+        assert!(card.bytes[..HEAD].iter().all(|byte| *byte == 0));
+        assert!(card.bytes[1500 * HEAD..1600 * HEAD].iter().all(|byte| *byte == 0xee), "nothing was written");
+    }
 }
 
 #[test]
@@ -213,7 +261,7 @@ fn many_bad_places() {
     let mut card = Card::new(sample.bytes.len());
     for (first, _) in &mapped[1..] {
         let faults = if first % 4 == 0 { &mut card.unreadable } else { &mut card.flips };
-        faults.insert(first * BLOCK + 1, 2);
+        faults.insert(first * BLOCK + 1, 3);
     }
     assert_eq!(flash(&sample, &mut card).unwrap(), 39);
     assert!(card.bytes == sample.expected(0xee));

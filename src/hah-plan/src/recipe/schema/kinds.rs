@@ -48,7 +48,7 @@ pub(super) static UNIT: Kind = kind(
 );
 pub(super) static DROP_IN: Kind = kind("a file name that ends in .conf", r"^[A-Za-z0-9_.-]+\.conf$");
 pub(super) static SYSCTL: Kind = kind("a kernel variable, `net.core.rmem_max`", r"^[A-Za-z0-9_./*-]+$");
-pub(super) static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB or GiB", r"^[0-9]+( ?(B|KiB|MiB|GiB))?$");
+pub(super) static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB, GiB or more", r"^[0-9]+( ?(B|[KMGTPE](iB)?))?$");
 pub(super) static WHEN: Kind = kind("a condition over parameters in minijinja's expression language", r"^.+$");
 pub(super) static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
 pub(super) static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");

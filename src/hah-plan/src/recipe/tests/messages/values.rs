@@ -156,7 +156,7 @@ fn kinds_of_text() {
        |              ^^^^^^^
     "#);
     insta::assert_snapshot!(image("sizes.boot = \"5 MB\"\n"), @r#"
-    error: `5 MB` is not a size: bytes, or a number with KiB, MiB or GiB
+    error: `5 MB` is not a size: bytes, or a number with KiB, MiB, GiB or more
       --> images/i.toml:4:14
        |
      4 | sizes.boot = "5 MB"

@@ -1,0 +1,84 @@
+//! Where a build writes: the image and the files beside it, judged before anything is fetched or made.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::assemble::imager;
+use crate::draft::place::Place;
+use crate::failure::{Exit, Failure};
+
+/// What stands beside `NAME.img`, as `NAME.EXTENSION`.
+pub const BESIDE: [&str; 4] = ["bmap", "json", "sha256", imager::EXTENSION];
+
+/// The image file that `-o OUTPUT` means for image `name`: a directory, or what ends like one, has `NAME.img` in it.
+pub fn image_file(output: &Path, name: &str) -> PathBuf {
+    let ends_with_slash = output.as_os_str().as_bytes().ends_with(b"/");
+    if ends_with_slash || output.is_dir() { output.join(format!("{name}.img")) } else { output.to_owned() }
+}
+
+/// Whether a build also writes `NAME.img.zst`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// It does not.
+    None,
+    /// It does.
+    Zstd,
+}
+
+/// The path of the compressed copy.
+pub fn compressed(image: &Path) -> PathBuf {
+    let mut name = image.as_os_str().to_owned();
+    name.push(".zst");
+    PathBuf::from(name)
+}
+
+/// Fails when one of a build's files is no place for a file, or two of them are the same.
+pub fn check(image: &Path, copies: Copies) -> Result<(), Failure> {
+    let mut paths = vec![image.to_owned()];
+    paths.extend(BESIDE.iter().map(|extension| image.with_extension(extension)));
+    if copies == Copies::Zstd {
+        paths.push(compressed(image));
+    }
+    let mut places: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    for path in &paths {
+        let place = Place::of(path)?;
+        if let Some(other) = places.insert(place.path().to_owned(), path) {
+            let text = format!("{} and {} would be the same file", other.display(), path.display());
+            let hint = "files are written beside the image that are named after it: call it NAME.img";
+            return Err(Failure::new(Exit::Usage, text, Some(hint.to_owned())));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_means_the_image_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        assert_eq!(image_file(directory.path(), "lab"), path("lab.img"));
+        assert_eq!(image_file(&path("new/"), "lab"), path("new/lab.img"));
+        assert_eq!(image_file(&path("new"), "lab"), path("new"));
+        std::os::unix::fs::symlink(directory.path(), path("link")).unwrap();
+        assert_eq!(image_file(&path("link"), "lab"), path("link/lab.img"));
+        assert_eq!(image_file(Path::new(".."), "lab"), Path::new("../lab.img"));
+    }
+
+    #[test]
+    fn an_image_is_not_called_like_a_file_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for name in ["lab.json", "lab.bmap", "lab.sha256", "lab.rpi-imager-manifest"] {
+            let failure = check(&path(name), Copies::None).unwrap_err();
+            assert!(failure.message().contains("would be the same file"), "{}", failure.message());
+        }
+        check(&path("lab.img"), Copies::Zstd).unwrap();
+        check(&path("lab"), Copies::Zstd).unwrap();
+        std::os::unix::fs::symlink("lab.img", path("lab.bmap")).unwrap();
+        assert!(check(&path("lab.img"), Copies::None).is_err(), "the same by a link");
+    }
+}
