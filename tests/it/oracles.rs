@@ -2,10 +2,12 @@
 //!
 //! | module | judged | judges |
 //! |---|---|---|
+//! | [`apt`] | which version of which package | apt |
 //! | [`boot`] | disk, boot partition, block map | sfdisk, fsck.fat, mtools, cpio, gzip, bmaptool |
 //! | [`root`] | squashfs against every .deb | unsquashfs, dpkg-deb, the kernel |
 //! | [`derived`] | what the configuration passes wrote | depmod, modprobe, update-ca-certificates, systemd-sysusers, … |
 
+mod apt;
 mod boot;
 mod derived;
 mod root;

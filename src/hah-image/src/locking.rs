@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fs_err as fs;
+use hah_plan::debian::archive::Automatic;
 use hah_plan::lock::{Lock, Update, VerifiedRelease};
 use hah_plan::resolve::{self, Request, SuiteIndex};
 use hah_plan::system::{Expiry, System};
@@ -39,8 +40,13 @@ pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> R
     let step = tools.printer.step("Resolving", system.image.clone(), None);
     let releases = releases(&indexes);
     let texts = texts(&indexes)?;
-    let suites: Vec<SuiteIndex<'_>> =
-        texts.iter().map(|(suite, packages)| SuiteIndex { suite, packages: packages.clone() }).collect();
+    let automatic = |suite: &str| {
+        indexes.get(suite).and_then(|verified| verified.first()).map_or(Automatic::Yes, |index| index.automatic)
+    };
+    let suites: Vec<SuiteIndex<'_>> = texts
+        .iter()
+        .map(|(suite, packages)| SuiteIndex { suite, automatic: automatic(suite), packages: packages.clone() })
+        .collect();
     let request = Request::from(system);
     let keep = old.keep(&system.image, system.architecture, update);
     let resolution = resolve::resolve(&request, &suites, &keep)

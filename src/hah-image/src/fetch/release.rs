@@ -12,7 +12,7 @@ use std::io::Read;
 
 use hah_format::digest::Sha256;
 use hah_plan::debian::Architecture;
-use hah_plan::debian::archive::{ArchiveError, Release};
+use hah_plan::debian::archive::{ArchiveError, Automatic, Release};
 
 use super::keyring::SignatureError;
 use super::mirrors::Candidate;
@@ -80,6 +80,8 @@ pub struct VerifiedIndex {
     pub date: i64,
     /// The release's `Valid-Until`, in seconds since 1970.
     pub valid_until: Option<i64>,
+    /// What the release says of taking packages without being asked.
+    pub automatic: Automatic,
     /// The uncompressed index.
     pub packages: Vec<u8>,
 }
@@ -233,6 +235,7 @@ impl Fetcher {
                 release_sha256,
                 date: release.date,
                 valid_until: release.valid_until,
+                automatic: release.automatic,
                 packages,
             });
         }
