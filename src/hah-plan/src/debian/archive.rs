@@ -126,9 +126,9 @@ impl Release {
             valid_until: date("Valid-Until")?,
             acquire_by_hash: is_yes(&stanza, "Acquire-By-Hash"),
             automatic: match (is_yes(&stanza, "NotAutomatic"), is_yes(&stanza, "ButAutomaticUpgrades")) {
-                (false, _) => Automatic::Yes,
-                (true, true) => Automatic::ButUpgrades,
+                (_, true) => Automatic::ButUpgrades,
                 (true, false) => Automatic::No,
+                (false, false) => Automatic::Yes,
             },
             architectures: words("Architectures"),
             components: words("Components"),
@@ -149,12 +149,12 @@ fn is_yes(stanza: &Stanza<'_>, name: &str) -> bool {
 }
 
 /// Whether a suite's packages are taken without being asked for: its `Release`'s `NotAutomatic` and
-/// `ButAutomaticUpgrades` (apt_preferences(5)). `ButAutomaticUpgrades` alone means nothing.
+/// `ButAutomaticUpgrades` (apt_preferences(5)). To apt itself the second means the same without the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Automatic {
     /// `NotAutomatic: yes`: only what no other suite has, and what is asked for from it; Debian's experimental.
     No,
-    /// With `ButAutomaticUpgrades: yes`: likewise, and what was installed from it is kept current; backports.
+    /// `ButAutomaticUpgrades: yes`: likewise, and what was installed from it is kept current; backports.
     ButUpgrades,
     /// Neither field: every package.
     #[default]
