@@ -1,5 +1,7 @@
 //! Signed releases, good and bad, from a mirror that is a directory.
 
+mod forms;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
