@@ -26,6 +26,7 @@ mod partial;
 mod transfer;
 mod download;
 mod error;
+pub mod policy;
 pub mod keyring;
 pub mod release;
 pub mod vendor;

@@ -20,8 +20,9 @@ use crate::store::{Access, Store};
 pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> Result<Lock, Failure> {
     let store = Store::open(&tools.settings.cache_dir.value, Access::Shared)?;
     let fetcher = fetching::fetcher(tools, &store)?;
-    let keyring = keyring(tools)?;
-    let trust = Trust { keyring: &keyring, now: clock::unix_now() };
+    let now = clock::unix_now();
+    let keyring = keyring(tools, now)?;
+    let trust = Trust { keyring: &keyring, now };
     let events = Progress::new(tools.printer);
     let mut indexes: BTreeMap<&str, Vec<VerifiedIndex>> = BTreeMap::new();
     for suite in &system.suites {
@@ -82,12 +83,12 @@ fn texts<'a>(indexes: &'a BTreeMap<&str, Vec<VerifiedIndex>>) -> Result<Vec<(&'a
         .collect()
 }
 
-/// Debian's keys, and those of the settings.
-fn keyring(tools: Tools<'_>) -> Result<Keyring, Failure> {
-    let mut keyring = Keyring::debian().map_err(|error| Failure::build(error.to_string(), None))?;
+/// Debian's keys, and those of the settings, judged at `now` in seconds since 1970.
+fn keyring(tools: Tools<'_>, now: u64) -> Result<Keyring, Failure> {
+    let mut keyring = Keyring::debian(now).map_err(|error| Failure::build(error.to_string(), None))?;
     for more in &tools.settings.keyrings {
         let bytes = fs::read(&more.value)?;
-        keyring.add(&bytes).map_err(|error| {
+        keyring.add(&bytes, now).map_err(|error| {
             Failure::user(
                 format!("{}: {error}", more.value.display()),
                 Some("export the archive's public key with `gpg --export`, armoured or not".into()),
