@@ -432,9 +432,13 @@ fn signing_keys(certificate: &SignedPublicKey, now: u64, keys: &mut Vec<Key>) {
         let name = String::from_utf8_lossy(user.id.id()).into_owned();
         user.signatures.iter().filter(holds).map(move |signature| (Some(name.clone()), signature))
     });
-    let direct =
-        details.direct_signatures.iter().filter(|signature| weak(signature) || signature.verify_key(primary).is_ok());
-    let own: Vec<(Option<String>, &Signature)> = users.chain(direct.map(|signature| (None, signature))).collect();
+    let mut own: Vec<(Option<String>, &Signature)> = users.collect();
+    if details.users.is_empty() {
+        // Beside user ids, direct signatures say other things, such as who else may revoke the key.
+        let direct = details.direct_signatures.iter();
+        let direct = direct.filter(|signature| weak(signature) || signature.verify_key(primary).is_ok());
+        own.extend(direct.map(|signature| (None, signature)));
+    }
     let owner = own.iter().filter_map(|(name, signature)| Some((signature.created(), name.clone()?)));
     let owner = owner.max().map(|(_, name)| name);
     // Nothing may hold that binds a name to it; messages call it by the first all the same.
