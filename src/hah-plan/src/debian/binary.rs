@@ -26,6 +26,8 @@ const RELATIONS: [(&str, Alternation); 9] = [
     ("Provides", Alternation::Refused),
 ];
 
+/// Old names of a part of the version, which dpkg would add to it.
+const OF_VERSION: [&str; 3] = ["Revision", "Package-Revision", "Package_Revision"];
 /// Fields that dpkg keeps itself.
 const OF_STATUS: [&str; 5] = ["Status", "Conffiles", "Config-Version", "Triggers-Pending", "Triggers-Awaited"];
 
@@ -72,12 +74,16 @@ impl BinaryControl {
         let multi_arch = stanza.field("Multi-Arch");
         let same = multi_arch.is_some_and(|field| field.value.eq_ignore_ascii_case("same"));
         let all: Architecture = parsed(&architecture)?;
+        let parsed_version: Version = parsed(&version)?;
+        if !begins_with_a_digit(&parsed_version) {
+            return Err(wrong(&version, format!("the version `{parsed_version}` does not begin with a digit")));
+        }
         if let (true, Architecture::All, Some(field)) = (same, all, multi_arch) {
             return Err(wrong(&field, "a package for all architectures cannot be `same`"));
         }
         Ok(Self {
             package: parsed(&name)?,
-            version: parsed(&version)?,
+            version: parsed_version,
             architecture: all,
             is_multi_arch_same: same,
             replaces,
@@ -98,6 +104,13 @@ impl BinaryControl {
     }
 }
 
+/// Whether something stands before the revision, and begins as dpkg wants it to.
+fn begins_with_a_digit(version: &Version) -> bool {
+    let text = version.as_str();
+    let upstream = text.split_once(':').map_or(text, |(_, upstream)| upstream);
+    upstream.starts_with(|c: char| c.is_ascii_digit())
+}
+
 fn wrong(field: &Field<'_>, problem: impl std::fmt::Display) -> ControlError {
     ControlError { line: field.line, problem: format!("`{}`: {problem}", field.name) }
 }
@@ -115,6 +128,9 @@ fn check(field: &Field<'_>) -> Result<Option<Relations>, ControlError> {
     }
     if OF_STATUS.into_iter().any(is) {
         return Err(wrong(field, "a field of dpkg's status file, which a package must not have"));
+    }
+    if OF_VERSION.into_iter().any(is) {
+        return Err(wrong(field, "a part of the version in a field of its own; it belongs to `Version`"));
     }
     let one_of = |words: &[&str]| match words.iter().any(|word| field.value.eq_ignore_ascii_case(word)) {
         true => Ok(None),
@@ -149,6 +165,10 @@ fn relations(field: &Field<'_>, alternation: Alternation) -> Result<Relations, C
         }
         if let Some(odd) = group.0.iter().find(|one| !one.architectures.is_empty() || !one.profiles.is_empty()) {
             return Err(wrong(field, format!("only source packages restrict relations: {odd}")));
+        }
+        let mut versions = group.0.iter().filter_map(|one| Some(&one.constraint.as_ref()?.version));
+        if let Some(odd) = versions.find(|version| !begins_with_a_digit(version)) {
+            return Err(wrong(field, format!("the version `{odd}` does not begin with a digit")));
         }
     }
     Ok(relations)
