@@ -75,8 +75,13 @@ impl BinaryControl {
         let same = multi_arch.is_some_and(|field| field.value.eq_ignore_ascii_case("same"));
         let all: Architecture = parsed(&architecture)?;
         let parsed_version: Version = parsed(&version)?;
-        if !begins_with_a_digit(&parsed_version) {
-            return Err(wrong(&version, format!("the version `{parsed_version}` does not begin with a digit")));
+        if !is_whole(&parsed_version) {
+            return Err(wrong(
+                &version,
+                format!(
+                    "the version `{parsed_version}` is not one for dpkg: [epoch:]upstream[-revision], and upstream begins with a digit"
+                ),
+            ));
         }
         if let (true, Architecture::All, Some(field)) = (same, all, multi_arch) {
             return Err(wrong(&field, "a package for all architectures cannot be `same`"));
@@ -104,11 +109,11 @@ impl BinaryControl {
     }
 }
 
-/// Whether something stands before the revision, and begins as dpkg wants it to.
-fn begins_with_a_digit(version: &Version) -> bool {
+/// Whether no part of a version is missing and the middle one begins with a digit, as dpkg wants it; archives are laxer.
+fn is_whole(version: &Version) -> bool {
     let text = version.as_str();
-    let upstream = text.split_once(':').map_or(text, |(_, upstream)| upstream);
-    upstream.starts_with(|c: char| c.is_ascii_digit())
+    let (epoch, rest) = text.split_once(':').unwrap_or(("0", text));
+    epoch.parse::<i32>().is_ok() && rest.starts_with(|c: char| c.is_ascii_digit()) && !rest.ends_with('-')
 }
 
 fn wrong(field: &Field<'_>, problem: impl std::fmt::Display) -> ControlError {
@@ -128,6 +133,9 @@ fn check(field: &Field<'_>) -> Result<Option<Relations>, ControlError> {
     }
     if OF_STATUS.into_iter().any(is) {
         return Err(wrong(field, "a field of dpkg's status file, which a package must not have"));
+    }
+    if field.name.len() < 2 {
+        return Err(wrong(field, "a field's name has two letters at least"));
     }
     if OF_VERSION.into_iter().any(is) {
         return Err(wrong(field, "a part of the version in a field of its own; it belongs to `Version`"));
@@ -167,8 +175,13 @@ fn relations(field: &Field<'_>, alternation: Alternation) -> Result<Relations, C
             return Err(wrong(field, format!("only source packages restrict relations: {odd}")));
         }
         let mut versions = group.0.iter().filter_map(|one| Some(&one.constraint.as_ref()?.version));
-        if let Some(odd) = versions.find(|version| !begins_with_a_digit(version)) {
-            return Err(wrong(field, format!("the version `{odd}` does not begin with a digit")));
+        if let Some(odd) = versions.find(|version| !is_whole(version)) {
+            return Err(wrong(
+                field,
+                format!(
+                    "the version `{odd}` is not one for dpkg: [epoch:]upstream[-revision], and upstream begins with a digit"
+                ),
+            ));
         }
     }
     Ok(relations)
