@@ -30,7 +30,7 @@ impl Universe<'_> {
                 for id in self.named(&owner)? {
                     let candidate = self.offer(id).candidate.clone();
                     for (field, group) in dependencies(&candidate) {
-                        if let Some(moved) = self.to_move(group, suite)? {
+                        if let Some(moved) = self.moves_for(group, suite)? {
                             let reason =
                                 SuiteReason::For { dependant: owner.clone(), field, relation: group.to_string() };
                             self.followers.insert(moved.clone(), (suite, reason));
@@ -55,7 +55,7 @@ impl Universe<'_> {
     }
 
     /// The package that has to move to `suite` so that `group` can be satisfied, if there is need and one that helps.
-    fn to_move(&mut self, group: &Alternatives, suite: usize) -> Result<Option<PackageName>, ResolveError> {
+    fn moves_for(&mut self, group: &Alternatives, suite: usize) -> Result<Option<PackageName>, ResolveError> {
         let architecture = self.request().architecture;
         let counting: Vec<Relation> =
             group.0.iter().filter(|relation| relation.applies_to(architecture)).cloned().collect();
