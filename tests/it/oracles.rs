@@ -2,11 +2,15 @@
 //!
 //! | module | judged | judges |
 //! |---|---|---|
+//! | [`apt`] | which version of which package | apt |
 //! | [`boot`] | disk, boot partition, block map | sfdisk, fsck.fat, mtools, cpio, gzip, bmaptool |
 //! | [`root`] | squashfs against every .deb | unsquashfs, dpkg-deb, the kernel |
+//! | [`control`] | which control files are taken | dpkg, dpkg-query |
 //! | [`derived`] | what the configuration passes wrote | depmod, modprobe, update-ca-certificates, systemd-sysusers, … |
 
+mod apt;
 mod boot;
+mod control;
 mod derived;
 mod root;
 

@@ -9,8 +9,9 @@ use xshell::{Shell, cmd};
 use crate::{agent, apt, fuzz, generate, image, programs, say, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
-const ORACLES: [&str; 35] = [
+const ORACLES: [&str; 40] = [
     "age",
+    "apt",
     "binutils",
     "bmap-tools",
     "btrfs-progs",
@@ -99,6 +100,13 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     image::build(shell, "lab-virt")?;
     let packages = packages(shell)?;
     shell.set_var("HAH_TEST_DEBS", &packages);
+    match apt_root(shell) {
+        Ok(root) => shell.set_var("HAH_TEST_APT", root),
+        Err(error) if workspace::variable("HAH_REQUIRE_ORACLES").is_some() || workspace::variable("CI").is_some() => {
+            return Err(error);
+        }
+        Err(error) => say::step(&format!("{error:#}; apt is not asked which versions it chooses of Debian's")),
+    }
     say::step("tests of the crates");
     cmd!(shell, "cargo test --quiet --workspace --exclude hah-image").quiet().run()?;
     cmd!(shell, "cargo test --quiet --package hah-image --lib --bins").quiet().run()?;
@@ -110,6 +118,25 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     let image = workspace::root()?.join("out/lab.img");
     cmd!(shell, "cargo test --quiet --package hah-image --test it").env("HAH_LAB_IMAGE", image).quiet().run()?;
     Ok(())
+}
+
+/// A root of apt with the indexes of trixie and what belongs to it, backports included, as this machine's mirrors have
+/// them now: for the test that compares apt's choices with ours on these very files.
+fn apt_root(shell: &Shell) -> Result<PathBuf> {
+    say::step("apt's indexes, to compare its choices with ours");
+    let path = workspace::target()?.join("test-apt");
+    shell.remove_path(&path)?;
+    shell.create_dir(&path)?;
+    let suites = [
+        ("debian", "trixie"),
+        ("debian", "trixie-updates"),
+        ("debian-security", "trixie-security"),
+        ("debian", "trixie-backports"),
+    ];
+    let sources = suites.iter().map(|(archive, suite)| apt::source(shell, archive, suite, "main"));
+    let sources = sources.collect::<Result<String>>()?;
+    apt::Root::new(shell, &path, "arm64", &sources)?.run("apt-get", &["update", "-qq"])?;
+    Ok(path)
 }
 
 /// A directory of links `NAME_VERSION_ARCHITECTURE.deb` to the packages of `out/lab.img` in the download cache.

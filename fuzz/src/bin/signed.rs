@@ -12,6 +12,8 @@
 
 #[path = "../../../src/hah-image/src/calendar.rs"]
 mod calendar;
+#[path = "../../../src/hah-image/src/fetch/policy.rs"]
+mod policy;
 #[path = "../../../src/hah-image/src/fetch/keyring.rs"]
 mod keyring;
 
@@ -20,7 +22,7 @@ use std::sync::LazyLock;
 use keyring::Keyring;
 
 static ARCHIVE: LazyLock<Keyring> = LazyLock::new(|| {
-    let ring = Keyring::load(&[include_bytes!("../../keys/archive.gpg")]).unwrap();
+    let ring = Keyring::load(&[include_bytes!("../../keys/archive.gpg")], NOW).unwrap();
     // Else nothing would ever be believed, and nothing said by that.
     ring.verify(&MESSAGE[1..], NOW).unwrap();
     ring.verify_detached(TEXT.as_bytes(), &DETACHED[1..], NOW).unwrap();
@@ -47,7 +49,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             let other = TEXT.replace("stable", "Stable");
             assert!(ARCHIVE.verify_detached(other.as_bytes(), bytes, NOW).is_err());
         }
-        b'k' => match Keyring::load(&[bytes]) {
+        b'k' => match Keyring::load(&[bytes], NOW) {
             Ok(ring) => {
                 for fingerprint in ring.fingerprints() {
                     assert!(

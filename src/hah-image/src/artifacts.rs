@@ -111,7 +111,7 @@ pub fn are_locked(system: &System, lock: &Lock) -> bool {
 fn is_key_named(artifact: &Artifact, locked: &LockedArtifact) -> bool {
     match (&artifact.verify, &locked.trust) {
         (Verify::OpenPgp { key: key @ VendorKey::File { .. }, .. }, Trust::Signed { fingerprint, .. }) => {
-            Keyring::vendor(key).is_ok_and(|keyring| keyring.has_certificate(fingerprint))
+            Keyring::names_certificate(key, fingerprint)
         }
         _ => true,
     }

@@ -22,10 +22,13 @@ use hah_format::digest::Sha256;
 
 pub mod mirrors;
 pub mod apt_sources;
+pub mod apt_conf;
+mod route;
 mod partial;
 mod transfer;
 mod download;
 mod error;
+pub mod policy;
 pub mod keyring;
 pub mod release;
 pub mod vendor;
@@ -41,6 +44,7 @@ pub use keyring::Keyring;
 use mirrors::Candidate;
 pub use mirrors::Mirrors;
 pub use release::{ReleaseError, SuiteRequest, Trust, Validity, VerifiedIndex};
+pub use route::AptEnvironment;
 pub use vendor::{VouchError, Vouched};
 
 /// A file to be had, known by its digest.

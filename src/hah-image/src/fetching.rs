@@ -9,12 +9,20 @@ use hah_plan::lock::LockedPackage;
 
 use crate::build::{Tools, fetch_failure};
 use crate::failure::{Exit, Failure};
-use crate::fetch::{Events, FetchOptions, Fetcher, Item, Mirrors, Mode, Provenance, Source};
+use crate::fetch::{AptEnvironment, Events, FetchOptions, Fetcher, Item, Mirrors, Mode, Provenance, Source};
 use crate::printer::{Outcome, Printer, Step, human_bytes};
+use crate::settings::{Environment, Settings};
 use crate::store::Store;
 
-/// Where apt keeps its sources.
-pub const APT: &str = "/etc/apt";
+/// Where apt keeps its sources and its configuration.
+const APT: &str = "/etc/apt";
+
+/// Adds the mirrors that this machine's apt uses, with its proxies.
+pub fn add_apt_mirrors(mirrors: &mut Mirrors, settings: &Settings) {
+    let Environment { no_proxy, apt_config, .. } = &settings.environment;
+    let environment = AptEnvironment { no_proxy: no_proxy.clone(), apt_config: apt_config.clone() };
+    mirrors.add_apt_sources(Path::new(APT), &environment);
+}
 
 /// A fetcher into `store`, as the settings say.
 pub fn fetcher(tools: Tools<'_>, store: &Store) -> Result<Fetcher, Failure> {
@@ -26,7 +34,7 @@ pub fn fetcher(tools: Tools<'_>, store: &Store) -> Result<Fetcher, Failure> {
                 .map_err(|error| Failure::new(Exit::Usage, error.to_string(), Some(error.hint().to_owned())))?;
         }
     }
-    mirrors.add_apt_sources(Path::new(APT));
+    add_apt_mirrors(&mut mirrors, tools.settings);
     let mut options = FetchOptions::new(store.root().join("downloads"), mirrors);
     options.mode = if tools.settings.offline.value { Mode::Offline } else { Mode::Online };
     // Downloads wait for the network, not for the processor.

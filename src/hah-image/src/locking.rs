@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fs_err as fs;
+use hah_plan::debian::archive::Automatic;
 use hah_plan::lock::{Lock, Update, VerifiedRelease};
 use hah_plan::resolve::{self, Request, SuiteIndex};
 use hah_plan::system::{Expiry, System};
@@ -19,8 +20,9 @@ use crate::store::{Access, Store};
 pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> Result<Lock, Failure> {
     let store = Store::open(&tools.settings.cache_dir.value, Access::Shared)?;
     let fetcher = fetching::fetcher(tools, &store)?;
-    let keyring = keyring(tools)?;
-    let trust = Trust { keyring: &keyring, now: clock::unix_now() };
+    let now = clock::unix_now();
+    let keyring = keyring(tools, now)?;
+    let trust = Trust { keyring: &keyring, now };
     let events = Progress::new(tools.printer);
     let mut indexes: BTreeMap<&str, Vec<VerifiedIndex>> = BTreeMap::new();
     for suite in &system.suites {
@@ -39,8 +41,13 @@ pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> R
     let step = tools.printer.step("Resolving", system.image.clone(), None);
     let releases = releases(&indexes);
     let texts = texts(&indexes)?;
-    let suites: Vec<SuiteIndex<'_>> =
-        texts.iter().map(|(suite, packages)| SuiteIndex { suite, packages: packages.clone() }).collect();
+    let automatic = |suite: &str| {
+        indexes.get(suite).and_then(|verified| verified.first()).map_or(Automatic::Yes, |index| index.automatic)
+    };
+    let suites: Vec<SuiteIndex<'_>> = texts
+        .iter()
+        .map(|(suite, packages)| SuiteIndex { suite, automatic: automatic(suite), packages: packages.clone() })
+        .collect();
     let request = Request::from(system);
     let keep = old.keep(&system.image, system.architecture, update);
     let resolution = resolve::resolve(&request, &suites, &keep)
@@ -76,12 +83,12 @@ fn texts<'a>(indexes: &'a BTreeMap<&str, Vec<VerifiedIndex>>) -> Result<Vec<(&'a
         .collect()
 }
 
-/// Debian's keys, and those of the settings.
-fn keyring(tools: Tools<'_>) -> Result<Keyring, Failure> {
-    let mut keyring = Keyring::debian().map_err(|error| Failure::build(error.to_string(), None))?;
+/// Debian's keys, and those of the settings, judged at `now` in seconds since 1970.
+fn keyring(tools: Tools<'_>, now: u64) -> Result<Keyring, Failure> {
+    let mut keyring = Keyring::debian(now).map_err(|error| Failure::build(error.to_string(), None))?;
     for more in &tools.settings.keyrings {
         let bytes = fs::read(&more.value)?;
-        keyring.add(&bytes).map_err(|error| {
+        keyring.add(&bytes, now).map_err(|error| {
             Failure::user(
                 format!("{}: {error}", more.value.display()),
                 Some("export the archive's public key with `gpg --export`, armoured or not".into()),

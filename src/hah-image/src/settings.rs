@@ -111,6 +111,11 @@ pub struct Environment {
     pub age_identity: Option<PathBuf>,
     /// `PATH`, to find QEMU for `run`.
     pub path: Option<std::ffi::OsString>,
+    /// `no_proxy`: hosts that apt's proxies are not for. The HTTP client reads its own variables: `http_proxy`, `https_proxy`,
+    /// `all_proxy`, `no_proxy`.
+    pub no_proxy: Option<String>,
+    /// `APT_CONFIG`: a file that apt reads before its own, for its proxies.
+    pub apt_config: Option<PathBuf>,
     /// `SSH_AUTH_SOCK`: whether there is an SSH agent, whose keys `init` offers.
     pub ssh_auth_sock: Option<PathBuf>,
 }
@@ -137,6 +142,8 @@ impl Environment {
             passphrase: text("HAH_IMAGE_PASSPHRASE").map(Secret::new),
             age_identity: path("HAH_IMAGE_AGE_IDENTITY"),
             path: var("PATH"),
+            no_proxy: text("no_proxy"),
+            apt_config: path("APT_CONFIG"),
             ssh_auth_sock: path("SSH_AUTH_SOCK"),
         }
     }

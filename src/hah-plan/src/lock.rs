@@ -32,6 +32,7 @@
 //! sha256 = "…"
 //! images = ["lab"]
 //! why = ["recipe base"]              # who asks for it by name; none: others need it
+//! suite-why = ["…"]                  # why it is from this suite, when that is no matter of course: SuiteReason
 //! needs = ["Depends: default-dbus-system-bus | dbus-system-bus -> dbus"]
 //!
 //! [[artifact]]                       # see crate::artifact
@@ -66,7 +67,7 @@ use hah_format::digest::Sha256;
 
 use crate::artifact::{Artifact, Method, Verify};
 use crate::debian::{Architecture, PackageName, Version};
-use crate::resolve::{DependencyField, Resolution};
+use crate::resolve::{DependencyField, Resolution, SuiteReason};
 use crate::system::Archive;
 
 pub use diff::{ArtifactChange, Change, ChangeKind, diff, diff_artifacts};
@@ -139,6 +140,8 @@ pub struct LockedPackage {
     pub images: BTreeSet<String>,
     /// Who asks for it by name.
     pub why: BTreeSet<String>,
+    /// Why it is from this suite, when it is neither pinned to it nor there of its own accord.
+    pub suite_why: BTreeSet<SuiteReason>,
     /// What it depends on.
     pub needs: BTreeSet<LockedNeed>,
 }
@@ -463,6 +466,7 @@ impl Lock {
                 sha256: package.candidate.sha256,
                 images: only.clone(),
                 why: package.asked.iter().map(ToString::to_string).collect(),
+                suite_why: package.suite_reason.iter().cloned().collect(),
                 needs: package.needs.iter().map(need).collect(),
             });
         }
@@ -512,9 +516,13 @@ impl Lock {
             let others = || package.images.iter();
             let asks = |name: &String, why: &String| self.image(name).is_some_and(|locked| locked.askers.contains(why));
             package.why.retain(|why| others().any(|name| asks(name, why)));
-            package
-                .needs
-                .retain(|need| others().any(|name| present.get(name).is_some_and(|all| all.contains(&need.package))));
+            let others_have =
+                |name: &PackageName| others().any(|image| present.get(image).is_some_and(|all| all.contains(name)));
+            package.suite_why.retain(|reason| match reason {
+                SuiteReason::Only => true,
+                SuiteReason::For { dependant, .. } => others_have(dependant),
+            });
+            package.needs.retain(|need| others_have(&need.package));
         }
         lock
     }
@@ -541,6 +549,7 @@ impl Lock {
                 std::mem::swap(&mut kept.path, &mut next.path);
                 kept.images.append(&mut next.images);
                 kept.why.append(&mut next.why);
+                kept.suite_why.append(&mut next.suite_why);
                 kept.needs.append(&mut next.needs);
             }
             same

@@ -126,9 +126,9 @@ pub enum MergeError {
         /// Why.
         reason: String,
     },
-    /// The `Replaces` field of a package cannot be read.
-    #[error("{package}: malformed `Replaces`: {reason}")]
-    Replaces {
+    /// dpkg would not take the control file of a package.
+    #[error("the control file of {package}: {reason}")]
+    Control {
         /// The package.
         package: PackageName,
         /// Why.
@@ -148,7 +148,7 @@ impl MergeError {
             }
             Self::Tree { .. } => "two inputs disagree whether this is a directory; drop one of them".into(),
             Self::Diversion { .. } => "correct the reviewed entry of this package in recipes/debian".into(),
-            Self::DanglingHardLink { .. } | Self::Alias { .. } | Self::Replaces { .. } => {
+            Self::DanglingHardLink { .. } | Self::Alias { .. } | Self::Control { .. } => {
                 "the package is malformed or damaged; try another version with `hah-image update PKG`".into()
             }
         }

@@ -4,20 +4,25 @@
 //!
 //! The rules, which are those of Debian Policy 7 with apt's preferences:
 //! - Essential packages, `Depends` and `Pre-Depends` are followed; `Recommends` and weaker are not.
-//! - Of each package one version is a candidate: the newest of the default suites, or of the suite that a recipe pins the
-//!   package to. A version that the caller wants to keep (the lock's) is preferred while an index still has it.
-//!   Older versions are never taken, for they lack fixes.
+//! - Of each package one version is a candidate: of the suites of highest priority that have the package, the newest.
+//!   Priorities are apt's: 500, for a `NotAutomatic` suite 1, and 100 if it is also `ButAutomaticUpgrades`, so that
+//!   declaring backports moves nothing. A version that the caller wants to keep (the lock's) is preferred while an index
+//!   of that priority still has it. Older versions are never taken, for they lack fixes.
+//! - A pin is apt's `install PACKAGE/SUITE`: the package comes from that suite, and so does a dependency that the
+//!   candidate of its name does not satisfy and the suite's version does, and so on from there (`follow`). The
+//!   alternative, `-t SUITE`, would take everything that the package reaches from that suite, the C library included.
 //! - A pin-only suite serves the packages that are pinned to it, by name, and not their dependencies.
 //! - Of alternatives the first that can be installed wins, unless another one is installed anyway.
 //!   A package of that name comes before those that provide it; of these the most needed priority, then the name decides.
 //! - What the image stands in for satisfies every relation to its name, in any version, and conflicts with nothing.
 //!
-//! `universe` knows which candidates match a relation, `solver` chooses among them and is complete, and `explain` tells
-//! what went wrong. The solver is our own: its choices follow the rules above, it gives the same answer in every run, and
+//! `universe` knows which candidates match a relation, `follow` which of them a pin moves, `solver` chooses among them and
+//! is complete, and `explain` tells what went wrong. The solver is our own: its choices follow the rules above, it gives the same answer in every run, and
 //! it keeps a reason for every step. The alternative, resolvo, walks randomly seeded hash maps where it explains a conflict.
 
 mod request;
 mod universe;
+mod follow;
 mod solver;
 mod explain;
 
@@ -60,6 +65,33 @@ pub struct Chosen {
     pub asked: Vec<Asker>,
     /// What it depends on, in field order.
     pub needs: Vec<Need>,
+    /// Why it is from this suite, when it is neither pinned to it nor there of its own accord.
+    pub suite_reason: Option<SuiteReason>,
+}
+
+/// Why a package comes from a suite that is not automatic, or not from the one that it would come from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SuiteReason {
+    /// No other suite has the package.
+    Only,
+    /// Something from the suite asks for a version that only the suite has.
+    For {
+        /// The package that asks.
+        dependant: PackageName,
+        /// In which field.
+        field: DependencyField,
+        /// What the field says.
+        relation: String,
+    },
+}
+
+impl fmt::Display for SuiteReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Only => f.write_str("no other suite has it"),
+            Self::For { dependant, field, relation } => write!(f, "{dependant} {field}: {relation}"),
+        }
+    }
 }
 
 /// Who asks for a package by name.
@@ -97,6 +129,13 @@ impl fmt::Display for DependencyField {
             Self::Depends => "Depends",
         })
     }
+}
+
+/// What `candidate` depends on, group by group, in field order.
+fn dependencies(candidate: &Candidate) -> impl Iterator<Item = (DependencyField, &Alternatives)> {
+    let fields =
+        [(DependencyField::PreDepends, &candidate.pre_depends), (DependencyField::Depends, &candidate.depends)];
+    fields.into_iter().flat_map(|(field, groups)| groups.iter().map(move |group| (field, group)))
 }
 
 /// A dependency, and the package that satisfies it.
@@ -221,6 +260,7 @@ fn harvest(request: &Request, solver: &Solver<'_>) -> Resolution {
                 archive: suite.archive,
                 asked: Vec::new(),
                 needs: Vec::new(),
+                suite_reason: solver.universe().suite_reason(offer),
             },
         );
     }

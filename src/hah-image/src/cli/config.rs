@@ -1,9 +1,11 @@
-//! `config show`: each setting, its value, and where it comes from.
+//! `config show`: each setting, its value, and where it comes from; apt's mirrors and their proxies are among them.
 
 use clap::Subcommand;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::fetch::Mirrors;
+use crate::fetching;
 
 /// Verbs of `config`.
 #[derive(Debug, Subcommand)]
@@ -15,7 +17,10 @@ pub(super) enum ConfigVerb {
 /// Runs a `config` verb.
 pub(super) fn run(context: &Context, verb: &ConfigVerb) -> Result<u8, Failure> {
     let ConfigVerb::Show = verb;
-    let rows = context.settings.rows();
+    let mut rows = context.settings.rows();
+    let mut apt = Mirrors::new();
+    fetching::add_apt_mirrors(&mut apt, &context.settings);
+    rows.extend(apt.rows());
     let width = rows.iter().map(|(name, value, _)| name.len() + value.len()).max().unwrap_or(0) + 4;
     for (name, value, origin) in &rows {
         let setting = format!("{name} = {value}");

@@ -100,7 +100,7 @@ fn needed(settings: &Settings) -> Vec<Check> {
 fn building(settings: &Settings) -> Vec<Check> {
     let cache = &settings.cache_dir.value;
     let mut mirrors = Mirrors::new();
-    mirrors.add_apt_sources(Path::new(crate::fetching::APT));
+    crate::fetching::add_apt_mirrors(&mut mirrors, settings);
     let mirror = settings.mirrors.contains_key("debian") || mirrors.bases("debian").next().is_some();
     let room = rustix::fs::statvfs(cache).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
     vec![

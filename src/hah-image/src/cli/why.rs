@@ -76,8 +76,9 @@ pub(super) fn why(context: &Context, args: &WhyArgs) -> Result<u8, Failure> {
     for chain in &chains {
         context.printer.result(|| {
             let links: Vec<String> = chain.links.iter().map(|(package, need)| format!("{package} {need}")).collect();
+            let suite_why: Vec<String> = chain.suite_why.iter().map(ToString::to_string).collect();
             serde_json::json!({"event": "result", "image": chain.image, "package": chain.package.as_str(),
-                "version": chain.version.as_str(), "asker": chain.asker, "asked": chain.asked.as_str(), "links": links})
+                "version": chain.version.as_str(), "suite": chain.suite, "suite-why": suite_why, "asker": chain.asker, "asked": chain.asked.as_str(), "links": links})
         });
         if context.printer.mode() != crate::printer::Mode::Json {
             context.printer.data(&format!("{chain}\n"));

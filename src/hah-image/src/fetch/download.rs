@@ -1,6 +1,6 @@
 //! One item from the places that may have it, and many items at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::mirrors::{Candidate, Place};
 use super::partial::{Claim, Part};
+use super::route::Route;
 use super::transfer::{self, Length, Setback};
 use super::{Document, Events, FetchError, FetchOptions, Item, Mode, Problem, Provenance, Tried, Unavailable};
 
@@ -32,7 +33,8 @@ enum Message {
 /// What all downloads of one call share.
 struct Job {
     options: FetchOptions,
-    client: reqwest::Client,
+    /// By route, made when they are first needed.
+    clients: Mutex<BTreeMap<String, reqwest::Client>>,
     /// Hosts that have not answered at all.
     down: Mutex<BTreeSet<String>>,
     messages: mpsc::UnboundedSender<Message>,
@@ -56,8 +58,7 @@ pub(super) fn run(
     };
     runtime(options)?.block_on(async {
         let (messages, mut inbox) = mpsc::unbounded_channel();
-        let client = transfer::client(options)?;
-        let job = Arc::new(Job { options: options.clone(), client, down: Mutex::default(), messages });
+        let job = Arc::new(Job::new(options, messages));
         let permits = Arc::new(Semaphore::new(options.jobs.get()));
         let mut tasks = JoinSet::new();
         for index in missing.iter().copied() {
@@ -100,9 +101,8 @@ pub(super) fn document(options: &FetchOptions, candidate: &Candidate, max: u64) 
     let mut bytes = Vec::new();
     let fail = |error: FetchError| Problem::Connect(error.to_string());
     runtime(options).map_err(fail)?.block_on(async {
-        let client = transfer::client(options).map_err(fail)?;
         let (messages, _inbox) = mpsc::unbounded_channel();
-        let job = Job { options: options.clone(), client, down: Mutex::default(), messages };
+        let job = Job::new(options, messages);
         match job.receive(0, candidate, Length::AtMost(max), &mut bytes).await {
             Ok(()) => Ok(()),
             Err(Setback::Fatal(error)) => Err(fail(error)),
@@ -118,6 +118,26 @@ fn runtime(options: &FetchOptions) -> Result<tokio::runtime::Runtime, FetchError
 }
 
 impl Job {
+    fn new(options: &FetchOptions, messages: mpsc::UnboundedSender<Message>) -> Self {
+        Self { options: options.clone(), clients: Mutex::default(), down: Mutex::default(), messages }
+    }
+
+    /// The client whose connections go by `route`.
+    fn client(&self, route: &Route) -> Result<reqwest::Client, FetchError> {
+        let route = route.resolved();
+        let key = match route {
+            Route::Proxy(url) => url.to_string(),
+            other => other.to_string(),
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = transfer::client(&self.options, route)?;
+        clients.insert(key, client.clone());
+        Ok(client)
+    }
+
     async fn item(&self, index: usize, item: &Item) -> Result<(), FetchError> {
         let complete = self.options.downloads.join("sha256").join(item.sha256.to_string());
         let waiting = || self.tell(Message::Waiting(index));
@@ -185,6 +205,7 @@ impl Job {
             Place::Http(_) if self.options.mode == Mode::Offline => return Err(Setback::Next(Problem::Offline)),
             Place::Http(url) => url,
         };
+        let client = self.client(&candidate.route)?;
         let host = url.origin().ascii_serialization();
         let mut attempt = 0;
         loop {
@@ -200,7 +221,7 @@ impl Job {
                 }
             };
             let limits = (length, self.options.idle_timeout);
-            let (problem, asked) = match transfer::http(&self.client, url, limits, sink, progress).await {
+            let (problem, asked) = match transfer::http(&client, url, limits, sink, progress).await {
                 Err(Setback::Again(problem, asked)) => (problem, asked),
                 outcome => return outcome,
             };

@@ -1,16 +1,18 @@
 //! OpenPGP: who signed a text, and whether they may (RFC 9580; the older RFC 4880 is what Debian's keys follow).
 //!
 //! A text has its signature around it ([`Keyring::verify`], as archives do) or beside it ([`Keyring::verify_detached`], as
-//! release sites do). A signature counts when it is one of that kind with SHA-256 or better by a key of the ring that is allowed to sign, was
-//! not revoked, and had not expired **when it signed**: a suite that is not updated any more stays as good as it was.
+//! release sites do). A signature counts when it is by a key of the ring that is made for signing, was not revoked, and had
+//! not expired **when it signed**: a suite that is not updated any more stays as good as it was.
 //! Keys are judged once, when the ring is loaded: self-signatures, subkey bindings and back-signatures all have to hold.
+//! Which algorithms count, for keys, for their bindings and for signatures alike, is `policy`'s to say. A key that does not
+//! count stays in the ring with the reason, so that a signature of it is refused in those words.
 
 use hah_plan::artifact::VendorKey;
 use pgp::composed::{CleartextSignedMessage, Deserializable, DetachedSignature, SignedPublicKey, SignedPublicSubKey};
-use pgp::crypto::hash::HashAlgorithm;
-use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType};
+use pgp::packet::{PublicKey, PublicSubkey, RevocationCode, Signature, SignatureType};
 use pgp::types::{KeyDetails, Tag};
 
+use super::policy::{self, Purpose, Weakness};
 use crate::calendar::minute;
 
 /// Largest signed text, in bytes; Debian's are 150 KiB.
@@ -28,7 +30,7 @@ pub struct Keyring {
     keys: Vec<Key>,
 }
 
-/// A key that may sign.
+/// A key that is made for signing.
 #[derive(Clone, Debug)]
 struct Key {
     public: Public,
@@ -42,12 +44,41 @@ struct Key {
     created: u64,
     /// Seconds since 1970.
     expires: Option<u64>,
+    /// Why it does not count.
+    objection: Option<Objection>,
 }
 
 #[derive(Clone, Debug)]
 enum Public {
     Primary(PublicKey),
     Subkey(PublicSubkey),
+}
+
+impl Public {
+    /// 40 hex digits, upper case.
+    fn fingerprint(&self) -> String {
+        match self {
+            Self::Primary(key) => format!("{:X}", key.fingerprint()),
+            Self::Subkey(key) => format!("{:X}", key.fingerprint()),
+        }
+    }
+}
+
+/// Why a key does not count, whatever it signs.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Objection {
+    /// It, or the primary key above it, is of a kind that does not count.
+    #[error("it is {0}")]
+    Weak(Weakness),
+    /// What binds it to its owner, or a subkey to its key, does not count.
+    #[error("it is bound by {0}")]
+    Bound(Weakness),
+    /// Nothing binds it.
+    #[error("it has no valid self-signature")]
+    Unbound,
+    /// Its owner has revoked it, at this time in seconds since 1970.
+    #[error("it was revoked on {}", minute(*.0))]
+    Revoked(u64),
 }
 
 /// A text and who vouches for it.
@@ -114,9 +145,36 @@ pub enum SignatureError {
     /// The signature itself has expired.
     #[error("its signature expired on {}", minute(*.0))]
     Expired(u64),
-    /// A kind of signature that proves nothing any more, or proves something else.
-    #[error("its signature is of a kind that is not accepted: {0}")]
-    Kind(String),
+    /// A kind of signature that is not for data.
+    #[error("the signature by {owner} ({fingerprint}) is of a kind that is not accepted: {kind}")]
+    Kind {
+        /// Fingerprint of the key.
+        fingerprint: String,
+        /// Its user id.
+        owner: String,
+        /// What it is.
+        kind: String,
+    },
+    /// A signature that proves nothing any more.
+    #[error("the signature by {owner} ({fingerprint}) is {weakness}")]
+    Weak {
+        /// Fingerprint of the key.
+        fingerprint: String,
+        /// Its user id.
+        owner: String,
+        /// What it is.
+        weakness: Weakness,
+    },
+    /// A key that does not count.
+    #[error("signed by {owner} ({fingerprint}), whose key does not count: {objection}")]
+    Key {
+        /// Fingerprint of the key.
+        fingerprint: String,
+        /// Its user id.
+        owner: String,
+        /// Why.
+        objection: Objection,
+    },
     /// Nobody of the ring.
     #[error("signed by unknown keys: {}", .0.join(", "))]
     UnknownKey(Vec<String>),
@@ -128,7 +186,10 @@ impl SignatureError {
         match self {
             Self::Missing | Self::Malformed(_) => "the mirror does not serve a Debian archive here: check its URL",
             Self::Bad { .. } => "the mirror or somebody on the way changed it: use another mirror",
-            Self::KeyExpired { .. } | Self::Kind(_) => "a newer hah-image may know the archive's newer keys",
+            Self::KeyExpired { .. } | Self::Kind { .. } => "a newer hah-image may know the archive's newer keys",
+            Self::Key { .. } | Self::Weak { .. } => {
+                "apt of Debian 13 refuses it, too: ask its owner for a new key, which --keyring FILE or `key-source` can name"
+            }
             Self::Expired(_) => "the mirror is stale: use another mirror",
             Self::Time { .. } => "check this machine's clock",
             Self::UnknownKey(_) => {
@@ -142,8 +203,8 @@ impl SignatureError {
         match self {
             Self::Bad { .. } => 5,
             Self::KeyExpired { .. } | Self::Expired(_) => 4,
-            Self::Time { .. } => 3,
-            Self::Kind(_) => 2,
+            Self::Key { .. } | Self::Weak { .. } | Self::Time { .. } => 3,
+            Self::Kind { .. } => 2,
             _ => 1,
         }
     }
@@ -171,50 +232,67 @@ const DEBIAN: [&[u8]; 9] = [
 const VENDORS: [(&str, &[u8]); 2] =
     [("hashicorp", include_bytes!("../../keys/hashicorp.gpg")), ("openbao", include_bytes!("../../keys/openbao.gpg"))];
 
+/// The key file of a vendor, if there is one of that name.
+fn vendor_file(key: &VendorKey) -> Option<&[u8]> {
+    match key {
+        VendorKey::File { bytes, .. } => Some(bytes),
+        VendorKey::Embedded(name) => VENDORS.iter().find(|(known, _)| known == name).map(|(_, bytes)| *bytes),
+    }
+}
+
 impl Keyring {
-    /// The keys of a vendor.
-    pub fn vendor(key: &VendorKey) -> Result<Self, KeyError> {
-        match key {
-            VendorKey::File { bytes, .. } => Self::load(&[bytes]),
-            VendorKey::Embedded(name) => match VENDORS.iter().find(|(known, _)| known == name) {
-                Some((_, bytes)) => Self::load(&[bytes]),
-                None => Err(KeyError(format!("there is no key called `{name}`"))),
-            },
+    /// The keys of a vendor, judged at `now` in seconds since 1970.
+    pub fn vendor(key: &VendorKey, now: u64) -> Result<Self, KeyError> {
+        match vendor_file(key) {
+            Some(file) => Self::load(&[file], now),
+            None => Err(KeyError(format!("there is no key called `{}`", key.name()))),
         }
     }
 
-    /// The keys of Debian's archive from bullseye on.
-    pub fn debian() -> Result<Self, KeyError> {
-        Self::load(&DEBIAN)
+    /// The keys of Debian's archive from bullseye on, judged at `now` in seconds since 1970.
+    pub fn debian(now: u64) -> Result<Self, KeyError> {
+        Self::load(&DEBIAN, now)
     }
 
-    /// Believes the keys of one more file.
-    pub fn add(&mut self, file: &[u8]) -> Result<(), KeyError> {
-        self.keys.extend(Self::load(&[file])?.keys);
+    /// Believes the keys of one more file, judged at `now` in seconds since 1970.
+    pub fn add(&mut self, file: &[u8], now: u64) -> Result<(), KeyError> {
+        self.keys.extend(Self::load(&[file], now)?.keys);
         Ok(())
     }
 
-    /// A ring of key files, each with one or more certificates, armoured or not.
-    pub fn load(files: &[&[u8]]) -> Result<Self, KeyError> {
+    /// A ring of key files, each with one or more certificates, armoured or not, judged at `now` in seconds since 1970.
+    /// A file of which no key counts is an error; beside one that does, a key that does not is only remembered.
+    pub fn load(files: &[&[u8]], now: u64) -> Result<Self, KeyError> {
         let error = |error: pgp::errors::Error| KeyError(error.to_string());
         let mut keys = Vec::new();
         for file in files {
             let (certificates, _) = SignedPublicKey::from_reader_many(*file).map_err(error)?;
+            let mut found = Vec::new();
             for certificate in certificates {
-                signing_keys(&certificate.map_err(error)?, &mut keys)?;
+                signing_keys(&certificate.map_err(error)?, now, &mut found);
             }
+            if !found.is_empty() && found.iter().all(|key| key.objection.is_some()) {
+                let told =
+                    |key: &Key| Some(format!("{} ({}): {}", key.owner, key.fingerprint, key.objection.as_ref()?));
+                return Err(KeyError(found.iter().filter_map(told).collect::<Vec<_>>().join("; ")));
+            }
+            keys.append(&mut found);
         }
         Ok(Self { keys })
     }
 
-    /// Whether a key of this certificate, by its primary key's fingerprint, may sign.
-    pub fn has_certificate(&self, fingerprint: &str) -> bool {
-        self.keys.iter().any(|key| key.certificate == fingerprint)
+    /// Whether a vendor's key file has the certificate with this fingerprint of its primary key. What the key is worth
+    /// was judged when something was locked by it, and does not change with the clock.
+    pub fn names_certificate(key: &VendorKey, fingerprint: &str) -> bool {
+        let certificates = vendor_file(key).and_then(|file| SignedPublicKey::from_reader_many(file).ok());
+        let mut certificates =
+            certificates.into_iter().flat_map(|(certificates, _)| certificates).filter_map(Result::ok);
+        certificates.any(|certificate| format!("{:X}", certificate.primary_key.fingerprint()) == fingerprint)
     }
 
     /// The fingerprints of the keys that may sign, 40 hex digits each.
     pub fn fingerprints(&self) -> impl Iterator<Item = String> {
-        self.keys.iter().map(|key| key.fingerprint.clone())
+        self.keys.iter().filter(|key| key.objection.is_none()).map(|key| key.fingerprint.clone())
     }
 
     /// The text within `message`, an OpenPGP cleartext-signed message, if a key of this ring vouches for it.
@@ -292,24 +370,29 @@ impl Keyring {
         (text, now): (&[u8], u64),
     ) -> Result<&Key, SignatureError> {
         let issuers = issuers(signature);
-        let mut suspects = self.keys.iter().filter(|key| issuers.iter().any(|id| key.fingerprint.ends_with(id)));
-        let Some(key) = suspects.next() else {
+        let suspects = self.keys.iter().filter(|key| issuers.iter().any(|id| key.fingerprint.ends_with(id)));
+        // The same key may have come twice, once with a better binding.
+        let Some(key) = suspects.min_by_key(|key| key.objection.is_some()) else {
             return Err(SignatureError::UnknownKey(if issuers.is_empty() { vec!["unnamed".into()] } else { issuers }));
         };
-        let strong = [HashAlgorithm::Sha256, HashAlgorithm::Sha384, HashAlgorithm::Sha512];
-        match (signature.typ(), signature.hash_alg()) {
-            (Some(kind), Some(hash)) if kinds.contains(&kind) && strong.contains(&hash) => {}
-            (kind, hash) => return Err(SignatureError::Kind(format!("{kind:?}, {hash:?}"))),
+        let (fingerprint, owner) = (key.fingerprint.clone(), key.owner.clone());
+        if let Some(objection) = key.objection.clone() {
+            return Err(SignatureError::Key { fingerprint, owner, objection });
+        }
+        if !signature.typ().is_some_and(|kind| kinds.contains(&kind)) {
+            return Err(SignatureError::Kind { fingerprint, owner, kind: format!("{:?}", signature.typ()) });
+        }
+        if let Err(weakness) = policy::check_signature(signature, Purpose::Data, now) {
+            return Err(SignatureError::Weak { fingerprint, owner, weakness });
         }
         let verified = match &key.public {
             Public::Primary(public) => signature.verify(public, text),
             Public::Subkey(public) => signature.verify(public, text),
         };
-        let (fingerprint, owner) = (key.fingerprint.clone(), key.owner.clone());
         if verified.is_err() {
             return Err(SignatureError::Bad { fingerprint, owner });
         }
-        let signed = signature.created().map_or(0, |time| time.as_secs().into());
+        let signed = made(signature);
         if signed < key.created || signed > now + CLOCK_SLACK {
             return Err(SignatureError::Time { owner, signed });
         }
@@ -334,57 +417,158 @@ fn issuers(signature: &Signature) -> Vec<String> {
     }
 }
 
-/// The keys of a certificate that may sign. One that is revoked, or whose self-signatures do not hold, has none.
-fn signing_keys(certificate: &SignedPublicKey, keys: &mut Vec<Key>) -> Result<(), KeyError> {
+/// Adds the keys of a certificate that are made for signing, each with what speaks against it.
+fn signing_keys(certificate: &SignedPublicKey, now: u64, keys: &mut Vec<Key>) {
     let primary = &certificate.primary_key;
     let details = &certificate.details;
-    let error = |what: &str| Err(KeyError(format!("{:X}: {what}", primary.fingerprint())));
-    if details.revocation_signatures.iter().any(|signature| signature.verify_key(primary).is_ok()) {
-        return error("it is revoked");
-    }
-    let Some((owner, own)) = details
-        .users
-        .iter()
-        .flat_map(|user| user.signatures.iter().map(move |signature| (user, signature)))
-        .filter(|(user, signature)| {
+    let id = format!("{:X}", primary.fingerprint());
+    // What is too weak need not be right: it is kept for what it says about the key, and never counts.
+    let weak = |signature: &Signature| policy::check_signature(signature, Purpose::Binding, now).is_err();
+    let users = details.users.iter().flat_map(|user| {
+        let holds = move |signature: &&Signature| {
             signature.typ() != Some(SignatureType::CertRevocation)
-                && signature.verify_certification(primary, Tag::UserId, &user.id).is_ok()
-        })
-        .max_by_key(|(_, signature)| signature.created())
-    else {
-        return error("it has no valid self-signature");
+                && (weak(signature) || signature.verify_certification(primary, Tag::UserId, &user.id).is_ok())
+        };
+        let name = String::from_utf8_lossy(user.id.id()).into_owned();
+        user.signatures.iter().filter(holds).map(move |signature| (Some(name.clone()), signature))
+    });
+    let mut own: Vec<(Option<String>, &Signature)> = users.collect();
+    if details.users.is_empty() {
+        // Beside user ids, direct signatures say other things, such as who else may revoke the key.
+        let direct = details.direct_signatures.iter();
+        let direct = direct.filter(|signature| weak(signature) || signature.verify_key(primary).is_ok());
+        own.extend(direct.map(|signature| (None, signature)));
+    }
+    let owner = own.iter().filter_map(|(name, signature)| Some((signature.created(), name.clone()?)));
+    let owner = owner.max().map(|(_, name)| name);
+    // Nothing may hold that binds a name to it; messages call it by the first all the same.
+    let unproved = || details.users.first().map(|user| String::from_utf8_lossy(user.id.id()).into_owned());
+    let owner = owner.or_else(unproved).unwrap_or_else(|| "nobody by name".to_owned());
+    let revoked =
+        revocation(details.revocation_signatures.iter().filter(|signature| signature.verify_key(primary).is_ok()));
+    // Its strength comes first: what a weak key says of itself is nothing.
+    let binding = policy::check_key(primary, now)
+        .map_err(Objection::Weak)
+        .and_then(|()| newest(own.iter().map(|(_, signature)| *signature), now, |_| Ok(())));
+    let (expires, objection) = match (&binding, &revoked) {
+        (Ok(binding), None) => (expiry(primary, binding), None),
+        (Ok(binding), Some(Revocation::From(end))) => {
+            (Some(expiry(primary, binding).map_or(*end, |expires| expires.min(*end))), None)
+        }
+        (_, Some(Revocation::From(at) | Revocation::Whole(at))) => (None, Some(Objection::Revoked(*at))),
+        (Err(objection), None) => (None, Some(objection.clone())),
     };
-    let owner = String::from_utf8_lossy(owner.id.id()).into_owned();
-    let certificate_id = format!("{:X}", primary.fingerprint());
-    let expires = expiry(primary, own);
-    if own.key_flags().sign() {
+    let key = |public: Public, created: u64, (expires, objection): (Option<u64>, Option<Objection>)| Key {
+        fingerprint: public.fingerprint(),
+        public,
+        certificate: id.clone(),
+        owner: owner.clone(),
+        created,
+        expires,
+        objection,
+    };
+    // A certificate that says nothing that counts may have been meant to sign.
+    if binding.as_ref().map_or(true, |binding| binding.key_flags().sign()) {
         let public = Public::Primary(primary.clone());
-        keys.push(key(primary, public, (&certificate_id, &owner), expires));
+        keys.push(key(public, primary.created_at().as_secs().into(), (expires, objection.clone())));
     }
     for subkey in &certificate.public_subkeys {
-        if let Some(binding) = signing_binding(primary, subkey) {
-            let sooner = [expires, expiry(&subkey.key, binding)].into_iter().flatten().min();
-            keys.push(key(&subkey.key, Public::Subkey(subkey.key.clone()), (&certificate_id, &owner), sooner));
+        if let Some((end, against)) = signing_subkey(primary, subkey, now) {
+            let sooner = [expires, end].into_iter().flatten().min();
+            let public = Public::Subkey(subkey.key.clone());
+            let created = subkey.key.created_at().as_secs().into();
+            keys.push(key(public, created, (sooner, objection.clone().or(against))));
         }
     }
-    Ok(())
 }
 
-fn key(details: &impl KeyDetails, public: Public, (certificate, owner): (&str, &str), expires: Option<u64>) -> Key {
-    let fingerprint = format!("{:X}", details.fingerprint());
-    let created = details.created_at().as_secs().into();
-    Key { public, fingerprint, certificate: certificate.to_owned(), owner: owner.to_owned(), created, expires }
-}
-
-/// The newest valid binding of a subkey, if it lets it sign, the subkey agrees, and nobody revoked it.
-fn signing_binding<'a>(primary: &PublicKey, subkey: &'a SignedPublicSubKey) -> Option<&'a Signature> {
-    let valid = |signature: &&Signature| signature.verify_subkey_binding(primary, &subkey.key).is_ok();
-    if subkey.signatures.iter().filter(valid).any(|sig| sig.typ() == Some(SignatureType::SubkeyRevocation)) {
+/// When a subkey that is made for signing ends, and what speaks against it; none when it is made for something else, or
+/// is somebody else's.
+fn signing_subkey(
+    primary: &PublicKey,
+    subkey: &SignedPublicSubKey,
+    now: u64,
+) -> Option<(Option<u64>, Option<Objection>)> {
+    let weak = |signature: &Signature| policy::check_signature(signature, Purpose::Binding, now).is_err();
+    let valid =
+        |signature: &&Signature| weak(signature) || signature.verify_subkey_binding(primary, &subkey.key).is_ok();
+    let is_revocation = |signature: &Signature| signature.typ() == Some(SignatureType::SubkeyRevocation);
+    let (revocations, bindings): (Vec<&Signature>, Vec<&Signature>) =
+        subkey.signatures.iter().partition(|signature| is_revocation(signature));
+    let revocations = revocations.into_iter().filter(|it| it.verify_subkey_binding(primary, &subkey.key).is_ok());
+    let bindings: Vec<&Signature> = bindings.into_iter().filter(valid).collect();
+    // The subkey has to agree, or anybody could adopt it.
+    let agreed = |signature: &&&Signature| {
+        let back = signature.embedded_signature();
+        back.is_some_and(|back| weak(back) || back.verify_primary_key_binding(&subkey.key, primary).is_ok())
+    };
+    let signing: Vec<&Signature> =
+        bindings.iter().filter(|signature| signature.key_flags().sign()).filter(agreed).copied().collect();
+    if signing.is_empty() {
         return None;
     }
-    let newest = subkey.signatures.iter().filter(valid).max_by_key(|signature| signature.created())?;
-    let agreed = newest.embedded_signature()?.verify_primary_key_binding(&subkey.key, primary).is_ok();
-    (newest.key_flags().sign() && agreed).then_some(newest)
+    let back = |signature: &Signature| match signature.embedded_signature() {
+        Some(back) => policy::check_signature(back, Purpose::Binding, now),
+        None => Ok(()),
+    };
+    let binding = policy::check_key(&subkey.key, now)
+        .map_err(Objection::Weak)
+        .and_then(|()| newest(bindings.iter().copied(), now, back));
+    match (binding, revocation(revocations)) {
+        (_, Some(Revocation::Whole(at))) => Some((None, Some(Objection::Revoked(at)))),
+        (Ok(binding), _) if !binding.key_flags().sign() => None,
+        (Ok(binding), Some(Revocation::From(end))) => {
+            Some((Some(expiry(&subkey.key, binding).map_or(end, |expires| expires.min(end))), None))
+        }
+        (Ok(binding), None) => Some((expiry(&subkey.key, binding), None)),
+        (Err(objection), _) => Some((None, Some(objection))),
+    }
+}
+
+/// The newest binding that counts; or what speaks against the newest.
+fn newest<'s>(
+    bindings: impl Iterator<Item = &'s Signature>,
+    now: u64,
+    more: impl Fn(&Signature) -> Result<(), Weakness>,
+) -> Result<&'s Signature, Objection> {
+    let mut bindings: Vec<&Signature> = bindings.collect();
+    bindings.sort_by_key(|signature| std::cmp::Reverse(made(signature)));
+    let mut first = None;
+    for binding in bindings {
+        match policy::check_signature(binding, Purpose::Binding, now).and_then(|()| more(binding)) {
+            Ok(()) => return Ok(binding),
+            Err(weakness) => first = first.or(Some(weakness)),
+        }
+    }
+    Err(first.map_or(Objection::Unbound, Objection::Bound))
+}
+
+/// From when on a key is revoked.
+enum Revocation {
+    /// It was replaced or retired, and what it signed before stands.
+    From(u64),
+    /// It may have been stolen, then or before.
+    Whole(u64),
+}
+
+/// What valid revocations come to. How they are signed does not matter: nobody gains by revoking somebody's key.
+fn revocation<'s>(signatures: impl Iterator<Item = &'s Signature>) -> Option<Revocation> {
+    let mut soft = None;
+    for signature in signatures {
+        let at = made(signature);
+        match signature.revocation_reason_code() {
+            Some(RevocationCode::KeySuperseded | RevocationCode::KeyRetired) => {
+                soft = Some(soft.map_or(at, |earlier: u64| earlier.min(at)));
+            }
+            _ => return Some(Revocation::Whole(at)),
+        }
+    }
+    soft.map(Revocation::From)
+}
+
+/// When a signature says that it was made, in seconds since 1970.
+fn made(signature: &Signature) -> u64 {
+    signature.created().map_or(0, |time| time.as_secs().into())
 }
 
 /// When a key ends by what `signature` says of it, in seconds since 1970; a lifetime of zero is none.
@@ -392,3 +576,6 @@ fn expiry(key: &impl KeyDetails, signature: &Signature) -> Option<u64> {
     let lifetime = u64::from(signature.key_expiration_time()?.as_secs());
     (lifetime > 0).then(|| u64::from(key.created_at().as_secs()) + lifetime)
 }
+
+#[cfg(test)]
+mod tests;

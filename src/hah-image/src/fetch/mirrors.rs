@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 
 use super::Source;
+use super::apt_conf::AptConf;
 use super::apt_sources;
+use super::route::{AptEnvironment, Directed, Route};
 use crate::calendar::stamp;
 
 /// The archive that keeps every version; addressed by archive and time.
@@ -28,6 +30,7 @@ pub struct Mirrors {
 pub struct Mirror {
     base: Place,
     told_by: String,
+    directed: Directed,
 }
 
 /// A directory, near or far.
@@ -46,6 +49,7 @@ pub(super) enum Place {
 pub(super) struct Candidate {
     pub(super) place: Place,
     pub(super) told_by: String,
+    pub(super) route: Route,
 }
 
 /// Not the address of a mirror.
@@ -81,7 +85,22 @@ impl Mirrors {
     /// Adds a mirror of `archive`, to be asked after those that were added before. `told_by` is for messages.
     /// What is there already is not added again.
     pub fn add(&mut self, archive: &str, base: &str, told_by: impl fmt::Display) -> Result<(), MirrorError> {
-        let mirror = Mirror { base: Place::parse(base)?, told_by: told_by.to_string() };
+        self.add_directed(archive, base, told_by, |_| Directed::by_environment())
+    }
+
+    fn add_directed(
+        &mut self,
+        archive: &str,
+        base: &str,
+        told_by: impl fmt::Display,
+        directed: impl FnOnce(&Url) -> Directed,
+    ) -> Result<(), MirrorError> {
+        let base = Place::parse(base)?;
+        let directed = match &base {
+            Place::Http(url) => directed(url),
+            Place::Local(_) | Place::Odd(_) => Directed::by_environment(),
+        };
+        let mirror = Mirror { base, told_by: told_by.to_string(), directed };
         let mirrors = self.known.entry(archive.to_owned()).or_default();
         if mirrors.iter().all(|known| known.base != mirror.base) {
             mirrors.push(mirror);
@@ -89,13 +108,32 @@ impl Mirrors {
         Ok(())
     }
 
-    /// Adds the mirrors that the apt sources below `directory` (`/etc/apt`) name for `debian` and `debian-security`.
+    /// Adds the mirrors that the apt sources below `directory` (`/etc/apt`) name for `debian` and `debian-security`, with
+    /// the proxies that apt's configuration there names for them.
     /// A host without apt, or with sources that cannot be read, has none.
-    pub fn add_apt_sources(&mut self, directory: &Path) {
+    pub fn add_apt_sources(&mut self, directory: &Path, environment: &AptEnvironment) {
+        let conf = AptConf::read(directory, environment.apt_config.as_deref());
         for found in apt_sources::read(directory) {
+            let directed = |url: &Url| Directed::by_apt(url, &conf, environment);
             // What apt can use and this program cannot (cdrom, tor) is apt's business.
-            let _ = self.add(&found.archive, &found.base, found.file.display());
+            let _ = self.add_directed(&found.archive, &found.base, found.file.display(), directed);
         }
+    }
+
+    /// `mirrors.NAME`, address and origin of each mirror, and of the proxy that its origin names with it.
+    pub fn rows(&self) -> Vec<(String, String, String)> {
+        let mut rows = Vec::new();
+        for (archive, mirror) in self.known.iter().flat_map(|(archive, all)| all.iter().map(move |one| (archive, one)))
+        {
+            rows.push((format!("mirrors.{archive}"), mirror.base.to_string(), mirror.told_by.clone()));
+            if let Some(told_by) = &mirror.directed.told_by {
+                let row = (format!("proxies.{}", mirror.base), mirror.directed.route.to_string(), told_by.clone());
+                if !rows.contains(&row) {
+                    rows.push(row);
+                }
+            }
+        }
+        rows
     }
 
     /// The addresses known for `archive`, in order, as text without a trailing slash.
@@ -112,7 +150,7 @@ impl Mirrors {
                     .get(archive)
                     .into_iter()
                     .flatten()
-                    .map(|mirror| Candidate { place: mirror.base.join(path), told_by: mirror.told_by.clone() })
+                    .map(|mirror| mirror.candidate(mirror.base.join(path)))
                     .collect();
                 candidates.extend(snapshot.and_then(|time| self.snapshot(archive, path, time)));
                 candidates
@@ -121,17 +159,15 @@ impl Mirrors {
                 let own = || Place::parse(url).unwrap_or_else(|_| Place::Odd(url.clone()));
                 let path = release_path(url);
                 let mirrors = mirror.as_ref().and_then(|name| self.known.get(name)).into_iter().flatten();
-                let mirrored = mirrors.map(|mirror| Candidate {
-                    place: path.as_ref().map_or_else(own, |path| mirror.base.join(path)),
-                    told_by: mirror.told_by.clone(),
-                });
-                mirrored.chain([Candidate { place: own(), told_by: "its URL".to_owned() }]).collect()
+                let mirrored = mirrors
+                    .map(|mirror| mirror.candidate(path.as_ref().map_or_else(own, |path| mirror.base.join(path))));
+                mirrored.chain([Candidate::new(own(), "its URL")]).collect()
             }
             Source::Urls(urls) => urls
                 .iter()
                 .map(|url| {
                     let place = Place::parse(url).unwrap_or_else(|_| Place::Odd(url.clone()));
-                    Candidate { place, told_by: "its URL".to_owned() }
+                    Candidate::new(place, "its URL")
                 })
                 .collect(),
         }
@@ -142,7 +178,7 @@ impl Mirrors {
     /// The file as `archive` had it at `time`.
     pub(super) fn snapshot(&self, archive: &str, path: &str, time: u64) -> Option<Candidate> {
         let place = self.snapshot.as_ref()?.join(&format!("{archive}/{}/{path}", stamp(time)));
-        Some(Candidate { place, told_by: "snapshot archive".to_owned() })
+        Some(Candidate::new(place, "snapshot archive"))
     }
 }
 
@@ -154,10 +190,27 @@ fn release_path(url: &str) -> Option<String> {
     Some(decoded.to_str()?.trim_start_matches('/').to_owned())
 }
 
+impl Mirror {
+    /// The file at `place`, which is of this mirror. A proxy is named with the mirror: it may be what does not work.
+    fn candidate(&self, place: Place) -> Candidate {
+        let Directed { route, told_by } = &self.directed;
+        let told_by = match (route, told_by) {
+            (Route::Proxy(_) | Route::Ask(_), Some(by)) => format!("{}; proxy: {route}, {by}", self.told_by),
+            _ => self.told_by.clone(),
+        };
+        Candidate { place, told_by, route: route.clone() }
+    }
+}
+
 impl Candidate {
     /// A file of this machine.
     pub(super) fn local(path: PathBuf, told_by: &str) -> Self {
-        Self { place: Place::Local(path), told_by: told_by.to_owned() }
+        Self::new(Place::Local(path), told_by)
+    }
+
+    /// By the route that the environment names.
+    fn new(place: Place, told_by: &str) -> Self {
+        Self { place, told_by: told_by.to_owned(), route: Route::Environment }
     }
 
     pub(super) fn url(&self) -> String {
@@ -232,7 +285,7 @@ mod tests {
         mirrors.add("debian", "file:///a/debian", "--mirror").unwrap();
         mirrors.add("debian", "https://user:secret@b.example/debian", "config").unwrap();
         mirrors.add("debian", "/a/debian", "config").unwrap();
-        mirrors.add_apt_sources(apt.path());
+        mirrors.add_apt_sources(apt.path(), &AptEnvironment::default());
         let source = Source::Debian {
             archive: "debian".into(),
             path: "pool/b/b++_1~2.deb".into(),

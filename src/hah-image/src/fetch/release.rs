@@ -1,30 +1,30 @@
 //! The signed chain: `InRelease` → `Packages`, from a mirror that need not be trusted.
 //!
 //! `dists/SUITE/InRelease` must be signed by the ring, be for the suite that was asked for, and be valid now.
-//! It names the digest of `COMPONENT/binary-ARCH/Packages.xz`, which is then an item like any other.
+//! A mirror that does not have it may have `Release` with its signature in `Release.gpg`; one that serves a bad
+//! `InRelease` is not asked for more.
+//! It names the digests of `COMPONENT/binary-ARCH/Packages` in several forms ([`index`]).
 //! A mirror whose `InRelease` is refused is passed over; when none is left the error says what was wrong with each.
 
+mod index;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::io::Read;
 
 use hah_format::digest::Sha256;
 use hah_plan::debian::Architecture;
-use hah_plan::debian::archive::{ArchiveError, Release};
+use hah_plan::debian::archive::{ArchiveError, Automatic, Release};
 
 use super::keyring::SignatureError;
 use super::mirrors::Candidate;
-use super::{Events, FetchError, Fetcher, Item, Keyring, Problem, Source};
+use super::{Events, FetchError, Fetcher, Keyring, Problem, Source};
 use crate::calendar::minute;
 
 /// Longest `InRelease`, in bytes.
 const MAX_RELEASE: u64 = 8 << 20;
-/// Longest `Packages`, uncompressed, in bytes; Debian 13 has 60 MB.
-const MAX_PACKAGES: u64 = 1 << 30;
-/// Memory for a decompressor, in bytes.
-const DECODER_MEMORY: u64 = 128 << 20;
+/// Longest `Release.gpg`, in bytes.
+const MAX_SIGNATURE: u64 = 64 << 10;
 /// A release may be this many seconds younger than our clock says it is now.
 const CLOCK_SLACK: u64 = 3600;
 
@@ -74,12 +74,14 @@ pub struct VerifiedIndex {
     pub component: String,
     /// The architecture.
     pub architecture: Architecture,
-    /// Digest of the whole `InRelease`.
+    /// Digest of the whole `InRelease`, or of the `Release` that has its signature beside it.
     pub release_sha256: Sha256,
     /// The release's `Date`, in seconds since 1970.
     pub date: i64,
     /// The release's `Valid-Until`, in seconds since 1970.
     pub valid_until: Option<i64>,
+    /// What the release says of taking packages without being asked.
+    pub automatic: Automatic,
     /// The uncompressed index.
     pub packages: Vec<u8>,
 }
@@ -213,18 +215,9 @@ impl Fetcher {
         events: &dyn Events,
     ) -> Result<Vec<VerifiedIndex>, ReleaseError> {
         let (release, release_sha256) = self.release(request, trust)?;
-        let named = request
-            .components
-            .iter()
-            .map(|component| listed(&release, request, component, trust.now))
-            .collect::<Result<Vec<_>, _>>()?;
-        let items: Vec<Item> = named.iter().map(|(item, _)| item.clone()).collect();
-        let paths = self.fetch_all(&items, events)?;
+        let packages = self.indexes(&release, request, trust.now, events)?;
         let mut indexes = Vec::new();
-        for (((item, form), component), path) in named.iter().zip(&request.components).zip(paths) {
-            let unpack =
-                |error: std::io::Error| ReleaseError::Unpack { name: item.name.clone(), reason: error.to_string() };
-            let packages = std::fs::read(path).and_then(|bytes| form.unpack(&bytes)).map_err(unpack)?;
+        for (component, packages) in request.components.iter().zip(packages) {
             indexes.push(VerifiedIndex {
                 archive: request.archive.clone(),
                 suite: request.suite.clone(),
@@ -233,6 +226,7 @@ impl Fetcher {
                 release_sha256,
                 date: release.date,
                 valid_until: release.valid_until,
+                automatic: release.automatic,
                 packages,
             });
         }
@@ -241,28 +235,70 @@ impl Fetcher {
 
     fn release(&self, request: &SuiteRequest, trust: Trust<'_>) -> Result<(Release, Sha256), ReleaseError> {
         let SuiteRequest { archive, suite, snapshot, .. } = request;
-        let path = format!("dists/{suite}/InRelease");
         let mirrors = &self.options.mirrors;
-        let candidates: Vec<Candidate> = match snapshot {
-            Some(time) => mirrors.snapshot(archive, &path, *time).into_iter().collect(),
-            None => mirrors.candidates(&Source::Debian { archive: archive.clone(), path, snapshot: Some(trust.now) }),
+        let places = |file: &str| -> Vec<Candidate> {
+            let path = format!("dists/{suite}/{file}");
+            match snapshot {
+                Some(time) => mirrors.snapshot(archive, &path, *time).into_iter().collect(),
+                None => {
+                    mirrors.candidates(&Source::Debian { archive: archive.clone(), path, snapshot: Some(trust.now) })
+                }
+            }
         };
         let mut refused = Vec::new();
-        for candidate in candidates {
+        let apart = places("Release").into_iter().zip(places("Release.gpg"));
+        for (candidate, apart) in places("InRelease").into_iter().zip(apart) {
+            let mut blamed = candidate.clone();
             let document = self.document_from(&candidate, MAX_RELEASE).map_err(Refusal::Fetch);
-            match document.and_then(|document| Ok((judge(&document.bytes, request, trust)?, document.bytes))) {
+            let believed = match document {
+                Ok(document) => in_release(&document.bytes, trust).map(|text| (text, document.bytes)),
+                Err(Refusal::Fetch(missing @ Problem::NotThere(_))) => {
+                    match self.release_apart(&apart, trust) {
+                        // Neither is there: the usual one is the one to name.
+                        Err(Refusal::Fetch(Problem::NotThere(_))) => Err(Refusal::Fetch(missing)),
+                        other => {
+                            blamed = apart.0;
+                            other
+                        }
+                    }
+                }
+                Err(other) => Err(other),
+            };
+            match believed.and_then(|(text, bytes)| Ok((judge(&text, request, trust)?, bytes))) {
                 Ok((release, bytes)) => return Ok((release, Sha256::of(&bytes))),
-                Err(why) => refused.push(Refused { url: candidate.url(), told_by: candidate.told_by, why }),
+                Err(why) => refused.push(Refused { url: blamed.url(), told_by: blamed.told_by, why }),
             }
         }
         Err(ReleaseError::NoRelease { archive: archive.clone(), suite: suite.clone(), refused })
     }
+
+    /// The text of a `Release` that has its signature beside it, and its bytes.
+    fn release_apart(
+        &self,
+        (release, signature): &(Candidate, Candidate),
+        trust: Trust<'_>,
+    ) -> Result<(String, Vec<u8>), Refusal> {
+        let bytes = self.document_from(release, MAX_RELEASE).map_err(Refusal::Fetch)?.bytes;
+        let signature = self.document_from(signature, MAX_SIGNATURE).map_err(|problem| match problem {
+            Problem::NotThere(_) => Refusal::Signature(SignatureError::Missing),
+            problem => Refusal::Fetch(problem),
+        })?;
+        trust.keyring.verify_detached(&bytes, &signature.bytes, trust.now)?;
+        match String::from_utf8(bytes.clone()) {
+            Ok(text) => Ok((text, bytes)),
+            Err(_) => Err(SignatureError::Malformed("it is not UTF-8".to_owned()).into()),
+        }
+    }
 }
 
-/// The release within `bytes`, if it may be believed and is what was asked for.
-fn judge(bytes: &[u8], request: &SuiteRequest, trust: Trust<'_>) -> Result<Release, Refusal> {
-    let signed = trust.keyring.verify(bytes, trust.now)?;
-    let release = Release::parse(&signed.text)?;
+/// The text within an `InRelease`, if it may be believed.
+fn in_release(bytes: &[u8], trust: Trust<'_>) -> Result<String, Refusal> {
+    Ok(trust.keyring.verify(bytes, trust.now)?.text)
+}
+
+/// The release that `text` says, if it is what was asked for.
+fn judge(text: &str, request: &SuiteRequest, trust: Trust<'_>) -> Result<Release, Refusal> {
+    let release = Release::parse(text)?;
     if !release.is_named(&request.suite) {
         let names = [&release.suite, &release.codename].into_iter().flatten().cloned().collect::<Vec<_>>();
         return Err(Refusal::Suite(names.join(" or ")));
@@ -275,64 +311,6 @@ fn judge(bytes: &[u8], request: &SuiteRequest, trust: Trust<'_>) -> Result<Relea
         Some(until) if until < trust.now && request.validity == Validity::Enforced => Err(Refusal::Expired(until)),
         _ => Ok(release),
     }
-}
-
-/// How an index is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Xz,
-    Gzip,
-    Plain,
-}
-
-impl Form {
-    fn unpack(self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-        let mut packages = Vec::new();
-        let reader: Box<dyn Read + '_> = match self {
-            Self::Xz => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(DECODER_MEMORY, 0)?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(bytes, stream))
-            }
-            Self::Gzip => Box::new(flate2::bufread::GzDecoder::new(bytes)),
-            Self::Plain => Box::new(bytes),
-        };
-        if reader.take(MAX_PACKAGES + 1).read_to_end(&mut packages)? as u64 > MAX_PACKAGES {
-            return Err(std::io::Error::other(format!("it has more than {MAX_PACKAGES} bytes")));
-        }
-        Ok(packages)
-    }
-}
-
-/// The index of one component, as the release names it, in its smallest form.
-fn listed(release: &Release, request: &SuiteRequest, component: &str, now: u64) -> Result<(Item, Form), ReleaseError> {
-    let SuiteRequest { archive, suite, architecture, snapshot, .. } = request;
-    let directory = format!("{component}/binary-{architecture}");
-    let forms = [("Packages.xz", Form::Xz), ("Packages.gz", Form::Gzip), ("Packages", Form::Plain)];
-    let found = forms.iter().find_map(|(name, form)| {
-        let listed = release.files.get(&format!("{directory}/{name}"))?;
-        Some((*name, *form, *listed))
-    });
-    let Some((name, form, listed)) = found else {
-        return Err(ReleaseError::NoIndex {
-            archive: archive.clone(),
-            suite: suite.clone(),
-            component: component.to_owned(),
-            architecture: *architecture,
-        });
-    };
-    // By its digest the index stays there for a while after the next one has come.
-    let path = if release.acquire_by_hash {
-        format!("dists/{suite}/{directory}/by-hash/SHA256/{}", listed.sha256)
-    } else {
-        format!("dists/{suite}/{directory}/{name}")
-    };
-    let item = Item {
-        name: format!("index of {suite} {component} {architecture}"),
-        sha256: listed.sha256,
-        size: Some(listed.size),
-        source: Source::Debian { archive: archive.clone(), path, snapshot: Some(snapshot.unwrap_or(now)) },
-    };
-    Ok((item, form))
 }
 
 fn list(refused: &[Refused]) -> String {

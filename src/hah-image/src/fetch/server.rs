@@ -64,12 +64,15 @@ fn serve(mut stream: TcpStream, routes: &BTreeMap<String, Answer>, log: &Mutex<V
         request.push(byte[0]);
     }
     let request = String::from_utf8_lossy(&request).into_owned();
-    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    let asked = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    // A proxy is asked for whole addresses.
+    let path = asked.strip_prefix("http://").and_then(|rest| Some(rest.split_at(rest.find('/')?).1.to_owned()));
+    let path = path.unwrap_or_else(|| asked.clone());
     let range = request.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("range: ").map(str::to_owned));
     let before = {
         let mut log = log.lock().unwrap();
-        let before = log.iter().filter(|asked| asked.split(' ').next() == Some(&path)).count();
-        log.push(range.as_ref().map_or(path.clone(), |range| format!("{path} {range}")));
+        let before = log.iter().filter(|earlier| earlier.split(' ').next() == Some(&asked)).count();
+        log.push(range.as_ref().map_or(asked.clone(), |range| format!("{asked} {range}")));
         before
     };
     let start = range.and_then(|range| range.strip_prefix("bytes=")?.trim_end_matches('-').parse::<usize>().ok());

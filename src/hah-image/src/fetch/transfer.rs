@@ -10,6 +10,7 @@ use reqwest::{Response, StatusCode, Url};
 use tokio::time::timeout;
 
 use super::partial::Part;
+use super::route::Route;
 use super::{FetchError, FetchOptions, Problem, Proxies};
 
 /// Longest wait that a server may ask for.
@@ -31,16 +32,18 @@ impl From<FetchError> for Setback {
     }
 }
 
-/// An HTTP client for one runtime.
-pub(super) fn client(options: &FetchOptions) -> Result<reqwest::Client, FetchError> {
+/// An HTTP client for one runtime, whose connections go by `route`.
+pub(super) fn client(options: &FetchOptions, route: &Route) -> Result<reqwest::Client, FetchError> {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("hah-image/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout);
-    let builder = match options.proxies {
-        Proxies::Environment => builder,
-        Proxies::Direct => builder.no_proxy(),
+    let failed = |error: reqwest::Error| FetchError::Client(chain(&error));
+    let builder = match (options.proxies, route) {
+        (Proxies::Direct, _) | (_, Route::Direct) => builder.no_proxy(),
+        (_, Route::Proxy(url)) => builder.no_proxy().proxy(reqwest::Proxy::all(url.clone()).map_err(failed)?),
+        (_, Route::Environment | Route::Ask(_)) => builder,
     };
-    builder.build().map_err(|error| FetchError::Client(chain(&error)))
+    builder.build().map_err(failed)
 }
 
 /// How long a file should be.

@@ -133,7 +133,8 @@ impl VouchError {
                 }
                 SignatureError::Expired(_) => "take a release whose signature is still good",
                 SignatureError::Time { .. } => "check this machine's clock",
-                SignatureError::Missing | SignatureError::Malformed(_) | SignatureError::Kind(_) => {
+                SignatureError::Key { .. } | SignatureError::Weak { .. } => error.hint(),
+                SignatureError::Missing | SignatureError::Malformed(_) | SignatureError::Kind { .. } => {
                     "check `signature` in the recipe: it is to be the URL of a detached OpenPGP signature of the checksum file"
                 }
             },
@@ -191,7 +192,7 @@ impl Fetcher {
                 })
             }
             Verify::OpenPgp { checksums, signature, key } => {
-                let keyring = Keyring::vendor(key).map_err(|source| VouchError::Key {
+                let keyring = Keyring::vendor(key, now).map_err(|source| VouchError::Key {
                     artifact: artifact.to_string(),
                     key: key.name().to_owned(),
                     source,

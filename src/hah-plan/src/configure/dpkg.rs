@@ -14,7 +14,7 @@ use hah_format::tree::{Kind, Node};
 use md5::{Digest as _, Md5};
 
 use super::{ConfigureError, Problem, Target, path};
-use crate::debian::control::{Paragraph, only_stanza};
+use crate::debian::binary::BinaryControl;
 use crate::rootfs::UnpackedPackage;
 
 const DATABASE: &str = "var/lib/dpkg";
@@ -28,9 +28,13 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     let mut status = String::new();
     for package in packages {
-        let stanza = Described::of(package)?;
-        let _ = writeln!(status, "{}", stanza.installed(target, package)?);
-        let info = |member: &str| path(&format!("{DATABASE}/info/{}.{member}", stanza.file_name(package)));
+        let control = control(package)?;
+        let stanza = control.installed(&conffiles(target, package)?).map_err(|error| {
+            let hint = error.hint().to_owned();
+            ConfigureError::invalid(format!("the control file of {}: {error}", package.name), hint)
+        })?;
+        let _ = writeln!(status, "{stanza}");
+        let info = |member: &str| path(&format!("{DATABASE}/info/{}.{member}", file_name(&control)));
         target.put(&info("list")?, listing(package))?;
         for member in KEPT {
             if let Some(bytes) = package.control.get(*member) {
@@ -54,48 +58,30 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     Ok(())
 }
 
-/// A package's control stanza.
-struct Described {
-    fields: Paragraph,
+/// A package's control file.
+fn control(package: &UnpackedPackage) -> Result<BinaryControl, ConfigureError> {
+    let malformed = |reason: String| {
+        ConfigureError::invalid(
+            format!("the control file of {} {}: {reason}", package.name, package.version),
+            "dpkg could not read its own database with it: have the package mended, or leave it out",
+        )
+    };
+    let bytes = package.control.get("control").ok_or_else(|| malformed("it is missing".into()))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
+    let control = BinaryControl::parse(text).map_err(|error| malformed(error.to_string()))?;
+    let found = (&control.package, control.version.as_str(), control.architecture);
+    if found != (&package.name, package.version.as_str(), package.architecture) {
+        let (name, version, architecture) = found;
+        return Err(malformed(format!("it is of {name} {version} ({architecture}), which is not what the index says")));
+    }
+    Ok(control)
 }
 
-impl Described {
-    fn of(package: &UnpackedPackage) -> Result<Self, ConfigureError> {
-        let malformed = |reason: String| {
-            ConfigureError::invalid(
-                format!("the control file of {} {}: {reason}", package.name, package.version),
-                "the package is damaged; `hah-image store verify` checks the store",
-            )
-        };
-        let bytes = package.control.get("control").ok_or_else(|| malformed("it is missing".into()))?;
-        let text = std::str::from_utf8(bytes).map_err(|error| malformed(error.to_string()))?;
-        let stanza = only_stanza(text).map_err(|error| malformed(error.to_string()))?;
-        Ok(Self { fields: stanza.into() })
-    }
-
-    /// The base name of the package's files in `info`.
-    fn file_name(&self, package: &UnpackedPackage) -> String {
-        match self.fields.get("Multi-Arch") {
-            Some("same") => format!("{}:{}", package.name, package.architecture),
-            _ => package.name.to_string(),
-        }
-    }
-
-    /// The stanza as `status` has it.
-    fn installed(&self, target: &Target<'_>, package: &UnpackedPackage) -> Result<Paragraph, ConfigureError> {
-        let invalid = |error: crate::debian::control::ControlError| {
-            let hint = error.hint().to_owned();
-            ConfigureError::invalid(format!("the control file of {}: {error}", package.name), hint)
-        };
-        let mut fields = self.fields.clone();
-        fields.set_after("Package", "Status", "install ok installed").map_err(invalid)?;
-        let conffiles = conffiles(target, package)?;
-        if !conffiles.is_empty() {
-            let before =
-                ["Conflicts", "Breaks", "Depends", "Version"].into_iter().find(|name| fields.get(name).is_some());
-            fields.set_after(before.unwrap_or("Version"), "Conffiles", &conffiles).map_err(invalid)?;
-        }
-        Ok(fields)
+/// The base name of a package's files in `info`.
+fn file_name(control: &BinaryControl) -> String {
+    match control.is_multi_arch_same {
+        true => format!("{}:{}", control.package, control.architecture),
+        false => control.package.to_string(),
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Release {
     pub valid_until: Option<i64>,
     /// Whether index files are also at `by-hash/SHA256/DIGEST` beside them.
     pub acquire_by_hash: bool,
+    /// Whether packages are taken from it without being asked for.
+    pub automatic: Automatic,
     /// Architectures, as written.
     pub architectures: Vec<String>,
     /// Components, as written: `main`, or `updates/main` in the security archive.
@@ -122,7 +124,12 @@ impl Release {
             codename: owned("Codename"),
             date: date("Date")?.ok_or(ArchiveError::Missing { line: stanza.line(), field: "Date" })?,
             valid_until: date("Valid-Until")?,
-            acquire_by_hash: stanza.get("Acquire-By-Hash") == Some("yes"),
+            acquire_by_hash: is_yes(&stanza, "Acquire-By-Hash"),
+            automatic: match (is_yes(&stanza, "NotAutomatic"), is_yes(&stanza, "ButAutomaticUpgrades")) {
+                (_, true) => Automatic::ButUpgrades,
+                (true, false) => Automatic::No,
+                (false, false) => Automatic::Yes,
+            },
             architectures: words("Architectures"),
             components: words("Components"),
             files: listed_files(&stanza)?,
@@ -132,6 +139,36 @@ impl Release {
     /// Whether the file is for the suite `name`, by either of its names.
     pub fn is_named(&self, name: &str) -> bool {
         [&self.suite, &self.codename].into_iter().flatten().any(|known| known == name)
+    }
+}
+
+/// Whether a field is one of apt's words for yes; any other word, and no field, is no.
+fn is_yes(stanza: &Stanza<'_>, name: &str) -> bool {
+    let value = stanza.get(name).unwrap_or_default();
+    ["yes", "true", "with", "on", "enable", "1"].iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// Whether a suite's packages are taken without being asked for: its `Release`'s `NotAutomatic` and
+/// `ButAutomaticUpgrades` (apt_preferences(5)). To apt itself the second means the same without the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Automatic {
+    /// `NotAutomatic: yes`: only what no other suite has, and what is asked for from it; Debian's experimental.
+    No,
+    /// `ButAutomaticUpgrades: yes`: likewise, and what was installed from it is kept current; backports.
+    ButUpgrades,
+    /// Neither field: every package.
+    #[default]
+    Yes,
+}
+
+impl Automatic {
+    /// The priority that apt gives to the suite's versions when no preferences say otherwise.
+    pub fn priority(self) -> u16 {
+        match self {
+            Self::No => 1,
+            Self::ButUpgrades => 100,
+            Self::Yes => 500,
+        }
     }
 }
 

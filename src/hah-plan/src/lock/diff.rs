@@ -31,6 +31,8 @@ pub struct Change {
     pub package: PackageName,
     /// How.
     pub kind: ChangeKind,
+    /// The suite that it comes from now and why, when that is no matter of course.
+    pub from: Option<String>,
     /// In which images.
     pub images: BTreeSet<String>,
 }
@@ -45,6 +47,9 @@ impl fmt::Display for Change {
             ChangeKind::Downgraded(from, to) => write!(f, "v {name} {from} -> {to}")?,
             ChangeKind::Replaced(version) => write!(f, "~ {name} {version} (other bytes or suite)")?,
         }
+        if let Some(from) = &self.from {
+            write!(f, " from {from}")?;
+        }
         let images: Vec<&str> = self.images.iter().map(String::as_str).collect();
         write!(f, " ({})", images.join(", "))
     }
@@ -53,7 +58,7 @@ impl fmt::Display for Change {
 /// The packages that changed from `old` to `new`, by name.
 pub fn diff(old: &Lock, new: &Lock) -> Vec<Change> {
     let (before, after) = (by_image(old), by_image(new));
-    let mut changes: BTreeMap<(PackageName, ChangeKind), BTreeSet<String>> = BTreeMap::new();
+    let mut changes: BTreeMap<(PackageName, ChangeKind, Option<String>), BTreeSet<String>> = BTreeMap::new();
     for key in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let kind = match (before.get(key), after.get(key)) {
             (None, Some(new)) => ChangeKind::Added(new.version.clone()),
@@ -69,9 +74,16 @@ pub fn diff(old: &Lock, new: &Lock) -> Vec<Change> {
             }
             _ => continue,
         };
-        changes.entry((key.0.clone(), kind)).or_default().insert(key.1.to_owned());
+        let from = after.get(key).and_then(|package| origin(package));
+        changes.entry((key.0.clone(), kind, from)).or_default().insert(key.1.to_owned());
     }
-    changes.into_iter().map(|((package, kind), images)| Change { package, kind, images }).collect()
+    changes.into_iter().map(|((package, kind, from), images)| Change { package, kind, from, images }).collect()
+}
+
+/// `trixie-backports: no other suite has it`, for a package whose suite is no matter of course.
+fn origin(package: &LockedPackage) -> Option<String> {
+    let reasons: Vec<String> = package.suite_why.iter().map(ToString::to_string).collect();
+    (!reasons.is_empty()).then(|| format!("{}: {}", package.suite, reasons.join("; ")))
 }
 
 /// An artifact that changed, in some images alike.

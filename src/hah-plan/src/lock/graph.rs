@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use crate::debian::{PackageName, Version};
+use crate::resolve::SuiteReason;
 
 use super::{Lock, LockedArtifact, LockedNeed, LockedPackage, Trust};
 
@@ -25,6 +26,10 @@ pub struct Chain {
     pub package: PackageName,
     /// Its version.
     pub version: Version,
+    /// The suite that it comes from.
+    pub suite: String,
+    /// Why it is from that suite, when that is no matter of course.
+    pub suite_why: BTreeSet<SuiteReason>,
 }
 
 impl fmt::Display for Chain {
@@ -36,6 +41,9 @@ impl fmt::Display for Chain {
         }
         for (position, (dependant, need)) in self.links.iter().enumerate() {
             write!(f, "\n{:indent$}{dependant} {need}", "", indent = 2 + 2 * position)?;
+        }
+        for reason in &self.suite_why {
+            write!(f, "\n  from {}: {reason}", self.suite)?;
         }
         Ok(())
     }
@@ -164,6 +172,8 @@ impl Lock {
                         links,
                         package: package.clone(),
                         version: found.version.clone(),
+                        suite: found.suite.clone(),
+                        suite_why: found.suite_why.clone(),
                     });
                 }
             }

@@ -37,6 +37,7 @@ fn resolution(image: &str, architecture: Architecture, lines: &str) -> Resolutio
             archive: Archive::Debian,
             asked: Vec::new(),
             needs: Vec::new(),
+            suite_reason: None,
         };
         for word in words {
             if let Some(askers) = word.strip_prefix('<') {
@@ -493,4 +494,32 @@ fn a_resolution_needs_its_releases() {
     assert_eq!(error.to_string(), "the image `lab` was resolved from trixie-security, whose release was not handed in");
     assert!(matches!(Lock::default().with_image(&answer, &releases(-1)), Err(LockError::Date { date: -1, .. })));
     assert!(matches!(Lock::default().with_image(&answer, &releases(1 << 32)), Err(LockError::Date { .. })));
+}
+
+#[test]
+fn the_lock_says_why_a_package_is_from_a_suite_that_is_not_automatic() {
+    let mut answer =
+        resolution("lab", Architecture::Arm64, "kernel 7 <base linux-base linux-7\nlinux-7 7\nlinux-base 5");
+    for package in &mut answer.packages {
+        package.suite = "trixie-security".to_owned();
+    }
+    answer.packages[1].suite_reason = Some(SuiteReason::Only);
+    answer.packages[2].suite_reason = Some(SuiteReason::For {
+        dependant: "kernel".parse().unwrap(),
+        field: DependencyField::Depends,
+        relation: "linux-base (>= 4~) | other".to_owned(),
+    });
+    let lock = lab().with_image(&answer, &releases(DATE)).unwrap();
+    let text = lock.to_string();
+    assert!(text.contains("suite-why = [\n  \"no other suite has it\",\n]"), "{text}");
+    assert!(text.contains("suite-why = [\n  \"kernel Depends: linux-base (>= 4~) | other\",\n]"), "{text}");
+    assert_eq!(Lock::parse(&text).unwrap(), lock);
+    assert!(Lock::parse(&text.replace("kernel Depends: ", "kernel Recommends: ")).is_err());
+    let changes: Vec<String> = diff(&lab(), &lock).iter().map(ToString::to_string).collect();
+    let told = "+ linux-base 5 from trixie-security: kernel Depends: linux-base (>= 4~) | other (lab)";
+    assert!(changes.iter().any(|change| change == told), "{changes:?}");
+    let why = lock.why(&"linux-base".parse().unwrap())[0].to_string();
+    assert!(why.ends_with("\n  from trixie-security: kernel Depends: linux-base (>= 4~) | other"), "{why}");
+    // The reason goes with the image that had it.
+    assert!(!lock.without_image("lab").to_string().contains("suite-why"));
 }

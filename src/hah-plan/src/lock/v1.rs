@@ -11,7 +11,7 @@ use toml::value::Datetime;
 use crate::artifact::Method;
 use crate::debian::archive::unix_seconds;
 use crate::debian::{Architecture, PackageName, Version};
-use crate::resolve::DependencyField;
+use crate::resolve::{DependencyField, SuiteReason};
 use crate::system::Archive;
 
 use super::{
@@ -75,6 +75,8 @@ struct RawPackage {
     images: BTreeSet<String>,
     #[serde(default)]
     why: BTreeSet<String>,
+    #[serde(default, rename = "suite-why")]
+    suite_why: Vec<Spanned<String>>,
     #[serde(default)]
     needs: Vec<Spanned<String>>,
 }
@@ -137,6 +139,13 @@ impl Place<'_> {
         }
     }
 
+    fn suite_reason(&self, text: &Spanned<String>) -> Result<SuiteReason, LockError> {
+        parse_suite_reason(text.get_ref()).ok_or_else(|| {
+            let problem = format!("`{}` is no reason for a suite", text.get_ref());
+            self.error(Some(text.span()), problem)
+        })
+    }
+
     fn need(&self, text: &Spanned<String>) -> Result<LockedNeed, LockError> {
         parse_need(text.get_ref()).ok_or_else(|| {
             self.error(Some(text.span()), format!("`{}` is not `Depends: relation [-> package]`", text.get_ref()))
@@ -149,13 +158,23 @@ fn is_fingerprint(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
 }
 
+fn parse_field(text: &str) -> Option<DependencyField> {
+    [DependencyField::PreDepends, DependencyField::Depends].into_iter().find(|field| field.to_string() == text)
+}
+
+fn parse_suite_reason(text: &str) -> Option<SuiteReason> {
+    if text == SuiteReason::Only.to_string() {
+        return Some(SuiteReason::Only);
+    }
+    let (asks, relation) = text.split_once(": ")?;
+    let (dependant, field) = asks.split_once(' ')?;
+    let (dependant, field) = (dependant.parse().ok()?, parse_field(field)?);
+    Some(SuiteReason::For { dependant, field, relation: relation.to_owned() })
+}
+
 fn parse_need(text: &str) -> Option<LockedNeed> {
     let (field, rest) = text.split_once(": ")?;
-    let field = match field {
-        "Pre-Depends" => DependencyField::PreDepends,
-        "Depends" => DependencyField::Depends,
-        _ => return None,
-    };
+    let field = parse_field(field)?;
     let (relation, package) = match rest.split_once(" -> ") {
         Some(parts) => parts,
         None => (rest, plain_name(rest)?),
@@ -255,6 +274,7 @@ fn convert(place: &Place<'_>, file: File) -> Result<Lock, LockError> {
         }
         lock.packages.push(LockedPackage {
             archive: place.archive(&raw.archive)?,
+            suite_why: raw.suite_why.iter().map(|reason| place.suite_reason(reason)).collect::<Result<_, _>>()?,
             needs: raw.needs.iter().map(|need| place.need(need)).collect::<Result<_, _>>()?,
             name: raw.name,
             version: raw.version,

@@ -38,6 +38,7 @@ impl fmt::Display for Lock {
             text(f, "sha256", &package.sha256)?;
             row(f, "images", &package.images)?;
             row(f, "why", &package.why)?;
+            column(f, "suite-why", &package.suite_why)?;
             column(f, "needs", &package.needs)?;
         }
         for artifact in &self.artifacts {

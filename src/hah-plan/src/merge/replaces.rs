@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::MergeError;
 use crate::debian::PackageName;
-use crate::debian::control::only_stanza;
-use crate::debian::relation::Relations;
+use crate::debian::binary::BinaryControl;
 use crate::rootfs::UnpackedPackage;
 
 /// Pairs of packages of this closure, the replacing one first, whose version restriction holds.
@@ -21,13 +20,11 @@ impl Replacements {
             packages.iter().map(|package| (&package.name, *package)).collect();
         let mut pairs = BTreeSet::new();
         for package in packages {
-            let malformed = |reason: String| MergeError::Replaces { package: package.name.clone(), reason };
+            let malformed = |reason: String| MergeError::Control { package: package.name.clone(), reason };
             let Some(control) = package.control.get("control") else { continue };
             let control = std::str::from_utf8(control).map_err(|error| malformed(error.to_string()))?;
-            let stanza = only_stanza(control).map_err(|error| malformed(error.to_string()))?;
-            let Some(field) = stanza.get("Replaces") else { continue };
-            let relations: Relations = field.parse().map_err(|error| malformed(format!("{error}")))?;
-            for relation in relations.iter().flat_map(|alternatives| &alternatives.0) {
+            let control = BinaryControl::parse(control).map_err(|error| malformed(error.to_string()))?;
+            for relation in control.replaces.iter().flat_map(|alternatives| &alternatives.0) {
                 if by_name.get(&relation.name).is_some_and(|replaced| relation.admits(&replaced.version)) {
                     pairs.insert((package.name.clone(), relation.name.clone()));
                 }

@@ -21,7 +21,7 @@ fn package(name: &str, fields: &str, entries: &[&str]) -> UnpackedPackage {
         };
         tree.insert(TreePath::parse(path).unwrap(), node).unwrap();
     }
-    let control = format!("Package: {name}\nVersion: 2.0\n{fields}");
+    let control = format!("Package: {name}\nVersion: 2.0\nArchitecture: arm64\n{fields}");
     UnpackedPackage {
         name: name.parse().unwrap(),
         version: "2.0".parse().unwrap(),
@@ -106,7 +106,7 @@ fn replaces_decides_in_either_order_and_only_for_its_versions() {
 #[test]
 fn a_malformed_replaces_is_an_error() {
     let error = merged(&[package("alpha", "Replaces: (((\n", &[])]).unwrap_err();
-    assert!(error.to_string().starts_with("alpha: malformed `Replaces`: "), "{error}");
+    assert!(error.to_string().starts_with("the control file of alpha: line 4: `Replaces`: "), "{error}");
 }
 
 #[test]

@@ -106,7 +106,11 @@ static PACKAGE_ENTRY: Object = Object {
     name: "a package",
     keys: &[&[
         required("name", Shape::Text(&PACKAGE), "Package name."),
-        optional("suite", Shape::Text(&LINE), "Take it from this suite and no other."),
+        optional(
+            "suite",
+            Shape::Text(&LINE),
+            "Take it from this suite and no other, with the dependencies that only this suite satisfies.",
+        ),
         WHEN_KEY,
     ]],
 };

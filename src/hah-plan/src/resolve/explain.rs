@@ -39,7 +39,7 @@ pub struct Line {
 /// A way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// The package is in a suite that serves pinned packages only.
+    /// The package is in a suite that serves pinned packages only, or that is not automatic.
     Pin {
         /// Which package.
         package: PackageName,
@@ -289,12 +289,18 @@ impl Teller<'_, '_> {
         if let Some((suite, asker)) = universe.pin_of(&relation.name) {
             says.push(format!("{asker} pins it to {suite}"));
             says.extend(default.iter().chain(&pin_only).map(has));
+        } else if let Some((suite, reason)) = universe.follower(&relation.name) {
+            says.push(format!("it is taken from {suite} for {reason}"));
+            says.extend(default.iter().chain(&pin_only).map(has));
         } else {
             says.extend(default.iter().map(has));
             for had in &pin_only {
                 let suite = universe.suite_name(had.suite);
                 if relation.admits(&had.version) {
-                    says.push(format!("{}, but serves only packages that a recipe pins to it", has(had)));
+                    says.push(match universe.priority(had.suite) {
+                        None => format!("{}, but serves only packages that a recipe pins to it", has(had)),
+                        Some(_) => format!("{}, but is not automatic: a recipe must pin a package to it", has(had)),
+                    });
                     advice = Some(Advice::Pin { package: relation.name.clone(), suite: suite.to_owned() });
                 } else {
                     says.push(has(had));

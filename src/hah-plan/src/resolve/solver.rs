@@ -16,7 +16,7 @@ use crate::debian::relation::{Alternatives, Relation};
 
 use super::explain::{self, Line};
 use super::universe::Universe;
-use super::{DependencyField, ResolveError};
+use super::{DependencyField, ResolveError, dependencies};
 
 /// Most conflicts before the search is given up. Debian's suites need none to a few.
 const MAX_CONFLICTS: usize = 4096;
@@ -215,11 +215,7 @@ impl<'a> Solver<'a> {
         let architecture = self.universe.request().architecture;
         let no = Literal { offer: owner, installed: false };
         let mut violated = None;
-        let fields =
-            [(DependencyField::PreDepends, &candidate.pre_depends), (DependencyField::Depends, &candidate.depends)];
-        for (field, group) in
-            fields.into_iter().flat_map(|(field, groups)| groups.iter().map(move |group| (field, group)))
-        {
+        for (field, group) in dependencies(&candidate) {
             let counting: Vec<&Relation> =
                 group.0.iter().filter(|relation| relation.applies_to(architecture)).collect();
             if counting.is_empty() || counting.iter().any(|relation| self.universe.is_stood_in(&relation.name)) {

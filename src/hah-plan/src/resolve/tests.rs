@@ -1,7 +1,10 @@
+mod priorities;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::debian::Architecture;
+use crate::debian::archive::Automatic;
 use crate::system::{Expiry, PackageRequest, Provided, Suite, SuiteUse};
 
 /// A small world. Packages are lines of `name version; Field: value; …`, roots are `name` or `name/suite`.
@@ -10,6 +13,10 @@ struct World<'a> {
     trixie: &'a str,
     security: &'a str,
     bullseye: &'a str,
+    /// With no packages the request does not have it.
+    backports: &'a str,
+    /// Of `backports`.
+    automatic: Automatic,
     roots: &'a str,
     provided: &'a str,
     keep: &'a str,
@@ -49,24 +56,36 @@ impl World<'_> {
         };
         let provided =
             |name: &str| (name.parse().unwrap(), Provided { reason: "no scripts".into(), recipe: "base".into() });
+        let mut suites = vec![
+            suite("trixie", SuiteUse::Default),
+            suite("security", SuiteUse::Default),
+            suite("bullseye", SuiteUse::PinOnly),
+        ];
+        if !self.backports.is_empty() {
+            suites.push(suite("backports", SuiteUse::Default));
+        }
         Request {
             image: "lab".to_owned(),
             architecture: Architecture::Arm64,
-            suites: vec![
-                suite("trixie", SuiteUse::Default),
-                suite("security", SuiteUse::Default),
-                suite("bullseye", SuiteUse::PinOnly),
-            ],
+            suites,
             packages: self.roots.split(' ').filter(|word| !word.is_empty()).map(root).collect(),
             provided: self.provided.split(' ').filter(|word| !word.is_empty()).map(provided).collect(),
         }
     }
 
     fn resolve(&self) -> Result<Resolution, ResolveError> {
-        let texts = [("trixie", self.trixie), ("security", self.security), ("bullseye", self.bullseye)]
-            .map(|(suite, lines)| (suite, index(lines)));
-        let indexes: Vec<SuiteIndex<'_>> =
-            texts.iter().map(|(suite, text)| SuiteIndex { suite, packages: vec![text] }).collect();
+        let yes = Automatic::Yes;
+        let texts = [
+            ("trixie", yes, self.trixie),
+            ("security", yes, self.security),
+            ("bullseye", yes, self.bullseye),
+            ("backports", self.automatic, self.backports),
+        ]
+        .map(|(suite, automatic, lines)| (suite, automatic, index(lines)));
+        let indexes: Vec<SuiteIndex<'_>> = texts
+            .iter()
+            .map(|(suite, automatic, text)| SuiteIndex { suite, automatic: *automatic, packages: vec![text] })
+            .collect();
         let keep = self.keep.split(' ').filter_map(|word| word.split_once('='));
         let keep = keep.map(|(name, version)| (name.parse().unwrap(), version.parse().unwrap())).collect();
         resolve(&self.request(), &indexes, &keep)
@@ -522,7 +541,7 @@ fn a_real_system_is_resolved_as_apt_does() {
         ("security", include_str!("fixture/trixie-security.Packages")),
         ("bullseye", include_str!("fixture/bullseye.Packages")),
     ];
-    let indexes = indexes.map(|(suite, text)| SuiteIndex { suite, packages: vec![text] });
+    let indexes = indexes.map(|(suite, text)| SuiteIndex { suite, automatic: Automatic::Yes, packages: vec![text] });
     let resolution = resolve(&world.request(), &indexes, &BTreeMap::new()).unwrap();
     let line = |package: &Chosen| format!("{} {} {}", package.candidate.name, package.candidate.version, package.suite);
     let lines: Vec<String> = resolution.packages.iter().map(line).collect();

@@ -3,20 +3,23 @@
 //! Scanning notes where each stanza is; a stanza is read when a relation first reaches its package, which happens to a few
 //! thousand of the hundred thousand. An offer's number never changes once given.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::debian::archive::{ArchiveError, Candidate, Entry, Index, MultiArch};
+use crate::debian::archive::{ArchiveError, Automatic, Candidate, Entry, Index, MultiArch};
 use crate::debian::relation::{Qualifier, Relation};
 use crate::debian::{PackageName, Version};
 use crate::system::SuiteUse;
 
-use super::{Asker, Request, ResolveError};
+use super::{Asker, Request, ResolveError, SuiteReason};
 
 /// The `Packages` files of one suite.
 #[derive(Clone, Debug)]
 pub struct SuiteIndex<'a> {
     /// The suite's name.
     pub suite: &'a str,
+    /// What its `Release` says of that.
+    pub automatic: Automatic,
     /// Verified and decompressed `Packages` files, one of each component.
     pub packages: Vec<&'a str>,
 }
@@ -52,6 +55,10 @@ pub(super) struct Universe<'a> {
     providers: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// Where packages are pinned to, and by whom.
     pins: BTreeMap<PackageName, (usize, Asker)>,
+    /// Packages that come from a suite because a pinned one does.
+    pub(super) followers: BTreeMap<PackageName, (usize, SuiteReason)>,
+    /// apt's priority of each suite; none for one that serves pins only.
+    priorities: Vec<Option<u16>>,
     roots: Vec<Root>,
     /// Names asked for directly: a stand-in does not count for them.
     asked: BTreeSet<PackageName>,
@@ -79,6 +86,8 @@ impl<'a> Universe<'a> {
             raw: BTreeMap::new(),
             providers: BTreeMap::new(),
             pins: BTreeMap::new(),
+            followers: BTreeMap::new(),
+            priorities: Vec::new(),
             roots: Vec::new(),
             asked: request.packages.iter().map(|package| package.name.clone()).collect(),
             offers: Vec::new(),
@@ -86,15 +95,20 @@ impl<'a> Universe<'a> {
         };
         for (position, suite) in request.suites.iter().enumerate() {
             let mut found = indexes.iter().filter(|index| index.suite == suite.name).peekable();
-            if found.peek().is_none() {
+            let Some(first) = found.peek() else {
                 return Err(ResolveError::NoIndex { suite: suite.name.clone() });
-            }
+            };
+            universe.priorities.push((suite.use_for == SuiteUse::Default).then(|| first.automatic.priority()));
             for text in found.flat_map(|index| &index.packages) {
                 universe.scan(position, text)?;
             }
         }
         universe.pin()?;
         universe.root();
+        universe.follow()?;
+        // What was looked up on the way may have moved.
+        universe.offers.clear();
+        universe.by_name.clear();
         Ok(universe)
     }
 
@@ -154,7 +168,8 @@ impl<'a> Universe<'a> {
 
     /// Essential packages first: everything else may rely on them without a dependency (Policy 3.8).
     fn root(&mut self) {
-        let is_essential = |raw: &Raw<'_>| raw.entry.essential && self.is_default(raw.suite);
+        let automatic = Some(Automatic::Yes.priority());
+        let is_essential = |raw: &Raw<'_>| raw.entry.essential && self.priority(raw.suite) == automatic;
         let essential = self.raw.iter().filter(|(_, raw)| raw.iter().any(is_essential));
         let names = essential.filter_map(|(name, _)| name.parse::<PackageName>().ok());
         let wanted = names.filter(|name| !self.is_stood_in(name));
@@ -164,8 +179,14 @@ impl<'a> Universe<'a> {
         }
     }
 
-    fn is_default(&self, suite: usize) -> bool {
-        self.request.suites.get(suite).is_some_and(|suite| suite.use_for == SuiteUse::Default)
+    /// apt's priority of a suite's versions; none when it serves only what is pinned to it.
+    pub(super) fn priority(&self, suite: usize) -> Option<u16> {
+        self.priorities.get(suite).copied().flatten()
+    }
+
+    /// The packages that are pinned to a suite, and to which.
+    pub(super) fn pinned(&self) -> impl Iterator<Item = (&PackageName, usize)> {
+        self.pins.iter().map(|(name, (suite, _))| (name, *suite))
     }
 
     pub(super) fn request(&self) -> &'a Request {
@@ -193,6 +214,21 @@ impl<'a> Universe<'a> {
         self.pins.get(name).map(|(suite, asker)| (self.suite_name(*suite), asker))
     }
 
+    /// The suite that `name` comes from because something pinned does, and why.
+    pub(super) fn follower(&self, name: &PackageName) -> Option<(&'a str, &SuiteReason)> {
+        self.followers.get(name).map(|(suite, reason)| (self.suite_name(*suite), reason))
+    }
+
+    /// Why `offer` is from its suite, when that is no matter of course.
+    pub(super) fn suite_reason(&self, offer: &Offer) -> Option<SuiteReason> {
+        let name = &offer.candidate.name;
+        if self.pins.contains_key(name) {
+            return None;
+        }
+        let followed = self.followers.get(name).map(|(_, reason)| reason.clone());
+        followed.or_else(|| (self.priority(offer.suite) < Some(Automatic::Yes.priority())).then_some(SuiteReason::Only))
+    }
+
     /// Whether the image stands in for `name`.
     pub(super) fn is_stood_in(&self, name: &PackageName) -> bool {
         self.request.provided.contains_key(name) && !self.asked.contains(name)
@@ -205,18 +241,34 @@ impl<'a> Universe<'a> {
         names.filter(|name| self.is_stood_in(name)).cloned().collect()
     }
 
+    /// Forgets the offers of `name`: it comes from elsewhere now.
+    pub(super) fn forget(&mut self, name: &PackageName) {
+        self.by_name.remove(name);
+    }
+
     /// The offers of the package `name`, best first: the version to keep, then the newest.
     pub(super) fn named(&mut self, name: &PackageName) -> Result<Vec<usize>, ResolveError> {
         if let Some(known) = self.by_name.get(name) {
             return Ok(known.clone());
         }
-        let pin = self.pins.get(name).map(|(suite, _)| *suite);
+        let pinned = self.pins.get(name).map(|(suite, _)| *suite);
+        let from = pinned.or_else(|| self.followers.get(name).map(|(suite, _)| *suite));
+        let found = self.read_best(name, from)?;
+        self.by_name.insert(name.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// Reads the best versions of `name` in the suite `from`, or else in the suites of highest priority that have one.
+    pub(super) fn read_best(&mut self, name: &PackageName, from: Option<usize>) -> Result<Vec<usize>, ResolveError> {
+        let raw = self.raw.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+        let top = raw.iter().filter_map(|raw| self.priority(raw.suite)).max();
+        let counts = |raw: &&Raw<'a>| match from {
+            Some(suite) => raw.suite == suite,
+            None => top.is_some() && self.priority(raw.suite) == top,
+        };
         let mut newest: Option<(Version, Raw<'a>)> = None;
         let mut kept: Option<(Version, Raw<'a>)> = None;
-        for raw in self.raw.get(name.as_str()).map(Vec::as_slice).unwrap_or_default() {
-            if pin.map_or(!self.is_default(raw.suite), |pin| raw.suite != pin) {
-                continue;
-            }
+        for raw in raw.iter().filter(counts) {
             let version = self.version(raw)?;
             if kept.is_none() && self.keep.get(name) == Some(&version) {
                 kept = Some((version.clone(), *raw));
@@ -233,7 +285,6 @@ impl<'a> Universe<'a> {
             found.push(self.offers.len());
             self.offers.push(Offer { candidate, suite: raw.suite });
         }
-        self.by_name.insert(name.clone(), found.clone());
         Ok(found)
     }
 
@@ -259,7 +310,10 @@ impl<'a> Universe<'a> {
         }
         // Stable: two versions of one provider stay in order.
         provided.sort_by(|left, right| {
-            let key = |id: usize| (self.offers[id].candidate.priority, &self.offers[id].candidate.name);
+            let key = |id: usize| {
+                let Offer { candidate, suite } = &self.offers[id];
+                (Reverse(self.priority(*suite)), candidate.priority, &candidate.name)
+            };
             key(*left).cmp(&key(*right))
         });
         found.extend(provided);
@@ -277,14 +331,21 @@ impl<'a> Universe<'a> {
         architecture && (by_itself(candidate, relation) || by_providing(candidate, relation))
     }
 
-    /// What the suites have under the name of `relation`, newest first: of the default suites and of the others.
+    /// What the suites have under `name`, newest first: those whose versions are candidates, and the others.
     pub(super) fn available(&self, name: &PackageName) -> (Vec<Had>, Vec<Had>) {
         let raw = self.raw.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
         let mut all: Vec<Had> =
             raw.iter().filter_map(|raw| Some(Had { version: self.version(raw).ok()?, suite: raw.suite })).collect();
         all.sort_by(|left, right| right.version.cmp(&left.version).then(left.suite.cmp(&right.suite)));
         all.dedup();
-        all.into_iter().partition(|had| self.is_default(had.suite))
+        let top = all.iter().filter_map(|had| self.priority(had.suite)).max();
+        all.into_iter().partition(|had| top.is_some() && self.priority(had.suite) == top)
+    }
+
+    /// The packages that provide `name` in some version or suite, by name.
+    pub(super) fn all_providers_of(&self, name: &PackageName) -> Vec<PackageName> {
+        let providers = self.providers.get(name.as_str()).into_iter().flatten();
+        providers.filter_map(|provider| provider.parse().ok()).filter(|provider| provider != name).collect()
     }
 
     /// The first packages that provide `name` in some version or suite.

@@ -1,5 +1,7 @@
 //! Signed releases, good and bad, from a mirror that is a directory.
 
+mod forms;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -69,7 +71,7 @@ fn ask(mirrors: &[&Path], request: &SuiteRequest, keyring: &Keyring) -> Result<V
 }
 
 fn ring(signer: &Signer) -> Keyring {
-    Keyring::load(&[&signer.certificate(0)]).unwrap()
+    Keyring::load(&[&signer.certificate(0)], NOW.into()).unwrap()
 }
 
 #[test]
@@ -154,7 +156,7 @@ fn an_expired_release_counts_when_that_is_allowed() {
 fn a_key_counts_if_it_had_not_expired_when_it_signed() {
     let signer = Signer::new(MADE);
     let dir = mirror(&signer.sign(&release(""), NOW - DAY), &xz(PACKAGES.as_bytes()));
-    let ends = |end: u32| Keyring::load(&[&signer.certificate(end - MADE)]).unwrap();
+    let ends = |end: u32| Keyring::load(&[&signer.certificate(end - MADE)], NOW.into()).unwrap();
     assert!(ask(&[dir.path()], &request(), &ends(NOW - DAY / 2)).is_ok());
     let error = ask(&[dir.path()], &request(), &ends(NOW - 2 * DAY)).unwrap_err().to_string();
     assert!(
@@ -206,7 +208,7 @@ fn debians_keys_are_those_of_the_readme() {
     let readme = include_str!("../../../keys/README.md");
     let rows: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `debian-archive")).collect();
     assert_eq!(rows.len(), 9);
-    let ring = Keyring::debian().unwrap();
+    let ring = Keyring::debian(NOW.into()).unwrap();
     for fingerprint in ring.fingerprints() {
         assert!(rows.iter().any(|row| row.contains(&fingerprint)), "{fingerprint}");
     }
@@ -218,11 +220,11 @@ fn debians_keys_are_those_of_the_readme() {
 fn damaged_keys_are_refused() {
     let signer = Signer::new(MADE);
     let good = signer.certificate(0);
-    assert_eq!(Keyring::load(&[&good]).unwrap().fingerprints().collect::<Vec<_>>(), [signer.fingerprint()]);
+    assert_eq!(Keyring::load(&[&good], NOW.into()).unwrap().fingerprints().collect::<Vec<_>>(), [signer.fingerprint()]);
     let mut forged = good.clone();
     let last = forged.len() - 1;
     forged[last] ^= 1;
     for bytes in [&forged[..], &good[..good.len() / 2], b"hello"] {
-        assert!(!Keyring::load(&[bytes]).is_ok_and(|ring| ring.fingerprints().count() > 0));
+        assert!(!Keyring::load(&[bytes], NOW.into()).is_ok_and(|ring| ring.fingerprints().count() > 0));
     }
 }
