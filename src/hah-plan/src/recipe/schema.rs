@@ -3,9 +3,11 @@
 //! One table serves the parser ([`super::check`]), the JSON Schema ([`super::json_schema`]) and the did-you-mean, so the
 //! three cannot disagree.
 
-use std::sync::OnceLock;
-
-use regex_lite::Regex;
+use super::kinds::{
+    ADDRESS, AGE_KEY, ARCHITECTURE, COUNTRY, DATACENTER, DROP_IN, FIELD, GATEWAY, HOST, Kind, LINE, MEMBER, MODE, NAME,
+    NAME_SERVER, PACKAGE, PARAM, PATH, PATTERN, PUBLIC_KEY, REASON, SIZE, SOURCE, SYSCTL, TEXT, UNIT, USER, VERSIONED,
+    WHEN, WORDS, ZONE,
+};
 
 use crate::artifact::EMBEDDED_KEYS;
 
@@ -74,63 +76,6 @@ impl Shape {
         }
     }
 }
-
-/// A kind of text: what the regular expression lets through, in the part of its language that JSON Schema shares.
-#[derive(Debug)]
-pub(super) struct Kind {
-    /// What it is: `a mode`.
-    pub(super) doc: &'static str,
-    pub(super) pattern: &'static str,
-    compiled: OnceLock<Option<Regex>>,
-}
-
-impl Kind {
-    /// Whether `text` is of this kind. No kind but [`TEXT`] admits line ends or other control characters.
-    pub(super) fn admits(&self, text: &str) -> bool {
-        std::ptr::eq(self, &TEXT)
-            || !text.chars().any(char::is_control)
-                && self
-                    .compiled
-                    .get_or_init(|| Regex::new(self.pattern).ok())
-                    .as_ref()
-                    .is_some_and(|re| re.is_match(text))
-    }
-}
-
-const fn kind(doc: &'static str, pattern: &'static str) -> Kind {
-    Kind { doc, pattern, compiled: OnceLock::new() }
-}
-
-static TEXT: Kind = kind("text", "");
-static LINE: Kind = kind("one line of text", r"^.*$");
-static NAME: Kind = kind("a name: lower-case letters, digits and `-`", r"^[a-z][a-z0-9-]{0,62}$");
-static PARAM: Kind = kind("`RECIPE.PARAMETER`, a table per recipe", r"^[a-z][a-z0-9-]{0,62}$");
-static PACKAGE: Kind =
-    kind("a Debian package name: lower-case letters, digits, `+`, `-` and `.`", r"^[a-z0-9][a-z0-9+.-]+$");
-static PATH: Kind = kind("an absolute path", r"^/.+$");
-static PATTERN: Kind = kind("an absolute path; `*` and `?` within a component, `**` for any number of them", r"^/.+$");
-static VERSIONED: Kind = kind("an absolute path with the word VERSION for the kernel's version", r"^/.*VERSION");
-static SOURCE: Kind = kind("a file beside this one, relative to its directory", r"^[^/].*$");
-static MODE: Kind = kind("a mode: octal digits such as `0644`", r"^0[0-7]{3,4}$");
-static USER: Kind = kind("a user or group name", r"^[a-z_][a-z0-9_-]{0,30}$");
-static UNIT: Kind = kind(
-    "a systemd unit name such as `consul.service`",
-    r"^[A-Za-z0-9:_.@\\-]+\.(service|socket|timer|mount|automount|path|target|slice|swap|device|scope)$",
-);
-static DROP_IN: Kind = kind("a file name that ends in .conf", r"^[A-Za-z0-9_.-]+\.conf$");
-static SYSCTL: Kind = kind("a kernel variable, `net.core.rmem_max`", r"^[A-Za-z0-9_./*-]+$");
-static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB or GiB", r"^[0-9]+( ?(B|KiB|MiB|GiB))?$");
-static WHEN: Kind = kind("a condition over parameters in minijinja's expression language", r"^.+$");
-static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
-static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");
-static ARCHITECTURE: Kind = kind("an architecture: `arm64`, `armel` or `amd64`", r"^(arm64|armel|amd64)$");
-static MEMBER: Kind = kind("a path in an archive; a template", r"^[^/].*$");
-static ZONE: Kind = kind("a time zone such as Europe/Berlin", r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$");
-static COUNTRY: Kind = kind("a country: two capital letters, like DE", r"^[A-Z]{2}$");
-static PUBLIC_KEY: Kind = kind("a line of authorized_keys: type, key, comment", r"^[^# ]\S*\s+\S");
-static IP: Kind = kind("an IP address", r"^[0-9A-Fa-f.:]+$");
-static AGE_KEY: Kind = kind("an age public key, age1…", r"^age1[a-z0-9]{58}$");
-static REASON: Kind = kind("a reason, for people", r"^.+$");
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
     Key { name, shape, need: Need::Required, doc }
@@ -365,6 +310,9 @@ static KERNEL: Object = Object {
 pub(super) const PARAM_TYPES: [&str; 9] =
     ["string", "integer", "boolean", "enum", "list", "port", "path", "size", "duration"];
 
+/// What the text of a parameter may be, by rules that no pattern can say.
+pub(super) const PARAM_FORMATS: [&str; 4] = ["host", "join", "name-server", "url"];
+
 static PARAM_ENTRY: Object = Object {
     name: "a parameter",
     keys: &[&[
@@ -375,6 +323,11 @@ static PARAM_ENTRY: Object = Object {
         optional("max", Shape::Value, "Greatest value, or greatest number of items of a list."),
         optional("choices", Shape::List(&Shape::Text(&LINE)), "The values of an `enum`."),
         optional("pattern", Shape::Text(&LINE), "A regular expression that the whole string, or every item, matches."),
+        optional(
+            "format",
+            Shape::Choice(&PARAM_FORMATS),
+            "What the string, or every item, is besides: the address or name of a `host`, whom to `join`, a `name-server`, the `url` of an API.",
+        ),
     ]],
 };
 
@@ -515,7 +468,7 @@ static FLEET_NODE: Object = Object {
     name: "a node",
     keys: &[&[
         required("image", Shape::Text(&NAME), "The image that its card gets."),
-        optional("address", Shape::Text(&LINE), "Its address, such as `192.168.1.10/24`; DHCP without."),
+        optional("address", Shape::Text(&ADDRESS), "Its address, such as `192.168.1.10/24`; DHCP without."),
         optional("link", Shape::Choice(&["ethernet", "wlan"]), "How it is connected; `ethernet` without."),
         optional("consul", Shape::Choice(&["none", "server", "client"]), "Its part in Consul; `none` without."),
         optional("nomad", Shape::Choice(&["none", "server", "client"]), "Its part in Nomad; `none` without."),
@@ -545,8 +498,8 @@ static FLEET_WIFI: Object = Object {
 static FLEET_NETWORK: Object = Object {
     name: "[network]",
     keys: &[&[
-        optional("gateway", Shape::Text(&IP), "Default route of nodes with an address."),
-        optional("dns", Shape::List(&Shape::Text(&IP)), "Name servers of nodes with an address."),
+        optional("gateway", Shape::Text(&GATEWAY), "Default route of nodes with an address."),
+        optional("dns", Shape::List(&Shape::Text(&NAME_SERVER)), "Name servers of nodes with an address."),
     ]],
 };
 
@@ -572,7 +525,7 @@ pub(super) static CLUSTER: Object = Object {
     name: "cluster.toml",
     keys: &[&[
         required("name", Shape::Text(&NAME), "The cluster's name."),
-        optional("datacenter", Shape::Text(&LINE), "Consul's and Nomad's datacenter; the name without."),
+        optional("datacenter", Shape::Text(&DATACENTER), "Consul's and Nomad's datacenter; the name without."),
         optional("timezone", Shape::Text(&ZONE), "Time zone of every node; the image's without."),
         optional("tls", Shape::Boolean, "Whether the agents of Consul and of Nomad speak TLS with each other."),
         optional("ssh", Shape::Table(&FLEET_SSH), "The way in."),
@@ -582,7 +535,7 @@ pub(super) static CLUSTER: Object = Object {
         optional("secrets", Shape::Table(&FLEET_SECRETS), "How the secrets are kept."),
         required(
             "nodes",
-            Shape::Named(&NAME, &Shape::Table(&FLEET_NODE)),
+            Shape::Named(&HOST, &Shape::Table(&FLEET_NODE)),
             "The nodes by name, which is their hostname.",
         ),
     ]],
