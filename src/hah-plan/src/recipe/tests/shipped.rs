@@ -220,6 +220,30 @@ fn consul_configuration_is_json_in_every_role() {
     }
 }
 
+/// What an image is told of servers is checked like what a node is told.
+#[test]
+fn row_11_recipes_take_servers_that_are_none() {
+    for (set, wanted) in [
+        ("network.dns=[\"999.1.1.1\"]", "parameter `network.dns`: `999.1.1.1` is not an IP address"),
+        ("network.dns=[\"9.9.9.9\", \"127.0.0.53\"]", "`127.0.0.53` is the node's own resolver"),
+        ("network.ntp=[\"0.0.0.0\"]", "parameter `network.ntp`: `0.0.0.0` means every address"),
+        ("time.servers=[\"192.168.1\"]", "parameter `time.servers`: `192.168.1` is not an IP address, and a host name"),
+        (
+            "consul.retry-join=[\"10.0.0.1\", \"10.0.0.1/24\"]",
+            "parameter `consul.retry-join`: `10.0.0.1/24` is neither",
+        ),
+        ("consul.retry-join=224.0.0.1", "`224.0.0.1` is a multicast address"),
+    ] {
+        let over = Override { origin: "--set".to_owned(), text: set.to_owned() };
+        let said = load(&shipped(), "lab", &[over]).expect_err(set).to_string();
+        assert!(said.contains(wanted), "{set}: {said}");
+    }
+    image(
+        "lab",
+        &["network.dns=[\"9.9.9.9#dns.quad9.net\", \"fd00::1\"]", "time.servers=[\"ptbtime1.ptb.de\", \"fd00::1\"]"],
+    );
+}
+
 #[test]
 fn a_key_comes_by_override() {
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJvWr0zJ9Xh0v0sPZ1n2m3v4w5x6y7z8A9B0C1D2E3F4 me@here";
