@@ -3,6 +3,7 @@
 //! - [`stage1`]: from the kernel to systemd: modules, disk, data partition, root, hand-over;
 //! - [`identity`]: who this node is: machine id and hostname;
 //! - [`durable`]: files that are whole or absent, whenever the power goes;
+//! - [`address`]: which of its addresses the node gives to the programs;
 //! - [`closing`]: the loop: the cluster gets the job that monitors it, and the node watches;
 //! - [`host_keys`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;
@@ -13,6 +14,7 @@
 mod stage1;
 mod identity;
 mod durable;
+mod address;
 mod closing;
 mod host_keys;
 mod status;
@@ -26,9 +28,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 hah-agent: the agent of a hah-image node
 
+  hah-agent address          decide the node's address, and follow what changes (hah-address.service)
   hah-agent host-keys        make the SSH host keys that are missing
   hah-agent loop             make the cluster monitor itself, and watch (hah-agent.service)
-  hah-agent status [--json]  say what stage 1 did in this boot, and how far the loop is
+  hah-agent status [--json]  say what stage 1 did, the node's address, and how far the loop is
   hah-agent version          print the version
 
 As /init of an initramfs it is stage 1.
@@ -47,6 +50,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().skip(1).map(|word| word.to_str().unwrap_or("\u{fffd}")).collect();
     let done = match words.as_slice() {
         ["host-keys"] => host_keys::make_missing().map_err(|error| error.to_string()),
+        ["address", rest @ ..] => match address::Options::parse(rest) {
+            Some(options) => address::run(&options).map_err(|error| error.to_string()),
+            None => return usage(&words),
+        },
         ["loop", rest @ ..] => match closing::Options::parse(rest) {
             Some(options) => closing::run(&options).map_err(|error| error.to_string()),
             None => return usage(&words),
