@@ -70,7 +70,7 @@ pub(crate) fn print(form: Form, root: &Path) -> Result<(), Error> {
         address: read(root, address::REPORT)?,
         r#loop: read(root, closing::STATUS)?,
     };
-    if whole.stage1.is_none() && whole.r#loop.is_none() {
+    if whole.stage1.is_none() && whole.address.is_none() && whole.r#loop.is_none() {
         return Err(Error::Nothing);
     }
     match form {

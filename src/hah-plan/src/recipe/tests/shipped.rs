@@ -96,8 +96,6 @@ fn the_lab_is_what_the_issue_says() {
       "bootstrap_expect": 1,
       "autopilot": { "last_contact_threshold": "1s", "min_quorum": 1 },
       "ui": true,
-      "bind_addr": "{{ GetPrivateIP }}",
-      "client_addr": "127.0.0.1 {{ GetPrivateIP }}",
       "http_config": { "allow_write_http_from": ["127.0.0.0/8", "::1/128"] },
       "retry_join": [],
       "retry_interval": "10s",
@@ -216,7 +214,12 @@ fn consul_configuration_is_json_in_every_role() {
         let config: serde_json::Value = serde_json::from_str(&file(&lab, "/etc/consul.d/hah.json")).unwrap();
         assert_eq!(config["server"], set[0].ends_with("server"), "{config}");
         assert_eq!(config.get("bootstrap_expect").is_some(), set[0].ends_with("server"));
-        assert_eq!(config["bind_addr"], "{{ GetPrivateIP }}");
+        // Decided on the node, and in one place for every program.
+        assert_eq!(config.get("bind_addr"), None);
+        let address = file(&lab, "/usr/share/hah/address/consul.service/etc/consul.d/address.json");
+        let address: serde_json::Value = serde_json::from_str(&address).unwrap();
+        assert_eq!(address["bind_addr"], "@ADDRESS@");
+        assert_eq!(address.get("client_addr").is_some(), set[0].ends_with("server"));
     }
 }
 
