@@ -110,3 +110,36 @@ fn row_20_three_servers_that_join_by_name_are_renumbered_at_once() {
         assert_eq!(kept, (200, "yes".to_owned()), "what the cluster knew, it still knows");
     });
 }
+
+/// Servers whose join lists name the old addresses do not find each other; the agent says it on the console, and the join
+/// list of a new identity is all that Consul needs.
+#[test]
+fn row_20_three_servers_that_join_by_address_are_renumbered_at_once() {
+    three_servers("[\"10.77.0.1\", \"10.77.0.2\", \"10.77.0.3\"]", |hosts| {
+        renumber(hosts, 78);
+        for host in hosts {
+            host.spawn("hah-agent", &[AGENT, "loop", "--hurry", "10"]);
+        }
+        let wanted = "every server here has another address than before, and Consul looks for them at 10.77.0.1";
+        for host in hosts {
+            let status = || host.run(&[AGENT, "status"]);
+            until(
+                "the agent says what is stuck",
+                120,
+                || (status().contains(wanted) && status().contains("renumber-servers.md")).then_some(()),
+                || format!("{}{}{}", status(), host.tail("hah-agent"), logs(hosts)),
+            );
+        }
+        for host in hosts {
+            let identity = r#"{"retry_join": ["10.78.0.1", "10.78.0.2", "10.78.0.3"]}"#;
+            std::fs::write(host.directory.join("identity"), identity).unwrap();
+            host.run(&["cp", host.directory.join("identity").to_str().unwrap(), "/etc/consul.d/identity.json"]);
+            host.run(&["pkill", "-INT", "-f", "usr/bin/consul"]);
+        }
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        hosts.iter().for_each(|host| host.start("consul.service", &[]));
+        has_a_leader(hosts, 78);
+        let kept = hosts[2].http("GET", "http://127.0.0.1:8500/v1/kv/kept?raw", None);
+        assert_eq!(kept, (200, "yes".to_owned()), "what the cluster knew, it still knows");
+    });
+}
