@@ -16,6 +16,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// Why a value is refused: completes a sentence that begins with the value or its field.
 pub type Reason = &'static str;
 
+/// Asks whether a text is what its place wants.
+pub type Rule = fn(&str) -> Result<(), Reason>;
+
 /// systemd-resolved's own addresses (systemd-resolved.service(8)).
 const RESOLVED: [Ipv4Addr; 2] = [Ipv4Addr::new(127, 0, 0, 53), Ipv4Addr::new(127, 0, 0, 54)];
 /// Longest name of a host, dots included (RFC 1035 §2.3.4).

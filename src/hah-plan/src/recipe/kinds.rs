@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use hah_node::host::{self, Assigned, Reason};
+use hah_node::host::{self, Assigned, Reason, Rule};
 use regex_lite::Regex;
 
 use super::problem::shown;
@@ -14,7 +14,7 @@ pub(super) struct Kind {
     pub(super) doc: &'static str,
     pub(super) pattern: &'static str,
     /// Asked first where it can say more than that the pattern does not match.
-    ask: Option<fn(&str) -> Result<(), Reason>>,
+    ask: Option<Rule>,
     compiled: OnceLock<Option<Regex>>,
 }
 
@@ -46,7 +46,7 @@ const fn kind(doc: &'static str, pattern: &'static str) -> Kind {
 }
 
 /// A kind with rules of its own; the pattern is what editors can check of them.
-const fn ruled(doc: &'static str, pattern: &'static str, ask: fn(&str) -> Result<(), Reason>) -> Kind {
+const fn ruled(doc: &'static str, pattern: &'static str, ask: Rule) -> Kind {
     Kind { doc, pattern, ask: Some(ask), compiled: OnceLock::new() }
 }
 

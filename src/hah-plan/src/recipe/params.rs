@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hah_format::path::TreePath;
-use hah_node::host::{self, Reason};
+use hah_node::host::{self, Rule};
 use regex_lite::Regex;
 
 use super::document::{Fields, Item, Value, parse_value};
@@ -82,11 +82,8 @@ impl Kind {
     }
 }
 
-/// Asks whether a text is of a format.
-type Ask = fn(&str) -> Result<(), Reason>;
-
 /// The rules of the formats, in the order of [`PARAM_FORMATS`].
-const FORMATS: [Ask; PARAM_FORMATS.len()] = [host::host, host::join, host::name_server, host::url];
+const FORMATS: [Rule; PARAM_FORMATS.len()] = [host::host, host::join, host::name_server, host::url];
 
 /// A parameter's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +114,7 @@ pub(super) struct Param {
     pub(super) min: Option<i64>,
     pub(super) max: Option<i64>,
     pub(super) pattern: Option<Regex>,
-    format: Option<Ask>,
+    format: Option<Rule>,
     pub(super) place: Place,
 }
 
