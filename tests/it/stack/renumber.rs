@@ -93,9 +93,27 @@ fn renumber(hosts: &[Host], network: u8) {
             || logs(hosts),
         );
         assert!(host.console().contains(&format!("this node's address is now 10.{network}.0.")), "{}", host.console());
-        host.run(&["pkill", "-INT", "-f", "usr/bin/consul"]);
     }
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    restart(hosts);
+}
+
+/// Stops Consul everywhere, as systemd does it, and starts it again.
+fn restart(hosts: &[Host]) {
+    let consul = ["-f", "^/usr/bin/consul"];
+    let runs = |host: &Host| host.command("pgrep").args(consul).output().unwrap().status.success();
+    for host in hosts {
+        host.command("pkill").arg("-INT").args(consul).output().unwrap();
+    }
+    // The unit's TimeoutStopSec.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while hosts.iter().any(runs) {
+        if std::time::Instant::now() > end {
+            for host in hosts {
+                host.command("pkill").arg("-KILL").args(consul).output().unwrap();
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
     hosts.iter().for_each(|host| host.start("consul.service", &[]));
 }
 
@@ -134,10 +152,8 @@ fn row_20_three_servers_that_join_by_address_are_renumbered_at_once() {
             let identity = r#"{"retry_join": ["10.78.0.1", "10.78.0.2", "10.78.0.3"]}"#;
             std::fs::write(host.directory.join("identity"), identity).unwrap();
             host.run(&["cp", host.directory.join("identity").to_str().unwrap(), "/etc/consul.d/identity.json"]);
-            host.run(&["pkill", "-INT", "-f", "usr/bin/consul"]);
         }
-        std::thread::sleep(std::time::Duration::from_secs(2));
-        hosts.iter().for_each(|host| host.start("consul.service", &[]));
+        restart(hosts);
         has_a_leader(hosts, 78);
         let kept = hosts[2].http("GET", "http://127.0.0.1:8500/v1/kv/kept?raw", None);
         assert_eq!(kept, (200, "yes".to_owned()), "what the cluster knew, it still knows");
