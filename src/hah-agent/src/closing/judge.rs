@@ -17,8 +17,10 @@ pub(crate) fn quorum(
     let servers = || members.into_iter().flatten().filter(|member| member.server);
     let alive = servers().filter(|member| member.alive).count();
     let missing = servers().filter(|member| !member.alive);
-    let voters: Vec<IpAddr> =
+    // Each server lists itself first; the sentence is to be the same on all of them.
+    let mut voters: Vec<IpAddr> =
         peers.iter().filter_map(|peer| peer.parse::<SocketAddr>().ok()).map(|peer| peer.ip()).collect();
+    voters.sort_unstable();
     let mut here = servers().filter(|member| member.alive).filter_map(|member| member.address.parse().ok());
     let have_moved = !leader && alive > 0 && here.all(|address: IpAddr| !voters.contains(&address));
     Quorum {
