@@ -2,6 +2,7 @@
 
 mod outputs;
 mod repeat;
+mod lineage;
 mod imager;
 
 use std::io::{Read as _, Seek as _};

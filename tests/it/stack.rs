@@ -5,6 +5,8 @@
 //! | [`rules`] | promtool: does every alert fire when it should, and stay quiet when it should? |
 //! | [`configs`] | consul, nomad, promtool, amtool, bao, vault, sshd, systemd: is every combination of parameters accepted? |
 //! | [`job`] | a real Nomad: do the job's two forms mean the same, and is it valid? |
+//! | [`address`] | does a node give its programs the right one of its addresses, and wait when it has none? |
+//! | [`renumber`] | what do servers do whose addresses all change at once? |
 //! | [`cluster`] | three hosts: does the loop close, and is every target of every layer up? |
 //!
 //! The programs come from `HAH_E2E_BIN`, directories separated by colons, and then from `PATH`. What Debian has
@@ -15,6 +17,8 @@ mod rules;
 mod configs;
 mod host;
 mod job;
+mod address;
+mod renumber;
 mod cluster;
 
 use std::path::{Path, PathBuf};

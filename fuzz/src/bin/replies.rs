@@ -57,7 +57,9 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
             Health::Waits(why) => assert!(!why.is_empty()),
         }
     }
-    let quorum = judge::quorum(true, 3, Some(&members), |_| None);
+    let peers = answers.iter().find_map(|answer| reply::peers(answer).ok()).unwrap_or_default();
+    let quorum = judge::quorum(peers.len() % 2 == 0, &peers, Some(&members), |_| None);
+    assert!(quorum.moved_from.len() <= peers.len());
     assert!(quorum.alive.unwrap_or(0) as usize + quorum.missing.len() <= members.len());
     assert_eq!(judge::candidates(&instances).len(), instances.len());
     let config = Prometheus {

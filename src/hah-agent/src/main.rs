@@ -3,6 +3,7 @@
 //! - [`stage1`]: from the kernel to systemd: modules, disk, data partition, root, hand-over;
 //! - [`identity`]: who this node is: machine id and hostname;
 //! - [`durable`]: files that are whole or absent, whenever the power goes;
+//! - [`address`]: which of its addresses the node gives to the programs;
 //! - [`closing`]: the loop: the cluster gets the job that monitors it, and the node watches;
 //! - [`host_keys`], [`first_boot`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;
@@ -13,6 +14,7 @@
 mod stage1;
 mod identity;
 mod durable;
+mod address;
 mod closing;
 mod host_keys;
 mod first_boot;
@@ -27,10 +29,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 hah-agent: the agent of a hah-image node
 
+  hah-agent address          decide the node's address, and follow what changes (hah-address.service)
   hah-agent host-keys        make the SSH host keys that are missing
   hah-agent first-boot TASK  do what the build left to this node (hah-first-boot-TASK.service)
   hah-agent loop             make the cluster monitor itself, and watch (hah-agent.service)
-  hah-agent status [--json]  say what stage 1 did in this boot, and how far the loop is
+  hah-agent status [--json]  say what stage 1 did, the node's address, and how far the loop is
   hah-agent version          print the version
 
 As /init of an initramfs it is stage 1.
@@ -52,6 +55,10 @@ fn main() -> ExitCode {
         ["first-boot", task] => {
             first_boot::run(&first_boot::Places::below(Path::new("/")), task).map_err(|error| error.to_string())
         }
+        ["address", rest @ ..] => match address::Options::parse(rest) {
+            Some(options) => address::run(&options).map_err(|error| error.to_string()),
+            None => return usage(&words),
+        },
         ["loop", rest @ ..] => match closing::Options::parse(rest) {
             Some(options) => closing::run(&options).map_err(|error| error.to_string()),
             None => return usage(&words),

@@ -76,7 +76,9 @@ fn boot(arguments: &[OsString]) -> Result<Infallible, Error> {
     }
     boot.done("modules");
 
-    let mut disk = disk::wait_for(config.disk)?;
+    let wanted = cmdline.disk.unwrap_or(config.disk);
+    let mut disk = disk::wait_for(wanted)?;
+    disk.ambiguity().into_iter().for_each(|problem| boot.warn(problem));
     boot.done("disk");
 
     mounts::root(&disk, Path::new(ROOT))?;
@@ -89,6 +91,7 @@ fn boot(arguments: &[OsString]) -> Result<Infallible, Error> {
     let id = etc::machine_id(root)?;
     boot.report.new_machine_id = id.is_new;
     mounts::etc_overlay(root)?;
+    etc::name_disk(root, config.disk, wanted)?;
     let identity = boot.identity(&disk, root);
     let named = identity.as_ref().and_then(|identity| identity.hostname.clone());
     let hostname = named.unwrap_or_else(|| etc::default_hostname(&config.hostname_prefix, &id.text));

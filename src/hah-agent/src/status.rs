@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hah_node::address;
 use hah_node::closing::{self, Rung, Status};
 use hah_node::paths;
 use hah_node::stage1::{DataAction, Report};
@@ -41,11 +42,13 @@ pub(crate) enum Error {
     Write(serde_json::Error),
 }
 
-/// Both reports, as `--json` prints them: stage 1's fields, and the loop's below `loop`.
+/// The reports, as `--json` prints them: stage 1's fields, and the others' below `address` and `loop`.
 #[derive(Debug, Serialize)]
 struct Whole {
     #[serde(flatten)]
     stage1: Option<Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<address::Report>,
     r#loop: Option<Status>,
     /// What the build left to this node.
     first_boot: Vec<Standing>,
@@ -67,10 +70,11 @@ pub(crate) fn parse(words: &[&str]) -> Option<(Form, PathBuf)> {
 pub(crate) fn print(form: Form, root: &Path) -> Result<(), Error> {
     let whole = Whole {
         stage1: read(root, paths::STAGE1_REPORT)?,
+        address: read(root, address::REPORT)?,
         r#loop: read(root, closing::STATUS)?,
         first_boot: first_boot::standings(&Places::below(root)),
     };
-    if whole.stage1.is_none() && whole.r#loop.is_none() {
+    if whole.stage1.is_none() && whole.address.is_none() && whole.r#loop.is_none() {
         return Err(Error::Nothing);
     }
     match form {
@@ -107,6 +111,9 @@ fn summary(whole: &Whole, now: u64) -> String {
     let mut table = Table::default();
     if let Some(report) = &whole.stage1 {
         stage1(&mut table, report);
+    }
+    if let Some(report) = &whole.address {
+        the_address(&mut table, report);
     }
     if let Some(status) = &whole.r#loop {
         the_loop(&mut table, status, now);
@@ -145,6 +152,17 @@ fn stage1(table: &mut Table, report: &Report) {
     }
     for warning in &report.warnings {
         table.line("warning", warning);
+    }
+}
+
+fn the_address(table: &mut Table, report: &address::Report) {
+    let origin = report.origin.map(|origin| format!(" ({origin})")).unwrap_or_default();
+    match report.address {
+        Some(address) => table.line("address", &format!("{address}{origin}")),
+        None => table.line("address", "none"),
+    }
+    if let Some(waiting) = &report.waiting {
+        table.line("warning", waiting);
     }
 }
 
@@ -251,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_summary_names_what_a_person_asks_for() {
-        let whole = Whole { stage1: Some(report()), r#loop: Some(status()), first_boot: tasks() };
+        let whole = Whole { stage1: Some(report()), address: None, r#loop: Some(status()), first_boot: tasks() };
         assert_eq!(
             summary(&whole, 1_795_602_730),
             "node       hah-abcdef01\n\
@@ -278,13 +296,18 @@ mod tests {
 
     #[test]
     fn json_keeps_what_stage_1_said_and_adds_the_loop() {
-        let whole = Whole { stage1: Some(report()), r#loop: Some(status()), first_boot: Vec::new() };
+        let whole = Whole { stage1: Some(report()), address: None, r#loop: Some(status()), first_boot: Vec::new() };
         let text = serde_json::to_string(&whole).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::from_value::<Status>(value["loop"].clone()).unwrap(), status());
-        let alone =
-            serde_json::to_string(&Whole { stage1: Some(report()), r#loop: None, first_boot: Vec::new() }).unwrap();
+        let alone = serde_json::to_string(&Whole {
+            stage1: Some(report()),
+            address: None,
+            r#loop: None,
+            first_boot: Vec::new(),
+        })
+        .unwrap();
         assert!(alone.ends_with("\"loop\":null,\"first_boot\":[]}"), "{alone}");
     }
 }

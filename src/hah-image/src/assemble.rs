@@ -14,7 +14,7 @@ use hah_node::stage1::{self, Stage1};
 use hah_plan::artifact::Artifact;
 use hah_plan::artifact::fit::{self, Misfit};
 use hah_plan::configure::{self, ConfigureError, Configured, ImageIdentity, Problem, Target};
-use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key};
+use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key, Lineage};
 use hah_plan::lock::LockedArtifact;
 use hah_plan::merge::{self, Ingredients};
 use hah_plan::rootfs::Root;
@@ -36,6 +36,8 @@ pub mod imager;
 pub struct Recipe<'a> {
     /// The recipes' meaning.
     pub system: &'a System,
+    /// The name of the cluster that the image is for; empty without one. See [`Lineage`].
+    pub cluster: &'a str,
     /// The locked packages, sorted by name.
     pub inputs: &'a [Input],
     /// The locked artifacts, sorted by name.
@@ -53,11 +55,17 @@ pub struct Recipe<'a> {
 }
 
 impl Recipe<'_> {
+    /// The disk's id, which stays the same from build to build.
+    fn disk_id(&self) -> DiskId {
+        Lineage::of(self.cluster, self.system).disk_id()
+    }
+
     /// The image's key: everything that can reach its bytes. See [`hah_plan::derivation`].
     pub fn key(&self) -> Key {
         let mut encoder = Encoder::new("hah-image");
         encoder.number("format", u64::from(FORMAT_VERSION));
         hah_plan::derivation::system(&mut encoder, self.system);
+        encoder.text("cluster", self.cluster);
         for input in self.inputs {
             encoder.list("input", [input.name.as_str(), input.version.as_str(), input.architecture.as_str()]);
             encoder.digest("pack", &crate::packs::key(&input.sha256, self.options).0);
@@ -114,12 +122,7 @@ fn with_target<T>(
     let (mut root, mut provenance) = (merged.root, merged.provenance);
     initramfs::install_agent(&mut root, recipe.agent)?;
     provenance.claim_new(&root, &merge::Origin::Recipe("first-boot".into()));
-    let image = ImageIdentity {
-        name: system.image.clone(),
-        version: key.short(),
-        id: key.0,
-        disk: disk::disk_id(system.table, key),
-    };
+    let image = ImageIdentity { name: system.image.clone(), version: key.short(), id: key.0, disk: recipe.disk_id() };
     let target = Target {
         root,
         provenance,
@@ -187,18 +190,17 @@ pub fn parts(
         || root::layout(root, packs, recipe.epoch),
     );
     let (boot, root) = (boot?, root?);
-    let spec = disk::DiskSpec { table: system.table, boot_bytes: system.boot_bytes, key, epoch: recipe.epoch };
+    let spec = disk::DiskSpec { id: recipe.disk_id(), boot_bytes: system.boot_bytes, key, epoch: recipe.epoch };
     Ok(Parts { root, boot, spec })
 }
 
 fn stage1(recipe: &Recipe<'_>, key: &Key, modules: Vec<String>) -> Stage1 {
     let system = recipe.system;
-    let disk: DiskId = disk::disk_id(system.table, key);
     Stage1 {
         version: stage1::VERSION,
         image: format!("{} ({})", system.image, key.short()),
         image_id: key.to_string(),
-        disk,
+        disk: recipe.disk_id(),
         modules,
         epoch: u64::from(recipe.epoch),
         persist: system.persist.iter().map(ToString::to_string).collect(),

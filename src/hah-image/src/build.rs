@@ -112,6 +112,8 @@ pub struct DryRunRow {
 /// Everything that is known before anything is fetched.
 struct Ready {
     system: System,
+    /// The cluster's name; empty without one.
+    cluster: String,
     inputs: Vec<Input>,
     locked: Vec<LockedPackage>,
     artifacts: Vec<(Artifact, LockedArtifact)>,
@@ -126,6 +128,7 @@ impl Ready {
     fn recipe(&self) -> Recipe<'_> {
         Recipe {
             system: &self.system,
+            cluster: &self.cluster,
             inputs: &self.inputs,
             artifacts: &self.artifacts,
             reviews: &self.reviews,
@@ -144,6 +147,7 @@ fn open_store(tools: Tools<'_>) -> Result<Arc<Store>, Failure> {
 /// Reads recipes and lock; locks when the policy says so.
 fn ready(tools: Tools<'_>, project: &Project, request: &Request, store: &Store) -> Result<Ready, Failure> {
     let system = project.system(&request.image, &request.overrides)?;
+    let cluster = project.cluster()?.map(|cluster| cluster.name).unwrap_or_default();
     request.inputs.check([&system])?;
     let lock = locked(tools, project, (request, &system), store)?;
     store.add_root(project.root())?;
@@ -153,7 +157,7 @@ fn ready(tools: Tools<'_>, project: &Project, request: &Request, store: &Store) 
     let inputs = locked.iter().map(input).collect();
     let artifacts = artifacts_of(&lock, &system)?;
     let options = packs::options(&system);
-    Ok(Ready { system, inputs, locked, artifacts, epoch, reviews, reviews_digest, options, agent })
+    Ok(Ready { system, cluster, inputs, locked, artifacts, epoch, reviews, reviews_digest, options, agent })
 }
 
 /// The lock, with an answer for the image; made and written when the policy says so.

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use hah_format::digest::Sha256;
 use hah_plan::board::Board;
+use hah_plan::cluster::Cluster;
 use hah_plan::derivation::Encoder;
 use hah_plan::lock::Lock;
 use hah_plan::recipe::{self, Override, Sources};
@@ -36,6 +37,8 @@ static IMAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../images");
 
 /// Name of the lock file.
 pub const LOCK: &str = "hah.lock";
+/// Name of the fleet's file.
+pub const CLUSTER: &str = "cluster.toml";
 /// Largest file of a project, in bytes.
 const FILE_MAX: u64 = 16 << 20;
 /// How deep directories may nest.
@@ -89,6 +92,15 @@ impl Project {
     /// What the image `name` is to be.
     pub fn system(&self, name: &str, overrides: &[Override]) -> Result<System, Failure> {
         Ok(recipe::load(&self.sources, name, overrides)?)
+    }
+
+    /// The fleet, if the project has one.
+    pub fn cluster(&self) -> Result<Option<Cluster>, Failure> {
+        match fs::read_to_string(self.root.join(CLUSTER)) {
+            Ok(text) => Ok(Some(recipe::load_cluster(CLUSTER, &text)?)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The reviewed maintainer scripts, and the digest of what declares them.

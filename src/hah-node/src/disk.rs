@@ -52,7 +52,11 @@ pub const SECTOR_BYTES: u64 = 512;
 /// Sectors at the end of a disk that the backup of a GPT takes.
 pub const GPT_TAIL_SECTORS: u64 = 33;
 
-/// How the partition table marks the disk. It derives from the image's inputs, so every card of an image carries the same.
+/// How the partition table marks the disk, and how stage 1 and fstab know it again.
+///
+/// It derives from the image's lineage (cluster, image, board, table) and from nothing that a build changes, so every
+/// generation of an image finds the card that an earlier one was flashed to. Cards of images that were built before
+/// that carry ids of their own, which their own stage 1 has; [`crate::stage1::CMDLINE_DISK`] names such an id to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "table", content = "id")]
 pub enum DiskId {
@@ -64,6 +68,20 @@ pub enum DiskId {
 }
 
 impl DiskId {
+    /// From what people write: the 8 hex digits of an MBR's signature, or the 32 of a GUID, with `-` or without, as
+    /// `sfdisk --disk-id`, `blkid -s PTUUID` and stage 1 print them. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.strip_prefix("0x").unwrap_or(text).chars().filter(|digit| *digit != '-').collect();
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        match digits.len() {
+            8 => u32::from_str_radix(&digits, 16).ok().map(Self::Mbr),
+            32 => u128::from_str_radix(&digits, 16).ok().map(Self::Gpt),
+            _ => None,
+        }
+    }
+
     /// The GUID of partition `number` (from 1) of a GPT disk: the disk's own with the number folded into its last bits.
     pub fn partition_guid(disk: u128, number: u32) -> u128 {
         disk ^ u128::from(number)
@@ -101,6 +119,15 @@ impl DiskId {
     }
 }
 
+impl std::fmt::Display for DiskId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Mbr(signature) => write!(f, "{signature:08x}"),
+            Self::Gpt(disk) => write!(f, "{disk:032x}"),
+        }
+    }
+}
+
 /// JSON has no 128-bit numbers, so the GUID travels as 32 hex digits.
 mod hex_u128 {
     use serde::{Deserialize, Deserializer, Serializer};
@@ -131,5 +158,35 @@ mod tests {
             }
             assert!(id.sectors_min(u64::MAX) > u64::MAX - 4096, "no overflow");
         }
+    }
+
+    #[test]
+    fn ids_are_read_as_tools_print_them() {
+        let guid = DiskId::Gpt(0x0123_4567_89ab_8def_8123_4567_89ab_cdef);
+        for (text, wanted) in [
+            ("1234abcd", Some(DiskId::Mbr(0x1234_abcd))),
+            ("0x1234abcd", Some(DiskId::Mbr(0x1234_abcd))),
+            ("1234ABCD", Some(DiskId::Mbr(0x1234_abcd))),
+            ("0123456789ab8def8123456789abcdef", Some(guid)),
+            ("01234567-89AB-8DEF-8123-456789ABCDEF", Some(guid)),
+            ("", None),
+            ("1234abc", None),
+            ("1234abcd0", None),
+            ("+234abcd", None),
+            ("mmcblk0", None),
+        ] {
+            assert_eq!(DiskId::parse(text), wanted, "{text}");
+        }
+        for id in [DiskId::Mbr(7), guid] {
+            assert_eq!(DiskId::parse(&id.to_string()), Some(id));
+        }
+    }
+
+    /// stage1.json of cards that were flashed before ids derived from the lineage.
+    #[test]
+    fn ids_of_older_images_are_read() {
+        let read = |text: &str| serde_json::from_str::<DiskId>(text).unwrap();
+        assert_eq!(read(r#"{"table":"mbr","id":305441741}"#), DiskId::Mbr(0x1234_abcd));
+        assert_eq!(read(r#"{"table":"gpt","id":"000000000000000000000000000000ff"}"#), DiskId::Gpt(0xff));
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Data only: no I/O, no dependency but serde, so that the builder, stage 1 and the first-boot agent can all use it.
 
+pub mod address;
 pub mod disk;
+pub mod host;
 pub mod identity;
 pub mod paths;
 pub mod stage1;

@@ -9,6 +9,9 @@ pub const VERSION: u32 = 1;
 
 /// `hah.debug`: log every step.
 pub const CMDLINE_DEBUG: &str = "hah.debug";
+/// `hah.disk=ID`: the disk's id instead of [`Stage1::disk`], for a card that carries another one; see
+/// [`crate::disk::DiskId::parse`].
+pub const CMDLINE_DISK: &str = "hah.disk";
 /// `hah.reboot=SECONDS`: how long a failure stays on the console before the reboot; 0 stops instead.
 pub const CMDLINE_REBOOT: &str = "hah.reboot";
 
@@ -22,7 +25,7 @@ pub struct Stage1 {
     pub image: String,
     /// The image's identity, 64 hex digits; decides whether `/var` is to be seeded anew.
     pub image_id: String,
-    /// Recognises the disk.
+    /// Recognises the disk, unless the kernel command line names another.
     pub disk: DiskId,
     /// Kernel modules to load, in order: file names below `/hah/modules`.
     pub modules: Vec<String>,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use hah_node::host;
 use hah_node::identity::{
     Consul, ConsulTokens, Identity, Interface, Network, Nomad, NomadTokens, Policy, Secret, Ssh, Tls, User, VERSION,
     Vault, Wifi,
@@ -178,10 +179,10 @@ impl Cluster {
         self.nodes.iter().filter(move |(_, member)| part(member) == role)
     }
 
-    /// How others reach a node: its address, or its name by mDNS.
+    /// How others reach a node, as it stands before a port: its address, or its name by mDNS.
     fn host(name: &str, member: &Member) -> String {
-        match &member.address {
-            Some(address) => address.split('/').next().unwrap_or_default().to_owned(),
+        match member.address.as_deref().and_then(|address| address.split('/').next()) {
+            Some(address) => address.parse().map_or_else(|_| address.to_owned(), host::in_url),
             None => format!("{name}.local"),
         }
     }

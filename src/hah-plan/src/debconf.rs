@@ -132,8 +132,7 @@ impl Debconf {
     /// Whoever talks from now on; what was left unsaid by another script is forgotten.
     pub fn begin(&mut self, owner: &str, script: &str) {
         if self.session.owner != owner || self.session.script != script {
-            self.session =
-                Session { owner: owner.to_owned(), script: script.to_owned(), ..Session::default() };
+            self.session = Session { owner: owner.to_owned(), script: script.to_owned(), ..Session::default() };
         }
     }
 
@@ -174,7 +173,11 @@ impl Debconf {
         let english = format!("{field}-en");
         let found = fields.get(&english).or_else(|| {
             let encoded = format!("{english}.");
-            fields.range(encoded.clone()..).take_while(|(name, _)| name.starts_with(&encoded)).map(|(_, text)| text).next()
+            fields
+                .range(encoded.clone()..)
+                .take_while(|(name, _)| name.starts_with(&encoded))
+                .map(|(_, text)| text)
+                .next()
         });
         let found = found.or_else(|| fields.get(field));
         let plain = field.split_once('-').map_or(field, |(plain, _)| plain);

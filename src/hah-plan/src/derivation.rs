@@ -12,6 +12,7 @@
 //! | epoch (the lock's archive date) | | | x | x |
 //! | this program's format version | | | x | x |
 //! | the agent's sha256, the board | | | | x |
+//! | the cluster's name, which decides the disk's id | | | x | x |
 //!
 //! Nothing else is an input: not the project's path, the output's name, the mirror, the time, or the number of threads.
 
@@ -20,11 +21,15 @@ mod encode;
 use std::fmt;
 
 use hah_format::digest::Sha256;
+use hah_node::disk::DiskId;
 
 pub use encode::system;
 
+use crate::board::Table;
+use crate::system::System;
+
 /// Raised when the same inputs are to make other bytes: a changed pass, writer or layout.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The identity of a derivation's output.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +61,45 @@ impl Key {
         encoder.digest("key", &self.0);
         encoder.text("purpose", purpose);
         encoder.finish().0
+    }
+}
+
+/// What stays the same from build to build of one image: it decides the disk's id, by which every later generation
+/// finds the card that an earlier one was flashed to.
+///
+/// Whatever is added here makes the cards in use unfindable for new generations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lineage<'a> {
+    /// The name in `cluster.toml`; empty in a project without.
+    pub cluster: &'a str,
+    /// The image's name.
+    pub image: &'a str,
+    /// The board's name.
+    pub board: &'a str,
+    /// Kind of partition table.
+    pub table: Table,
+}
+
+impl<'a> Lineage<'a> {
+    /// Of an image in the cluster of this name.
+    pub fn of(cluster: &'a str, system: &'a System) -> Self {
+        Self { cluster, image: &system.image, board: &system.board.name, table: system.table }
+    }
+
+    /// The disk's id, as table, stage 1 and fstab spell it.
+    pub fn disk_id(&self) -> DiskId {
+        let Self { cluster, image, board, table } = *self;
+        // Without the format version: a newer program still finds the card.
+        let mut encoder = Encoder::new("hah-lineage");
+        encoder.text("cluster", cluster);
+        encoder.text("image", image);
+        encoder.text("board", board);
+        encoder.text("table", table.as_str());
+        let key = encoder.finish();
+        match table {
+            Table::Mbr => DiskId::Mbr(key.derive_u32("disk")),
+            Table::Gpt => DiskId::Gpt(key.derive_uuid("disk")),
+        }
     }
 }
 
@@ -141,6 +185,25 @@ mod tests {
         assert_ne!(key(&[("a", "b"), ("c", "d")]), key(&[("c", "d"), ("a", "b")]));
         // Computed with Python's hashlib and struct: `<Q` lengths before tags and values.
         assert_eq!(key(&[("a", "b")]).to_string(), "2ad83b86c0646c8766b4759eab04ab3ed303e3ce3eb3e75228fcc00702528dbc");
+    }
+
+    /// Pinned: another id would make every card in use unfindable. Computed with Python's hashlib and struct.
+    #[test]
+    fn the_id_of_a_lineage_is_for_ever() {
+        let lineage = Lineage { cluster: "home", image: "pi4-server", board: "rpi-arm64", table: Table::Mbr };
+        assert_eq!(lineage.disk_id().to_string(), "9cdafbf7");
+        let gpt = Lineage { table: Table::Gpt, ..lineage };
+        assert_eq!(gpt.disk_id().to_string(), "08a595e8fcf0829f88f747183b627248");
+        let others = [
+            Lineage { cluster: "work", ..lineage },
+            Lineage { cluster: "", ..lineage },
+            Lineage { image: "pi3-server", ..lineage },
+            Lineage { board: "virt", ..lineage },
+            Lineage { cluster: "homepi4", image: "-server", ..lineage },
+        ];
+        for other in others {
+            assert_ne!(other.disk_id(), lineage.disk_id(), "{other:?}");
+        }
     }
 
     #[test]

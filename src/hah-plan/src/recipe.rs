@@ -11,6 +11,7 @@
 //! Everything that is wrong is collected and reported at once, with place and hint; only a stage whose input could not be
 //! understood is left out, so that one mistake is not reported twice. Every message has a test in `tests.rs`.
 
+mod kinds;
 mod schema;
 mod problem;
 mod sources;

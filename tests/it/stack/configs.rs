@@ -185,9 +185,15 @@ fn systemd_accepts_the_units() {
     for (image, sets) in checks {
         let directory = rendered(&image, &sets);
         let root = directory.path();
-        for program in
-            ["usr/bin/consul", "usr/bin/nomad", "usr/bin/vault", "usr/bin/bao", "usr/lib/hah/hah-agent", "bin/kill"]
-        {
+        for program in [
+            "usr/bin/consul",
+            "usr/bin/nomad",
+            "usr/bin/vault",
+            "usr/bin/bao",
+            "usr/bin/test",
+            "usr/lib/hah/hah-agent",
+            "bin/kill",
+        ] {
             write(&root.join(program), b"#!/bin/sh\n");
             content(Command::new("chmod").arg("0755").arg(root.join(program)), program);
         }
@@ -235,7 +241,7 @@ fn vault_and_openbao_start() {
         for (number, sets) in product(&[
             &["vault.tls=false", "vault.tls=true"],
             &["vault.metrics=unauthenticated", "vault.metrics=token"],
-            &["vault.retry-join=[]", "vault.retry-join=[\"http://127.0.0.1:1\", \"http://127.0.0.2:1\"]"],
+            &["vault.retry-join=[]", "vault.retry-join=[\"http://192.0.2.1:1\", \"http://192.0.2.2:1\"]"],
         ])
         .into_iter()
         .enumerate()

@@ -44,6 +44,26 @@ impl Drop for Holder {
     }
 }
 
+/// The agent, where the image has it.
+pub(super) const AGENT: &str = "/usr/lib/hah/hah-agent";
+
+/// This workspace's agent, built as this test is.
+fn agent() -> PathBuf {
+    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let build = || {
+        let beside = Path::new(env!("CARGO_BIN_EXE_hah-image")).parent().unwrap();
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut command = Command::new(cargo);
+        command.current_dir(super::repository()).args(["build", "--quiet", "--package", "hah-agent"]);
+        if beside.ends_with("release") {
+            command.arg("--release");
+        }
+        content(&mut command, "the agent");
+        beside.join("hah-agent")
+    };
+    BUILT.get_or_init(build).clone()
+}
+
 /// The switch between hosts.
 pub(super) struct Switch(Holder);
 
@@ -56,7 +76,7 @@ impl Switch {
         switch
     }
 
-    fn ip(&self, arguments: &str) {
+    pub(super) fn ip(&self, arguments: &str) {
         let pid = self.0.pid.to_string();
         let mut command = Command::new("nsenter");
         content(command.args(["-t", &pid, "-n", "ip"]).args(arguments.split(' ')), arguments);
@@ -81,8 +101,22 @@ pub(super) fn possible() -> bool {
 }
 
 impl Host {
-    /// A host `name` with the files of `system` and these programs, on `switch` as number `number`.
+    /// A host `name` with the files of `system` and these programs, on `switch` as number `number`, its address decided.
     pub(super) fn new(
+        (name, number): (&'static str, u8),
+        switch: &Switch,
+        (system, programs): (&System, &[(&str, &Path)]),
+        directory: &Path,
+    ) -> Self {
+        let host = Self::without_address((name, number), switch, (system, programs), directory);
+        host.ip(&format!("addr add {}/24 dev eth0", host.address));
+        host.ip("route add default via 10.77.0.254");
+        host.run(&[AGENT, "address", "--once"]);
+        host
+    }
+
+    /// The same with a cable and nothing more.
+    pub(super) fn without_address(
         (name, number): (&'static str, u8),
         switch: &Switch,
         (system, programs): (&System, &[(&str, &Path)]),
@@ -94,7 +128,13 @@ impl Host {
         let host = Self { holder, name, address, directory };
         let upper = host.directory.join("upper");
         render(system, &upper);
-        for (program, found) in programs {
+        // What asks systemd is written down: there is none.
+        write(&upper.join("usr/bin/systemctl"), b"#!/bin/sh\necho \"$@\" >> /run/systemctl\n");
+        std::fs::set_permissions(upper.join("usr/bin/systemctl"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let agent = agent();
+        let mut all: Vec<(&str, &Path)> = programs.iter().map(|(program, found)| (*program, *found)).collect();
+        all.push(("../lib/hah/hah-agent", &agent));
+        for (program, found) in all {
             let to = upper.join("usr/bin").join(program);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
             if std::fs::hard_link(found, &to).is_err() {
@@ -127,20 +167,34 @@ impl Host {
         std::os::unix::fs::chown(data.join("prometheus/tsdb"), Some(110), Some(110)).unwrap();
         host.run(&["mount", "--bind", data.to_str().unwrap(), "/var/lib"]);
         host.run(&["hostname", name]);
+        // What the host says on its console, and what it keeps until it is switched off.
+        write(&host.directory.join("console"), b"");
+        host.run(&["mount", "--bind", host.directory.join("console").to_str().unwrap(), "/dev/kmsg"]);
+        host.run(&["mount", "-t", "tmpfs", "tmpfs", "/run"]);
         let port = format!("p{number}");
         switch.ip(&format!("link add {port} type veth peer name e{port} netns {}", host.holder.pid));
         switch.ip(&format!("link set {port} master br0 up"));
-        for arguments in [
-            "link set lo up",
-            &format!("link set e{port} name eth0"),
-            "link set eth0 up",
-            &format!("addr add {}/24 dev eth0", host.address),
-            "route add default via 10.77.0.254",
-        ] {
-            let words: Vec<&str> = ["ip"].into_iter().chain(arguments.split(' ')).collect();
-            host.run(&words);
+        for arguments in ["link set lo up", &format!("link set e{port} name eth0"), "link set eth0 up"] {
+            host.ip(arguments);
         }
         host
+    }
+
+    /// `ip` on the host.
+    #[track_caller]
+    pub(super) fn ip(&self, arguments: &str) {
+        let words: Vec<&str> = ["ip"].into_iter().chain(arguments.split(' ')).collect();
+        self.run(&words);
+    }
+
+    /// What a file of the host says; empty without it.
+    pub(super) fn file(&self, path: &str) -> String {
+        String::from_utf8_lossy(&output(self.command("cat").arg(path)).stdout).into_owned()
+    }
+
+    /// What the agent has said on the console.
+    pub(super) fn console(&self) -> String {
+        std::fs::read_to_string(self.directory.join("console")).unwrap_or_default()
     }
 
     /// A command that runs on the host.

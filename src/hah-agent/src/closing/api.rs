@@ -96,7 +96,7 @@ impl Api {
         let peers = reply::peers(&good(self.get_consul("/v1/status/peers").await?)?)?;
         // With an ACL that does not let us, the members are unknown, and nothing else is.
         let members = self.members().await.ok();
-        Ok(Reply::Quorum(self.quorum((leader, peers), members.as_deref(), wall)))
+        Ok(Reply::Quorum(self.quorum((leader, &peers), members.as_deref(), wall)))
     }
 
     async fn members(&self) -> Result<Vec<Member>, Why> {
@@ -108,13 +108,13 @@ impl Api {
         let leader = self.get_nomad("/v1/status/leader?stale").await?;
         let leader = leader.status == 200 && reply::leader(&leader.body)?;
         let peers = self.get_nomad("/v1/status/peers?stale").await?;
-        let peers = if peers.status == 200 { reply::peers(&peers.body)? } else { 0 };
+        let peers = if peers.status == 200 { reply::peers(&peers.body)? } else { Vec::new() };
         let members = self.get_nomad("/v1/agent/members").await.ok().and_then(|answer| good(answer).ok());
         let members = members.and_then(|body| reply::nomad_members(&body).ok());
-        Ok(Reply::Quorum(self.quorum((leader, peers), members.as_deref(), wall)))
+        Ok(Reply::Quorum(self.quorum((leader, &peers), members.as_deref(), wall)))
     }
 
-    fn quorum(&mut self, status: (bool, u32), members: Option<&[Member]>, wall: u64) -> super::view::Quorum {
+    fn quorum(&mut self, status: (bool, &[String]), members: Option<&[Member]>, wall: u64) -> super::view::Quorum {
         for member in members.into_iter().flatten().filter(|member| member.alive) {
             if self.seen.len() < MEMBERS_MAX || self.seen.contains_key(&member.name) {
                 self.seen.insert(member.name.clone(), wall);

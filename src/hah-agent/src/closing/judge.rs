@@ -1,25 +1,32 @@
 //! What answers amount to: is the job healthy, does Prometheus see everything? And if not, why, in words.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hah_node::closing::Prometheus;
 
 use super::reply::{Allocation, Deployment, Evaluation, Instance, Member, Placement, Target, Trial};
 use super::view::{Health, Missing, Quorum, Targets};
 
-/// The servers of a pool. `seen` tells when a member was last seen alive.
+/// The servers of a pool. `peers` are Raft's voters; `seen` tells when a member was last seen alive.
 pub(crate) fn quorum(
     leader: bool,
-    peers: u32,
+    peers: &[String],
     members: Option<&[Member]>,
     seen: impl Fn(&str) -> Option<u64>,
 ) -> Quorum {
     let servers = || members.into_iter().flatten().filter(|member| member.server);
     let alive = servers().filter(|member| member.alive).count();
     let missing = servers().filter(|member| !member.alive);
+    // Each server lists itself first; the sentence is to be the same on all of them.
+    let mut voters: Vec<IpAddr> =
+        peers.iter().filter_map(|peer| peer.parse::<SocketAddr>().ok()).map(|peer| peer.ip()).collect();
+    voters.sort_unstable();
+    let mut here = servers().filter(|member| member.alive).filter_map(|member| member.address.parse().ok());
+    let have_moved = !leader && alive > 0 && here.all(|address: IpAddr| !voters.contains(&address));
     Quorum {
         leader,
-        peers,
+        peers: u32::try_from(peers.len()).unwrap_or(u32::MAX),
+        moved_from: if have_moved { voters } else { Vec::new() },
         alive: members.map(|_| u32::try_from(alive).unwrap_or(u32::MAX)),
         missing: missing.map(|member| Missing { name: member.name.clone(), seen: seen(&member.name) }).collect(),
     }
@@ -183,6 +190,28 @@ pub(crate) fn shortened(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::closing::reply;
+
+    #[test]
+    fn row_20_servers_that_all_have_other_addresses() {
+        let member = |name: &str, address: &str, alive| Member {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            alive,
+            server: true,
+        };
+        let peers = ["10.77.0.1:8300".to_owned(), "10.77.0.2:8300".to_owned(), "[fd00::3]:8300".to_owned()];
+        let moved = |leader, peers: &[String], members: &[Member]| {
+            let found = quorum(leader, peers, Some(members), |_| None).moved_from;
+            found.iter().map(IpAddr::to_string).collect::<Vec<String>>()
+        };
+        let new = [member("a", "10.78.0.1", true), member("b", "10.78.0.2", true), member("c", "10.77.0.2", false)];
+        assert_eq!(moved(false, &peers, &new), ["10.77.0.1", "10.77.0.2", "fd00::3"]);
+        assert_eq!(moved(true, &peers, &new), [""; 0], "a leader: they have found each other");
+        let one = [member("a", "10.78.0.1", true), member("c", "fd00:0::3", true)];
+        assert_eq!(moved(false, &peers, &one), [""; 0], "one is where it was");
+        assert_eq!(moved(false, &[], &new), [""; 0], "the first start");
+        assert_eq!(moved(false, &peers, &[]), [""; 0]);
+    }
 
     #[track_caller]
     fn check_health(deployment: &str, allocations: &str, evaluations: &str, wanted: Result<&str, &str>) {

@@ -37,10 +37,10 @@ pub(crate) fn leader(body: &[u8]) -> Result<bool, Nonsense> {
     Ok(!read::<String>(body)?.is_empty())
 }
 
-/// `/v1/status/peers` of Consul and Nomad: how many.
-pub(crate) fn peers(body: &[u8]) -> Result<u32, Nonsense> {
+/// `/v1/status/peers` of Consul and Nomad: `ADDRESS:PORT` of every voter, as Raft remembers it.
+pub(crate) fn peers(body: &[u8]) -> Result<Vec<String>, Nonsense> {
     let peers: Option<Vec<String>> = read(body)?;
-    Ok(u32::try_from(peers.unwrap_or_default().len()).unwrap_or(u32::MAX))
+    Ok(peers.unwrap_or_default())
 }
 
 /// A member of a gossip pool.
@@ -429,8 +429,8 @@ mod tests {
     fn leaders_and_peers() {
         assert!(leader(br#""10.0.0.1:8300""#).unwrap());
         assert!(!leader(br#""""#).unwrap());
-        assert_eq!(peers(br#"["10.0.0.1:8300","10.0.0.2:8300"]"#).unwrap(), 2);
-        assert_eq!(peers(b"null").unwrap(), 0);
+        assert_eq!(peers(br#"["10.0.0.1:8300","10.0.0.2:8300"]"#).unwrap(), ["10.0.0.1:8300", "10.0.0.2:8300"]);
+        assert_eq!(peers(b"null").unwrap(), [""; 0]);
         for garbage in [&b""[..], b"No cluster leader", b"{}", b"\xff", b"\"", b"[1]"] {
             assert!(leader(garbage).is_err() && peers(garbage).is_err());
         }

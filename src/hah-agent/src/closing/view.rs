@@ -1,5 +1,7 @@
 //! What the loop knows of the world: the answers to its questions, reduced to what decides.
 
+use std::net::IpAddr;
+
 use hah_node::closing::Marker;
 
 /// A server that is not here.
@@ -22,6 +24,9 @@ pub(crate) struct Quorum {
     pub(crate) alive: Option<u32>,
     /// Servers that it knows and does not see.
     pub(crate) missing: Vec<Missing>,
+    /// Where Raft looks for the voters, when it has no leader and no server that is here is at one of these addresses:
+    /// they were all given others.
+    pub(crate) moved_from: Vec<IpAddr>,
 }
 
 /// The marker in Consul's KV store.

@@ -103,9 +103,19 @@ fn servers(formatter: &mut fmt::Formatter<'_>, program: Program, expect: u32, qu
         }
     }
     match quorum.missing.len().saturating_sub(3) {
-        0 => Ok(()),
-        more => write!(formatter, "; and {more} more"),
+        0 => {}
+        more => write!(formatter, "; and {more} more")?,
     }
+    if !quorum.moved_from.is_empty() {
+        let old: Vec<String> = quorum.moved_from.iter().map(ToString::to_string).collect();
+        let old = old.join(", ");
+        write!(
+            formatter,
+            "; every server here has another address than before, and {program} looks for them at {old}: \
+             docs/how-to/renumber-servers.md says what helps"
+        )?;
+    }
+    Ok(())
 }
 
 /// What a person should know beside the condition that is waited for.
@@ -181,7 +191,7 @@ mod tests {
     fn quorums() {
         let pi3 = Missing { name: "pi3-b".to_owned(), seen: Some(1_795_602_727) };
         let check = |leader, peers, alive, missing: &[Missing], wanted: &str| {
-            let quorum = Quorum { leader, peers, alive, missing: missing.to_vec() };
+            let quorum = Quorum { leader, peers, alive, missing: missing.to_vec(), moved_from: Vec::new() };
             assert_eq!(Unmet::Quorum(Program::Nomad, 3, quorum).to_string(), wanted);
         };
         check(
@@ -194,6 +204,13 @@ mod tests {
         check(false, 3, Some(3), &[], "waiting for Nomad to elect a leader among 3 servers");
         check(false, 0, None, &[], "waiting for Nomad: 0 of 3 servers are here");
         check(true, 1, Some(3), &[], "waiting for Nomad: 1 of 3 servers vote");
+        let moved_from = vec!["10.77.0.1".parse().unwrap(), "10.77.0.2".parse().unwrap()];
+        let moved = Quorum { peers: 3, alive: Some(3), moved_from, ..Quorum::default() };
+        assert_eq!(
+            Unmet::Quorum(Program::Nomad, 3, moved).to_string(),
+            "waiting for Nomad to elect a leader among 3 servers; every server here has another address than before, \
+             and Nomad looks for them at 10.77.0.1, 10.77.0.2: docs/how-to/renumber-servers.md says what helps"
+        );
         let many: Vec<Missing> = (1..=5).map(|n| Missing { name: format!("pi{n}"), seen: None }).collect();
         check(
             false,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use hah_node::host::Assigned;
 use hah_node::identity::{Identity, Interface, Wifi};
 
 /// What `80-wired.network` of the image gains, as a drop-in: the interface's addresses instead of DHCP's.
@@ -36,15 +37,21 @@ fn lines(interface: &Interface) -> String {
     text
 }
 
-/// The addresses that the identity itself knows of.
-pub(crate) fn own_addresses(identity: &Identity) -> Vec<IpAddr> {
+/// The addresses that the identity gives to the node.
+pub(crate) fn fixed_addresses(identity: &Identity) -> Vec<IpAddr> {
     let interfaces = [&identity.network.ethernet, &identity.network.wlan].into_iter().flatten();
-    let fixed = interfaces.flat_map(|interface| &interface.addresses).filter_map(|address| address.split('/').next());
+    let assigned = interfaces.flat_map(|interface| &interface.addresses);
+    assigned.filter_map(|address| Assigned::parse(address).ok()).map(|assigned| assigned.address).collect()
+}
+
+/// The addresses that the identity itself knows of: those, and what others are told.
+pub(crate) fn own_addresses(identity: &Identity) -> Vec<IpAddr> {
     let told = [
         identity.consul.as_ref().and_then(|consul| consul.advertise.as_deref()),
         identity.nomad.as_ref().and_then(|nomad| nomad.advertise.as_deref()),
     ];
-    fixed.chain(told.into_iter().flatten()).filter_map(|address| address.parse().ok()).collect()
+    let told = told.into_iter().flatten().filter_map(|address| address.parse().ok());
+    fixed_addresses(identity).into_iter().chain(told).collect()
 }
 
 /// The configuration of wpa_supplicant for one network (wpa_supplicant.conf(5)).

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use hah_node::host::in_url;
 use hah_node::identity::{Consul, Identity, Nomad, Policy, Secret, Tls, Vault};
 use hah_node::paths::SECRETS;
 use serde_json::{Map, Value, json};
@@ -78,7 +79,10 @@ pub(crate) fn consul(consul: &Consul, hostname: &str, dialect: ConsulDialect) ->
     put(&mut fragment, "datacenter", datacenter.as_deref());
     put(&mut fragment, "server", *server);
     put(&mut fragment, "bootstrap_expect", *bootstrap_expect);
-    put(&mut fragment, "retry_join", (!retry_join.is_empty()).then(|| retry_join.clone()));
+    // Consul takes an IPv6 address without brackets for a name.
+    let joined = |host: &String| host.parse().map_or_else(|_| host.clone(), in_url);
+    let retry_join: Vec<String> = retry_join.iter().map(joined).collect();
+    put(&mut fragment, "retry_join", (!retry_join.is_empty()).then_some(retry_join));
     put(&mut fragment, "advertise_addr", advertise.as_deref());
     put(&mut fragment, "bind_addr", bind.as_deref());
     put(&mut fragment, "encrypt", encrypt.as_ref().map(Secret::reveal));
@@ -159,9 +163,13 @@ pub(crate) fn vault(
         return if retry_join.is_empty() { Ok(None) } else { Err(problem.to_owned()) };
     };
     let [ca, cert, key] = pem_paths("vault");
+    let is_own = |host: &str| match host.parse() {
+        Ok(address) => own.contains(&address),
+        Err(_) => host.trim_end_matches('.').trim_end_matches(".local").eq_ignore_ascii_case(hostname),
+    };
     let leaders: Vec<Value> = retry_join
         .iter()
-        .filter(|url| !host(url).and_then(|host| host.parse().ok()).is_some_and(|address| own.contains(&address)))
+        .filter(|url| !host(url).is_some_and(is_own))
         .map(|url| match tls {
             Some(_) if url.starts_with("https:") => json!({"leader_api_addr": url, "leader_ca_cert_file": ca,
                 "leader_client_cert_file": cert, "leader_client_key_file": key}),
@@ -234,7 +242,7 @@ mod tests {
             datacenter: Some("home".into()),
             server: Some(true),
             bootstrap_expect: Some(3),
-            retry_join: vec!["10.0.0.1".into()],
+            retry_join: vec!["10.0.0.1".into(), "fd00::1".into(), "pi4.local".into()],
             advertise: Some("10.0.0.2".into()),
             encrypt: secret("GOSSIP"),
             tls: tls(),
@@ -244,7 +252,7 @@ mod tests {
         };
         let new = consul(&settings, "a", ConsulDialect::New);
         assert_eq!(new["node_name"], "a");
-        assert_eq!(new["retry_join"], json!(["10.0.0.1"]));
+        assert_eq!(new["retry_join"], json!(["10.0.0.1", "[fd00::1]", "pi4.local"]));
         assert_eq!(new["tls"]["internal_rpc"]["key_file"], "/run/hah/secrets/consul/key.pem");
         assert_eq!(new["acl"]["tokens"], json!({"initial_management": "FIRST"}));
         assert_eq!(new["acl"]["default_policy"], "allow");
@@ -281,6 +289,7 @@ mod tests {
                 "http://10.0.0.1:8200".into(),
                 "http://10.0.0.2:8200".into(),
                 "https://[fd00::3]:8200".into(),
+                "http://b.local:8200".into(),
             ],
             tls: tls(),
             ..Vault::default()

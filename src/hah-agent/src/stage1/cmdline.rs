@@ -1,6 +1,7 @@
-//! The kernel command line: `hah.debug`, `hah.reboot=SECONDS`, `init=PATH`; the rest is other people's.
+//! The kernel command line: `hah.debug`, `hah.disk=ID`, `hah.reboot=SECONDS`, `init=PATH`; the rest is other people's.
 
-use hah_node::stage1::{CMDLINE_DEBUG, CMDLINE_REBOOT};
+use hah_node::disk::DiskId;
+use hah_node::stage1::{CMDLINE_DEBUG, CMDLINE_DISK, CMDLINE_REBOOT};
 
 use crate::console::OnFailure;
 
@@ -13,6 +14,8 @@ const REBOOT_MAX: u64 = 86_400;
 pub(crate) struct Cmdline {
     pub(crate) debug: bool,
     pub(crate) on_failure: OnFailure,
+    /// The disk's id, where it is not the one that the image was built with.
+    pub(crate) disk: Option<DiskId>,
     /// What to start instead of `/sbin/init`: `init=/bin/sh` is how people rescue a machine.
     pub(crate) init: Option<String>,
 }
@@ -20,11 +23,13 @@ pub(crate) struct Cmdline {
 impl Cmdline {
     /// Reads the words before `--`; the last of equal keys counts, as in the kernel. Nonsense leaves the default.
     pub(crate) fn parse(text: &str) -> Self {
-        let mut cmdline = Self { debug: false, on_failure: OnFailure::RebootAfter(10), init: None };
+        let mut cmdline = Self { debug: false, on_failure: OnFailure::RebootAfter(10), disk: None, init: None };
         for word in words(text).into_iter().take_while(|word| word != "--") {
             let (key, value) = word.split_once('=').unwrap_or((&word, ""));
             if key == CMDLINE_DEBUG {
                 cmdline.debug = value != "0";
+            } else if key == CMDLINE_DISK {
+                cmdline.disk = DiskId::parse(value).or(cmdline.disk);
             } else if key == CMDLINE_REBOOT {
                 cmdline.on_failure = match value.parse::<u64>() {
                     Ok(0) => OnFailure::Stop,
@@ -62,7 +67,25 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, debug: bool, on_failure: OnFailure, init: Option<&str>) {
-        assert_eq!(Cmdline::parse(text), Cmdline { debug, on_failure, init: init.map(str::to_owned) }, "{text:?}");
+        assert_eq!(
+            Cmdline::parse(text),
+            Cmdline { debug, on_failure, disk: None, init: init.map(str::to_owned) },
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn another_disk() {
+        let check = |text: &str, wanted| assert_eq!(Cmdline::parse(text).disk, wanted, "{text}");
+        check("quiet hah.disk=1234abcd", Some(DiskId::Mbr(0x1234_abcd)));
+        check(
+            "hah.disk=1234abcd hah.disk=01234567-89ab-8def-8123-456789abcdef",
+            Some(DiskId::Gpt(0x0123_4567_89ab_8def_8123_4567_89ab_cdef)),
+        );
+        check("hah.disk=1234abcd hah.disk=mmcblk0", Some(DiskId::Mbr(0x1234_abcd)));
+        check("hah.disk=", None);
+        check("hah.disk", None);
+        check("-- hah.disk=1234abcd", None);
     }
 
     #[test]

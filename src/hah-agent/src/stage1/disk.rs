@@ -1,4 +1,8 @@
 //! Disks: found by the id in their partition table, never by their number, which depends on who was probed first.
+//!
+//! The id is the image's lineage's, so two cards of one image, or a card and its copy, have the same. When stage 1 sees
+//! both at once it takes the first by name, which is the card (`mmcblk0`) rather than the stick (`sda`), as the firmware
+//! does, and warns: data would be written to one of them on one day and to the other on another.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -29,6 +33,8 @@ pub(crate) struct Disk {
     /// Size in sectors of 512 bytes.
     pub(crate) sectors: u64,
     pub(crate) table: Table,
+    /// Kernel names of other disks with the same id.
+    pub(crate) twins: Vec<String>,
 }
 
 /// A block device that may be a disk of ours.
@@ -43,32 +49,51 @@ pub(crate) fn wait_for(wanted: DiskId) -> Result<Disk, Error> {
     let mut told = start;
     loop {
         let seen = candidates();
-        for candidate in &seen {
-            match table_of(candidate, wanted) {
-                Ok(Some(table)) => {
-                    let disk = Disk { name: candidate.name.clone(), sectors: candidate.sectors, table };
-                    disk.repair()?;
-                    return Ok(disk);
-                }
-                Ok(None) => {}
-                Err(error) => console::debug(&format!("cannot read {}: {error}", candidate.name)),
+        let ask = |candidate: &Candidate| match table_of(candidate, wanted) {
+            Ok(table) => table,
+            Err(error) => {
+                console::debug(&format!("cannot read {}: {error}", candidate.name));
+                None
             }
+        };
+        if let Some(disk) = choose(&seen, ask) {
+            disk.repair()?;
+            return Ok(disk);
         }
         if start.elapsed() >= DISK_WAIT {
             let seen: Vec<String> =
                 seen.iter().map(|disk| format!("{} {}", disk.name, size(disk.sectors.saturating_mul(512)))).collect();
             let seen = if seen.is_empty() { "no disk at all".to_owned() } else { seen.join(", ") };
-            return Err(Error::NoDisk { wanted: id(wanted), seconds: DISK_WAIT.as_secs(), seen });
+            return Err(Error::NoDisk { wanted: wanted.to_string(), seconds: DISK_WAIT.as_secs(), seen });
         }
         if told.elapsed() >= PROGRESS {
-            console::say(&format!("waiting for the disk with id {}", id(wanted)));
+            console::say(&format!("waiting for the disk with id {wanted}"));
             told = Instant::now();
         }
         std::thread::sleep(POLL);
     }
 }
 
+/// The first of the disks whose table `ask` finds to be ours, and the names of the others.
+fn choose(seen: &[Candidate], ask: impl Fn(&Candidate) -> Option<Table>) -> Option<Disk> {
+    let mut ours = seen.iter().filter_map(|candidate| Some((candidate, ask(candidate)?)));
+    let (first, table) = ours.next()?;
+    let twins = ours.map(|(other, _)| other.name.clone()).collect();
+    Some(Disk { name: first.name.clone(), sectors: first.sectors, table, twins })
+}
+
 impl Disk {
+    /// What is to be said when there is another disk like this one.
+    pub(crate) fn ambiguity(&self) -> Option<String> {
+        let (name, others) = (&self.name, self.twins.join(", "));
+        (!self.twins.is_empty()).then(|| {
+            format!(
+                "another disk has the id of {name}, as a copy or another card of the same image does: {others}; this boot \
+                 uses {name}: take the other one out"
+            )
+        })
+    }
+
     fn open(&self) -> Result<File, Error> {
         if attribute(&self.name, "ro") == Some(1) {
             return Err(Error::ReadOnly { disk: self.name.clone() });
@@ -179,14 +204,6 @@ fn table_of(disk: &Candidate, wanted: DiskId) -> io::Result<Option<Table>> {
     Ok(Table::find(DiskBytes { head: &head, tail: &tail, sectors: disk.sectors }, wanted))
 }
 
-/// A disk id as tools print it.
-fn id(id: DiskId) -> String {
-    match id {
-        DiskId::Mbr(id) => format!("{id:08x}"),
-        DiskId::Gpt(id) => format!("{id:032x}"),
-    }
-}
-
 /// A size for people: `29.1 GiB`.
 pub(crate) fn size(bytes: u64) -> String {
     let mib = bytes / (1 << 20);
@@ -196,6 +213,48 @@ pub(crate) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A disk with this name and MBR signature, or none of ours.
+    fn disks(all: &[(&str, u32)], wanted: DiskId) -> Option<Disk> {
+        let seen: Vec<Candidate> =
+            all.iter().map(|(name, _)| Candidate { name: (*name).to_owned(), sectors: 1 << 22 }).collect();
+        choose(&seen, |candidate| {
+            let (_, signature) = all.iter().find(|(name, _)| *name == candidate.name).unwrap();
+            let mut head = vec![0; HEAD_SECTORS * SECTOR];
+            head[440..444].copy_from_slice(&signature.to_le_bytes());
+            head[510..512].copy_from_slice(&[0x55, 0xaa]);
+            Table::find(DiskBytes { head: &head, tail: &[0; TAIL_SECTORS * SECTOR], sectors: 1 << 22 }, wanted)
+        })
+    }
+
+    #[test]
+    fn a_card_and_its_copy_in_one_machine() {
+        let found = disks(&[("mmcblk0", 7), ("nvme0n1", 1), ("sda", 7), ("sdb", 7)], DiskId::Mbr(7)).unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.twins.as_slice()),
+            ("mmcblk0", &["sda".to_owned(), "sdb".to_owned()][..])
+        );
+        let said = found.ambiguity().unwrap();
+        assert!(said.contains("has the id of mmcblk0") && said.contains("image does: sda, sdb;"), "{said}");
+        let found = disks(&[("mmcblk0", 7), ("sda", 8)], DiskId::Mbr(8)).unwrap();
+        assert_eq!((found.name.as_str(), found.ambiguity()), ("sda", None));
+        assert!(disks(&[("mmcblk0", 7), ("sda", 8)], DiskId::Mbr(9)).is_none());
+    }
+
+    /// An image built before ids derived from the lineage has its own in its stage1.json; a later one finds such a card
+    /// when the command line names the id.
+    #[test]
+    fn cards_that_were_flashed_before_keep_booting() {
+        let config = r#"{"version":1,"image":"lab (1a2b3c4d)","image_id":"1a","disk":{"table":"mbr","id":305441741},
+            "modules":[],"epoch":1,"persist":[],"hostname_prefix":"hah"}"#;
+        let config: hah_node::stage1::Stage1 = serde_json::from_str(config).unwrap();
+        let card = [("mmcblk0", 0x1234_abcd)];
+        assert!(disks(&card, config.disk).is_some());
+        let later = DiskId::Mbr(0x9cda_fbf7);
+        assert!(disks(&card, later).is_none());
+        let named = super::super::cmdline::Cmdline::parse("quiet hah.disk=1234abcd").disk.unwrap_or(later);
+        assert!(disks(&card, named).is_some());
+    }
 
     #[test]
     fn sizes() {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use hah_node::disk::{self, DiskId};
 use hah_node::paths;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -55,7 +56,37 @@ pub(crate) fn write_names(root: &Path, hostname: &str, machine_id: &str) -> Resu
     Ok(())
 }
 
+/// Lets fstab name the disk that this boot found by `hah.disk` instead of the one that the image was built for.
+pub(crate) fn name_disk(root: &Path, built_for: DiskId, found: DiskId) -> Result<(), Error> {
+    let path = root.join("etc/fstab");
+    if built_for == found {
+        return Ok(());
+    }
+    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
+    fs::write(&path, fstab(&text, built_for, found)).doing(|| "write /etc/fstab".to_owned())
+}
+
+fn fstab(text: &str, built_for: DiskId, found: DiskId) -> String {
+    [disk::BOOT, disk::ROOT, disk::DATA].into_iter().fold(text.to_owned(), |text, number| {
+        let name = |id: DiskId| format!("PARTUUID={} ", id.partuuid(number));
+        text.replace(&name(built_for), &name(found))
+    })
+}
+
 /// An absolute path of the running system, while its root is mounted elsewhere.
 pub(crate) fn in_root(root: &Path, path: &str) -> std::path::PathBuf {
     root.join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fstab_names_the_disk_that_was_found() {
+        let image = "# x\nPARTUUID=1234abcd-01 /boot/firmware vfat nofail 0 2\nLABEL=mine /mnt ext4 nofail 0 0\n";
+        let found = fstab(image, DiskId::Mbr(0x1234_abcd), DiskId::Gpt(0xff));
+        assert_eq!(found, image.replace("1234abcd-01", "00000000-0000-0000-0000-0000000000fe"));
+        assert_eq!(fstab(image, DiskId::Mbr(7), DiskId::Mbr(8)), image);
+    }
 }

@@ -13,7 +13,6 @@ use hah_format::disk::window::Window;
 use hah_format::disk::{self, Geometry, GptPartition, Identity, Layout};
 use hah_format::fat::{self, FatOptions};
 use hah_node::disk as contract;
-use hah_plan::board::Table;
 use hah_plan::derivation::Key;
 
 use super::boot::BootFiles;
@@ -22,22 +21,14 @@ use crate::failure::Failure;
 
 /// What decides the disk besides its contents.
 pub struct DiskSpec {
-    /// Kind of partition table.
-    pub table: Table,
+    /// The disk's mark, whose kind is that of the partition table.
+    pub id: contract::DiskId,
     /// Size of the boot partition in bytes.
     pub boot_bytes: u64,
-    /// The image's key, from which ids derive.
+    /// The image's key, from which the volume id of the boot partition derives.
     pub key: Key,
     /// Time of every FAT entry, seconds since 1970.
     pub epoch: u32,
-}
-
-/// The disk's id, as table, stage 1 and fstab spell it.
-pub fn disk_id(table: Table, key: &Key) -> contract::DiskId {
-    match table {
-        Table::Mbr => contract::DiskId::Mbr(key.derive_u32("disk")),
-        Table::Gpt => contract::DiskId::Gpt(key.derive_uuid("disk")),
-    }
 }
 
 /// A written image.
@@ -55,9 +46,9 @@ pub struct WrittenImage {
 
 /// Writes the image to `file`, which must be empty.
 pub fn write(file: &mut File, spec: &DiskSpec, boot: &BootFiles, root: &RootImage) -> Result<WrittenImage, Failure> {
-    let table = match spec.table {
-        Table::Mbr => disk::Table::Mbr,
-        Table::Gpt => disk::Table::Gpt,
+    let table = match spec.id {
+        contract::DiskId::Mbr(_) => disk::Table::Mbr,
+        contract::DiskId::Gpt(_) => disk::Table::Gpt,
     };
     let geometry = Geometry {
         table,
@@ -113,7 +104,7 @@ struct Pause {
 }
 
 fn identity(spec: &DiskSpec) -> Identity<'static> {
-    match disk_id(spec.table, &spec.key) {
+    match spec.id {
         contract::DiskId::Mbr(signature) => {
             Identity::Mbr { signature, types: [contract::MBR_TYPE_FAT32_LBA, contract::MBR_TYPE_LINUX] }
         }

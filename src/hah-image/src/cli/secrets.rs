@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
-use crate::project::Project;
+use crate::project::{CLUSTER, Project};
 use crate::secrets::{self, FILE, Key, Lock};
 
 /// Longest value that `set` reads, in bytes.
@@ -202,18 +202,12 @@ pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> 
 
 /// The project's fleet.
 pub(super) fn cluster(project: &Project) -> Result<Cluster, Failure> {
-    let path = project.root().join("cluster.toml");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Failure::user(
-                format!("there is no {}", path.display()),
-                Some("`hah-image init` writes one; docs/identity.md says what belongs into it".into()),
-            ));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(hah_plan::recipe::load_cluster("cluster.toml", &text)?)
+    project.cluster()?.ok_or_else(|| {
+        Failure::user(
+            format!("there is no {}", project.root().join(CLUSTER).display()),
+            Some("`hah-image init` writes one; docs/identity.md says what belongs into it".into()),
+        )
+    })
 }
 
 /// The project's secrets, opened; none when the fleet wants none and has none.

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::host::{self, Assigned, Reason};
+
 use super::{Consul, Identity, Interface, Nomad, Secret, Tls, VERSION, Vault, Wifi};
 
 /// Most entries of a list.
@@ -21,7 +23,7 @@ pub struct Flaw {
     /// `consul.encrypt`.
     pub field: String,
     /// Completes "FIELD …".
-    pub reason: &'static str,
+    pub reason: Reason,
 }
 
 impl fmt::Display for Flaw {
@@ -45,7 +47,7 @@ impl Identity {
     fn check(&self) -> Checked {
         require("version", self.version == VERSION, "is not 1, the only one that is known")?;
         if let Some(name) = &self.hostname {
-            require("hostname", is_label(name), "is not a host name: 1 to 63 of a-z, 0-9 and `-`, no `-` at the ends")?;
+            obey("hostname", host::label(name))?;
         }
         if let Some(zone) = &self.timezone {
             let plain = |c: char| c.is_ascii_alphanumeric() || "_+-".contains(c);
@@ -82,14 +84,21 @@ fn wifi(wifi: &Wifi) -> Checked {
 
 fn interface(field: &str, interface: &Interface) -> Checked {
     let Interface { addresses, gateway, dns } = interface;
-    let is_ip = |text: &str| text.parse::<IpAddr>().is_ok();
-    list(&format!("{field}.addresses"), addresses, is_address, "is not ADDRESS/PREFIX, like 192.168.1.10/24")?;
+    let mut assigned: Vec<Assigned> = Vec::new();
+    each(&format!("{field}.addresses"), addresses, |text| {
+        let address = Assigned::parse(text)?;
+        if assigned.iter().any(|other| other.address == address.address) {
+            return Err("is in the list twice");
+        }
+        assigned.push(address);
+        Ok(())
+    })?;
     if let Some(gateway) = gateway {
         let field = format!("{field}.gateway");
-        require(&field, is_ip(gateway), "is not an IP address")?;
         require(&field, !addresses.is_empty(), "needs addresses: with DHCP the gateway comes from there")?;
+        obey(&field, host::gateway(gateway, &assigned))?;
     }
-    list(&format!("{field}.dns"), dns, is_ip, "is not an IP address")
+    each(&format!("{field}.dns"), dns, host::name_server)
 }
 
 fn consul(consul: &Consul) -> Checked {
@@ -112,10 +121,14 @@ fn consul(consul: &Consul) -> Checked {
     expect("consul.bootstrap_expect", *bootstrap_expect)?;
     let is_client = *server == Some(false);
     require("consul.bootstrap_expect", !is_client || bootstrap_expect.is_none(), "is for servers only")?;
-    list("consul.retry_join", retry_join, is_line, "is not an address or a go-discover string")?;
-    for (field, address) in [("consul.advertise", advertise), ("consul.bind", bind)] {
-        optional(field, address.as_deref(), |text| text.parse::<IpAddr>().is_ok(), "is not an IP address")?;
-    }
+    each(
+        "consul.retry_join",
+        retry_join,
+        |text| if is_line(text) { host::join(text) } else { Err("is not one line") },
+    )?;
+    advertised("consul.advertise", advertise.as_deref())?;
+    // A program may well listen on every address, or on one that is for this network only.
+    optional("consul.bind", bind.as_deref(), |text| text.parse::<IpAddr>().is_ok(), "is not an IP address")?;
     secret("consul.encrypt", encrypt.as_ref(), is_gossip_key, "is not 16, 24 or 32 bytes in base64")?;
     material.as_ref().map_or(Ok(()), |found| tls("consul.tls", found))?;
     let all = [
@@ -134,7 +147,7 @@ fn consul(consul: &Consul) -> Checked {
 fn nomad(nomad: &Nomad) -> Checked {
     let Nomad { bootstrap_expect, advertise, encrypt, tls: material, acl: _, tokens, meta } = nomad;
     expect("nomad.bootstrap_expect", *bootstrap_expect)?;
-    optional("nomad.advertise", advertise.as_deref(), |text| text.parse::<IpAddr>().is_ok(), "is not an IP address")?;
+    advertised("nomad.advertise", advertise.as_deref())?;
     secret("nomad.encrypt", encrypt.as_ref(), is_gossip_key, "is not 16, 24 or 32 bytes in base64")?;
     material.as_ref().map_or(Ok(()), |found| tls("nomad.tls", found))?;
     for (field, token) in [("nomad.tokens.consul", &tokens.consul), ("nomad.tokens.hah", &tokens.hah)] {
@@ -152,8 +165,7 @@ fn nomad(nomad: &Nomad) -> Checked {
 
 fn vault(vault: &Vault) -> Checked {
     let Vault { retry_join, tls: material, role_id, wrapped_secret_id } = vault;
-    let is_url = |text: &str| is_line(text) && (text.starts_with("http://") || text.starts_with("https://"));
-    list("vault.retry_join", retry_join, is_url, "is not a URL like http://192.168.1.10:8200")?;
+    each("vault.retry_join", retry_join, |text| if is_line(text) { host::url(text) } else { Err("is not one line") })?;
     material.as_ref().map_or(Ok(()), |found| tls("vault.tls", found))?;
     for (field, token) in [("vault.role_id", role_id), ("vault.wrapped_secret_id", wrapped_secret_id)] {
         secret(field, token.as_ref(), is_token, "is not printable characters without blanks")?;
@@ -176,6 +188,23 @@ fn list(field: &str, items: &[String], good: impl Fn(&str) -> bool, reason: &'st
     Ok(())
 }
 
+/// Asks of each item by itself.
+fn each(field: &str, items: &[String], mut ask: impl FnMut(&str) -> Result<(), Reason>) -> Checked {
+    require(field, items.len() <= ENTRIES_MAX, "has more than 64 entries")?;
+    items.iter().enumerate().try_for_each(|(number, item)| obey(&format!("{field}[{number}]"), ask(item)))
+}
+
+fn obey(field: &str, asked: Result<(), Reason>) -> Checked {
+    asked.map_err(|reason| Flaw { field: field.to_owned(), reason })
+}
+
+/// An address that others are told.
+fn advertised(field: &str, address: Option<&str>) -> Checked {
+    let Some(text) = address else { return Ok(()) };
+    let address: IpAddr = text.parse().map_err(|_| Flaw { field: field.to_owned(), reason: "is not an IP address" })?;
+    obey(field, host::unicast(address))
+}
+
 fn optional(field: &str, text: Option<&str>, good: impl Fn(&str) -> bool, reason: &'static str) -> Checked {
     require(field, text.is_none_or(good), reason)
 }
@@ -186,12 +215,6 @@ fn secret(field: &str, text: Option<&Secret>, good: impl Fn(&str) -> bool, reaso
 
 fn expect(field: &str, number: Option<u8>) -> Checked {
     require(field, number.is_none_or(|number| (1..=9).contains(&number)), "is not 1 to 9")
-}
-
-/// A DNS label in lower case (RFC 1123).
-fn is_label(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// What useradd accepts on Debian.
@@ -215,17 +238,6 @@ fn is_psk(text: &str) -> bool {
     let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     let hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     hex || (printable && (8..=63).contains(&text.len()))
-}
-
-fn is_address(text: &str) -> bool {
-    let Some((address, prefix)) = text.split_once('/') else { return false };
-    let plain = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_digit());
-    let bits = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    plain && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= bits)
 }
 
 fn is_line(text: &str) -> bool {
@@ -305,12 +317,11 @@ mod tests {
     #[test]
     fn what_is_not() {
         check(|identity| identity.version = 2, Some("version is not 1, the only one that is known"));
-        for name in ["", "-a", "a-", "A", "a.b", "ä", &"x".repeat(64)] {
-            check(
-                |identity| identity.hostname = Some(name.into()),
-                Some("hostname is not a host name: 1 to 63 of a-z, 0-9 and `-`, no `-` at the ends"),
-            );
-        }
+        check(|identity| identity.hostname = Some("a-".into()), Some("hostname begins or ends with `-`"));
+        check(
+            |identity| identity.hostname = Some("123".into()),
+            Some("hostname is a number, which programs take for an address: add a letter, as in `node-1`"),
+        );
         for zone in ["", "/etc", "../etc", "a//b", "a b"] {
             check(|identity| identity.timezone = Some(zone.into()), Some("timezone is not a name like Europe/Berlin"));
         }
@@ -334,15 +345,32 @@ mod tests {
                 Some("wifi.psk is neither 8 to 63 printable ASCII characters nor 64 hex digits"),
             );
         }
-        for address in ["192.168.1.10", "192.168.1.10/33", "::1/129", "x/1", "10.0.0.1/+8", "10.0.0.1/8\nx"] {
-            check(
-                |identity| {
-                    let addresses = vec![address.to_owned()];
-                    identity.network.ethernet = Some(Interface { addresses, ..Interface::default() });
-                },
-                Some("network.ethernet.addresses[0] is not ADDRESS/PREFIX, like 192.168.1.10/24"),
-            );
-        }
+        let ethernet = |addresses: &[&str], gateway: &str, dns: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let gateway = Some(gateway.to_owned()).filter(|text| !text.is_empty());
+            let found = Interface { addresses: texts(addresses), gateway, dns: texts(dns) };
+            move |identity: &mut Identity| identity.network.ethernet = Some(found)
+        };
+        check(
+            ethernet(&["192.168.1.10"], "", &[]),
+            Some("network.ethernet.addresses[0] is not ADDRESS/PREFIX, like 192.168.1.10/24"),
+        );
+        check(
+            ethernet(&["192.168.1.10/24", "192.168.1.255/24"], "", &[]),
+            Some("network.ethernet.addresses[1] is the broadcast address of its network, not a host's"),
+        );
+        check(
+            ethernet(&["fd00::a/64", "fd00:0:0::000a/64"], "", &[]),
+            Some("network.ethernet.addresses[1] is in the list twice"),
+        );
+        check(
+            ethernet(&["192.168.1.10/24"], "192.168.2.1", &[]),
+            Some("network.ethernet.gateway is outside the network of the node's address, so the node cannot reach it"),
+        );
+        check(
+            ethernet(&["192.168.1.10/24"], "192.168.1.1", &["192.168.1.1", "ff02::fb"]),
+            Some("network.ethernet.dns[1] is a multicast address: a group's, not a host's"),
+        );
         check(
             |identity| {
                 identity.network.wlan = Some(Interface { gateway: Some("10.0.0.1".into()), ..Interface::default() });
@@ -353,6 +381,22 @@ mod tests {
         check(
             consul(Consul { server: Some(false), bootstrap_expect: Some(3), ..Consul::default() }),
             Some("consul.bootstrap_expect is for servers only"),
+        );
+        check(
+            consul(Consul { retry_join: vec!["pi4.local".into(), "10.0.0.0.1".into()], ..Consul::default() }),
+            Some("consul.retry_join[1] is not an IP address, and a host name does not end in a number"),
+        );
+        check(
+            consul(Consul { advertise: Some("0.0.0.0".into()), ..Consul::default() }),
+            Some("consul.advertise means every address, and is none"),
+        );
+        check(consul(Consul { bind: Some("0.0.0.0".into()), ..Consul::default() }), None);
+        check(
+            |identity| {
+                let retry_join = vec!["http://fd00::1:8200".into()];
+                identity.vault = Some(Vault { retry_join, ..Vault::default() });
+            },
+            Some("vault.retry_join[0] has an IPv6 address without brackets: write http://[fd00::10]:8200"),
         );
         check(
             consul(Consul { encrypt: some("short"), ..Consul::default() }),

@@ -12,11 +12,8 @@ use super::options::Order;
 use super::{Command, Process, Refusal};
 use crate::world::{Follow, World};
 
-pub(super) const COMMANDS: &[Command] = &[
-    Command::in_tree("ucf", ucf),
-    Command::in_tree("ucfr", ucfr),
-    Command::in_tree("ucfq", ucfq),
-];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::in_tree("ucf", ucf), Command::in_tree("ucfr", ucfr), Command::in_tree("ucfq", ucfq)];
 
 /// Files below this many bytes are kept in the cache.
 const CACHED_BELOW: usize = 25_600;
@@ -135,9 +132,9 @@ fn ucf(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
         (false, [new, destination]) => (new.clone(), destination.clone()),
         (purge, operands) => {
             let wanted = if purge { "one file argument when purging" } else { "two file arguments" };
-            process.stderr.extend_from_slice(
-                format!("*** ERROR: Need exactly {wanted}, got {}\n", operands.len()).as_bytes(),
-            );
+            process
+                .stderr
+                .extend_from_slice(format!("*** ERROR: Need exactly {wanted}, got {}\n", operands.len()).as_bytes());
             return Ok(2);
         }
     };
@@ -206,7 +203,9 @@ fn install(process: &mut Process<'_, '_>, run: &Run, history: &History) -> Resul
     let new = process.bytes_at(&run.new)?.unwrap_or_default();
     let new_sum = md5_hex(&new);
     let replaced = |process: &mut Process<'_, '_>, words: &str| {
-        process.stderr.extend_from_slice(format!("{words} config file {} with new version\n", run.destination).as_bytes());
+        process
+            .stderr
+            .extend_from_slice(format!("{words} config file {} with new version\n", run.destination).as_bytes());
     };
     let Some(present) = process.bytes_at(&run.destination)? else {
         match last {
@@ -215,9 +214,9 @@ fn install(process: &mut Process<'_, '_>, run: &Run, history: &History) -> Resul
                 return replace_file(process, run);
             }
             Some(last) if last == new_sum => {
-                process.stderr.extend_from_slice(
-                    format!("Not replacing deleted config file {}\n", run.destination).as_bytes(),
-                );
+                process
+                    .stderr
+                    .extend_from_slice(format!("Not replacing deleted config file {}\n", run.destination).as_bytes());
                 // Falls through to the digests, which match.
                 return Ok(0);
             }
@@ -343,9 +342,9 @@ fn ucfr(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     if options.has("p") {
         let Some(owner) = owner else { return Ok(0) };
         if owner != *package {
-            process.stderr.extend_from_slice(
-                format!("ucfr: Association belongs to {owner}, not {package}\n").as_bytes(),
-            );
+            process
+                .stderr
+                .extend_from_slice(format!("ucfr: Association belongs to {owner}, not {package}\n").as_bytes());
             if !options.has("f") {
                 process.stderr.extend_from_slice(b"ucfr: Aborting\n");
                 return Ok(5);
@@ -362,9 +361,8 @@ fn ucfr(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
                 return Ok(0);
             }
             if !options.has("f") {
-                process.complain(format_args!(
-                    "Attempt from package {package}  to take {real} away from package {owner}"
-                ));
+                process
+                    .complain(format_args!("Attempt from package {package}  to take {real} away from package {owner}"));
                 process.stderr.extend_from_slice(b"ucfr: Aborting.\n");
                 return Ok(4);
             }

@@ -59,7 +59,10 @@ fn install(world: &mut World<'_>, system: &System, configuration: Configuration<
     })?;
     world.debconf = Debconf::new(answers);
     world.start_accounts(system, &configuration.reviews.ids)?;
-    scripts::install(world, configuration)
-        .map_err(|errors| ConfigureError { pass: "", path: None, problem: Problem::Scripts(errors) })?;
+    scripts::install(world, configuration).map_err(|errors| ConfigureError {
+        pass: "",
+        path: None,
+        problem: Problem::Scripts(errors),
+    })?;
     Ok(world.finish_accounts()?)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hah_node::host::{self, Assigned};
 use hah_node::identity::Policy;
 
 use super::document::{self, Fields, Item, Value};
@@ -23,7 +24,7 @@ pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Rep
     let authorized_keys = fields.table("ssh").texts("authorized-keys").into_iter().map(|key| key.value).collect();
     let wifi = fields.has("wifi").then(|| wifi(fields.table("wifi")));
     let mut network = fields.table("network");
-    let gateway = network.text("gateway").map(|gateway| gateway.value);
+    let gateway = network.text("gateway");
     let dns = network.texts("dns").into_iter().map(|server| server.value).collect();
     let acl = fields
         .table("consul")
@@ -31,18 +32,20 @@ pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Rep
         .flatten();
     let tls = fields.is_true("tls");
     let recipients = fields.table("secrets").texts("recipients").into_iter().map(|key| key.value).collect();
-    let mut places = BTreeMap::new();
+    let mut places =
+        Places { whole, gateway: gateway.as_ref().map(|found| found.place.clone()), nodes: BTreeMap::new() };
+    let gateway = gateway.map(|gateway| gateway.value);
     let mut nodes = BTreeMap::new();
     for (name, item) in fields.named("nodes") {
-        let (place, member) = (item.place.clone(), member(item));
-        let address_place = member.1.unwrap_or_else(|| name.place.clone());
-        places.insert(name.value.clone(), (name.place, address_place, place));
-        nodes.insert(name.value, member.0);
+        let (member, address) = member(item);
+        let address = address.unwrap_or_else(|| name.place.clone());
+        places.nodes.insert(name.value.clone(), NodePlaces { name: name.place, address });
+        nodes.insert(name.value, member);
     }
     let cluster =
         Cluster { name, datacenter, timezone, authorized_keys, wifi, gateway, dns, acl, tls, recipients, nodes };
     if report.is_empty() {
-        check(&cluster, &whole, &places, report);
+        check(&cluster, &places, report);
     }
     Some(cluster)
 }
@@ -72,28 +75,37 @@ fn member(item: Item) -> (Member, Option<Place>) {
     (Member { image, address: address.map(|address| address.value), link, consul, nomad, vault, meta }, place)
 }
 
-/// Places of a node: its name, its address or else its name, its table.
-type Places = (Place, Place, Place);
+/// Where the parts stand that depend on each other.
+struct Places {
+    whole: Place,
+    gateway: Option<Place>,
+    nodes: BTreeMap<String, NodePlaces>,
+}
+
+/// Where a node's parts stand.
+struct NodePlaces {
+    name: Place,
+    /// Its address, or else its name.
+    address: Place,
+}
+
+fn invalid(reason: String, hint: &'static str) -> Problem {
+    Problem::Invalid { reason, hint }
+}
 
 /// What the parts of a fleet must not say together.
-fn check(cluster: &Cluster, whole: &Place, places: &BTreeMap<String, Places>, report: &mut Report) {
-    let invalid = |reason: String, hint| Problem::Invalid { reason, hint };
-    let mut addresses: BTreeMap<&str, &str> = BTreeMap::new();
+fn check(cluster: &Cluster, places: &Places, report: &mut Report) {
+    addresses(cluster, places, report);
     for (name, member) in &cluster.nodes {
-        let Some((name_place, address_place, _)) = places.get(name) else { continue };
-        if let Some(address) = member.address.as_deref().and_then(|address| address.split('/').next())
-            && let Some(other) = addresses.insert(address, name)
-            && let Some((other_place, ..)) = places.get(other)
-        {
-            let problem = invalid(format!("{name} and {other} have the same address {address}"), "give one another");
-            report.at_both(address_place, problem, (other_place, "the other node"));
-        }
+        let Some(NodePlaces { name: name_place, address: address_place }) = places.nodes.get(name) else { continue };
         if member.link == Link::Wlan && cluster.wifi.is_none() {
             let reason = format!("{name} is connected by `wlan`, and the cluster names no network");
             report.at(name_place, invalid(reason, "add a table `[wifi]` with `ssid` and `country`"));
         }
         // The node's own rules, with the field that they name.
-        if let Some(flaw) = cluster.identity(name, &Secrets::default()).and_then(|identity| identity.flaw()) {
+        if let Some(flaw) = cluster.identity(name, &Secrets::default()).and_then(|identity| identity.flaw())
+            && !flaw.field.ends_with(".gateway")
+        {
             let place = if flaw.field.starts_with("network.") { address_place } else { name_place };
             let reason = format!("{name} would have an identity that is refused: {flaw}");
             report.at(place, invalid(reason, "see docs/identity.md"));
@@ -107,10 +119,39 @@ fn check(cluster: &Cluster, whole: &Place, places: &BTreeMap<String, Places>, re
         let (servers, clients) = (count(Role::Server), count(Role::Client));
         if servers == 0 && clients > 0 {
             let reason = format!("{clients} nodes are clients of {program} and none is a server");
-            report.at(whole, invalid(reason, "let one or three nodes be servers"));
+            report.at(&places.whole, invalid(reason, "let one or three nodes be servers"));
         } else if servers > SERVERS_MAX || (servers > 0 && servers.is_multiple_of(2)) {
             let reason = format!("{servers} nodes are servers of {program}, expected 1, 3, 5, 7 or 9");
-            report.at(whole, invalid(reason, "an even number tolerates no more failures than one less"));
+            report.at(&places.whole, invalid(reason, "an even number tolerates no more failures than one less"));
+        }
+    }
+}
+
+/// Addresses that two have, and a gateway that a node cannot reach.
+fn addresses(cluster: &Cluster, places: &Places, report: &mut Report) {
+    // By what they mean: an IPv6 address has many spellings.
+    let mut owners = BTreeMap::new();
+    for (name, member) in &cluster.nodes {
+        let assigned = member.address.as_deref().and_then(|address| Assigned::parse(address).ok());
+        let (Some(assigned), Some(place)) = (assigned, places.nodes.get(name)) else { continue };
+        if let Some(other) = owners.insert(assigned.address, name)
+            && let Some(other_place) = places.nodes.get(other)
+        {
+            let reason = format!("{name} and {other} have the same address {}", assigned.address);
+            report.at_both(
+                &place.address,
+                invalid(reason, "give one another"),
+                (&other_place.address, "the other node's"),
+            );
+        }
+        if let (Some(gateway), Some(gateway_place)) = (&cluster.gateway, &places.gateway)
+            && let Err(reason) = host::gateway(gateway, &[assigned])
+        {
+            let problem = invalid(
+                format!("`{gateway}` as the gateway of {name} {reason}"),
+                "the gateway is the router's address in the network of the nodes",
+            );
+            report.at_both(gateway_place, problem, (&place.address, "the node's address"));
         }
     }
 }

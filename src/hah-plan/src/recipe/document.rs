@@ -10,7 +10,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Located, Place, Problem, Report, Text, shown};
+use super::problem::{Located, Place, Problem, Report, Text};
 use super::schema::{Key, Need, Object, Shape};
 
 /// Most entries of one array or table of names.
@@ -144,8 +144,7 @@ fn conform(item: Item, shape: &'static Shape, key: &str, report: &mut Report) ->
     let Item { value, place } = item;
     let value = match (value, shape) {
         (Value::Text(text), Shape::Text(kind)) => {
-            if !kind.admits(&text) {
-                let reason = format!("`{}` is not {}", shown(&text), kind.doc);
+            if let Some(reason) = kind.refusal(&text) {
                 report.at(&place, Problem::Invalid { reason, hint: "" });
                 return None;
             }
@@ -187,8 +186,7 @@ fn conform(item: Item, shape: &'static Shape, key: &str, report: &mut Report) ->
                     report.at(&key_place, Problem::TooMany { key: key.to_owned(), max: ENTRIES_MAX });
                     break;
                 }
-                if !kind.admits(&name) {
-                    let reason = format!("`{}` is not {}", shown(&name), kind.doc);
+                if let Some(reason) = kind.refusal(&name) {
                     report.at(&key_place, Problem::Invalid { reason, hint: "" });
                 } else if let Some(item) = conform(item, shape, &name, report) {
                     kept.insert(name, (key_place, item));

@@ -2,11 +2,11 @@
 //!
 //! | type | TOML | in templates | bounds |
 //! |---|---|---|---|
-//! | `string` | string | string | `pattern` |
+//! | `string` | string | string | `pattern`, `format` |
 //! | `integer` | integer | integer | `min`, `max` |
 //! | `boolean` | boolean | boolean | |
 //! | `enum` | string | string | `choices` |
-//! | `list` | array of strings | list of strings | `min`, `max` items; `pattern` of each |
+//! | `list` | array of strings | list of strings | `min`, `max` items; `pattern`, `format` of each |
 //! | `port` | integer | integer | 1 to 65535, `min`, `max` |
 //! | `path` | string, absolute | string | `pattern` |
 //! | `size` | `"512 MiB"` or bytes | bytes, integer | `min`, `max` |
@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hah_format::path::TreePath;
+use hah_node::host::{self, Rule};
 use regex_lite::Regex;
 
 use super::document::{Fields, Item, Value, parse_value};
 use super::model::{Assignment, Image, Recipe};
 use super::problem::{Located, Place, Problem, Report, Text, shown};
-use super::schema::PARAM_TYPES;
+use super::schema::{PARAM_FORMATS, PARAM_TYPES};
 use super::units::{ByteSize, Seconds};
 
 /// Names that mean something else in templates.
@@ -81,6 +82,9 @@ impl Kind {
     }
 }
 
+/// The rules of the formats, in the order of [`PARAM_FORMATS`].
+const FORMATS: [Rule; PARAM_FORMATS.len()] = [host::host, host::join, host::name_server, host::url];
+
 /// A parameter's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Setting {
@@ -110,6 +114,7 @@ pub(super) struct Param {
     pub(super) min: Option<i64>,
     pub(super) max: Option<i64>,
     pub(super) pattern: Option<Regex>,
+    format: Option<Rule>,
     pub(super) place: Place,
 }
 
@@ -131,10 +136,11 @@ pub(super) fn declarations(tables: Vec<(Located<String>, Item)>, report: &mut Re
 fn declaration(name: &Located<String>, mut fields: Fields, report: &mut Report) -> Option<Param> {
     let kind = fields.text("type")?;
     let kind = KINDS.into_iter().find(|candidate| candidate.name() == kind.value)?;
-    for key in ["min", "max", "choices", "pattern"].into_iter().filter(|key| fields.has(key)) {
+    for key in ["min", "max", "choices", "pattern", "format"].into_iter().filter(|key| fields.has(key)) {
         let allowed: &[Kind] = match key {
             "choices" => &[Kind::Enum],
             "pattern" => &[Kind::String, Kind::List, Kind::Path],
+            "format" => &[Kind::String, Kind::List],
             _ => &[Kind::Integer, Kind::List, Kind::Port, Kind::Size, Kind::Duration],
         };
         if !allowed.contains(&kind) {
@@ -155,6 +161,10 @@ fn declaration(name: &Located<String>, mut fields: Fields, report: &mut Report) 
             None
         }
     });
+    let format = fields.text("format").and_then(|format| {
+        let known = PARAM_FORMATS.iter().zip(FORMATS);
+        known.into_iter().find(|(name, _)| **name == format.value).map(|(_, ask)| ask)
+    });
     let is_measured = matches!(kind, Kind::Integer | Kind::List | Kind::Port | Kind::Size | Kind::Duration);
     let mut bound = |key: &str| {
         let item = fields.take(key).filter(|_| is_measured)?;
@@ -167,7 +177,8 @@ fn declaration(name: &Located<String>, mut fields: Fields, report: &mut Report) 
     };
     let (min, max) = (bound("min"), bound("max"));
     let doc = fields.text("doc").map(|text| text.value).unwrap_or_default();
-    let mut param = Param { kind, doc, default: Initial::Unset, choices, min, max, pattern, place: name.place.clone() };
+    let mut param =
+        Param { kind, doc, default: Initial::Unset, choices, min, max, pattern, format, place: name.place.clone() };
     if let Some(item) = fields.take("default") {
         param.default = param.accept(&name.value, item, report).map_or(Initial::Refused, Initial::Value);
     }
@@ -177,7 +188,7 @@ fn declaration(name: &Located<String>, mut fields: Fields, report: &mut Report) 
 impl Param {
     fn new(kind: Kind, place: Place) -> Self {
         let (choices, doc) = (Vec::new(), String::new());
-        Self { kind, doc, default: Initial::Unset, choices, min: None, max: None, pattern: None, place }
+        Self { kind, doc, default: Initial::Unset, choices, min: None, max: None, pattern: None, format: None, place }
     }
 
     /// `item` as a value of this parameter; a refusal is reported.
@@ -270,6 +281,13 @@ impl Param {
             && let Some(got) = texts.iter().find(|text| !self.choices.contains(text))
         {
             return Some(Problem::ParamChoice { param, got: got.clone(), choices: self.choices.clone() });
+        }
+        if let Some(ask) = self.format {
+            // An empty default stands for "none".
+            let refused = texts.iter().filter(|text| !text.is_empty()).find_map(|text| Some((text, ask(text).err()?)));
+            if let Some((got, reason)) = refused {
+                return Some(Problem::ParamFormat { param, got: shown(got), reason });
+            }
         }
         let pattern = self.pattern.as_ref()?;
         let got = texts.iter().find(|text| !pattern.is_match(text))?;

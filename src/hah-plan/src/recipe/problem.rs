@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use hah_node::host::Reason;
+
 use crate::debian::Architecture;
 use crate::diagnostic::{Diagnostic, Diagnostics, Excerpt, did_you_mean};
 use crate::nomad_job::JobError;
@@ -93,6 +95,8 @@ pub(super) enum Problem {
     ParamChoice { param: String, got: String, choices: Vec<String> },
     #[error("parameter `{param}`: `{got}` does not match `{pattern}`")]
     ParamPattern { param: String, got: String, pattern: String },
+    #[error("parameter `{param}`: `{got}` {reason}")]
+    ParamFormat { param: String, got: String, reason: Reason },
     #[error("`{key}` has no meaning for a parameter of type {kind}")]
     ParamConstraint { key: &'static str, kind: &'static str },
     #[error("`{0}` is not `RECIPE.PARAMETER=VALUE`")]
@@ -212,6 +216,7 @@ impl Problem {
             | Self::ParamType { .. }
             | Self::ParamRange { .. }
             | Self::ParamPattern { .. }
+            | Self::ParamFormat { .. }
             | Self::Template(_) => None,
         }
     }

@@ -3,14 +3,13 @@
 //! One table serves the parser ([`super::check`]), the JSON Schema ([`super::json_schema`]) and the did-you-mean, so the
 //! three cannot disagree.
 
-mod kinds;
-
-use crate::artifact::EMBEDDED_KEYS;
-use kinds::{
-    AGE_KEY, ARCHITECTURE, COUNTRY, DROP_IN, FIELD, IP, LINE, MEMBER, MODE, NAME, PACKAGE, PARAM, PATH, PATTERN, PUBLIC_KEY, QUESTION, REASON, SIZE, SOURCE, SYSCTL, TEXT, UNIT, USER, VERSIONED, WHEN, WORDS, ZONE,
+use super::kinds::{
+    ADDRESS, AGE_KEY, ARCHITECTURE, COUNTRY, DATACENTER, DROP_IN, FIELD, GATEWAY, HOST, Kind, LINE, MEMBER, MODE, NAME,
+    NAME_SERVER, PACKAGE, PARAM, PATH, PATTERN, PUBLIC_KEY, QUESTION, REASON, SIZE, SOURCE, SYSCTL, TEXT, UNIT, USER,
+    VERSIONED, WHEN, WORDS, ZONE,
 };
 
-pub(super) use kinds::Kind;
+use crate::artifact::EMBEDDED_KEYS;
 
 /// A TOML table with known keys.
 #[derive(Debug)]
@@ -315,6 +314,9 @@ static KERNEL: Object = Object {
 pub(super) const PARAM_TYPES: [&str; 9] =
     ["string", "integer", "boolean", "enum", "list", "port", "path", "size", "duration"];
 
+/// What the text of a parameter may be, by rules that no pattern can say.
+pub(super) const PARAM_FORMATS: [&str; 4] = ["host", "join", "name-server", "url"];
+
 static PARAM_ENTRY: Object = Object {
     name: "a parameter",
     keys: &[&[
@@ -325,6 +327,11 @@ static PARAM_ENTRY: Object = Object {
         optional("max", Shape::Value, "Greatest value, or greatest number of items of a list."),
         optional("choices", Shape::List(&Shape::Text(&LINE)), "The values of an `enum`."),
         optional("pattern", Shape::Text(&LINE), "A regular expression that the whole string, or every item, matches."),
+        optional(
+            "format",
+            Shape::Choice(&PARAM_FORMATS),
+            "What the string, or every item, is besides: the address or name of a `host`, whom to `join`, a `name-server`, the `url` of an API.",
+        ),
     ]],
 };
 
@@ -498,7 +505,7 @@ static FLEET_NODE: Object = Object {
     name: "a node",
     keys: &[&[
         required("image", Shape::Text(&NAME), "The image that its card gets."),
-        optional("address", Shape::Text(&LINE), "Its address, such as `192.168.1.10/24`; DHCP without."),
+        optional("address", Shape::Text(&ADDRESS), "Its address, such as `192.168.1.10/24`; DHCP without."),
         optional("link", Shape::Choice(&["ethernet", "wlan"]), "How it is connected; `ethernet` without."),
         optional("consul", Shape::Choice(&["none", "server", "client"]), "Its part in Consul; `none` without."),
         optional("nomad", Shape::Choice(&["none", "server", "client"]), "Its part in Nomad; `none` without."),
@@ -528,8 +535,8 @@ static FLEET_WIFI: Object = Object {
 static FLEET_NETWORK: Object = Object {
     name: "[network]",
     keys: &[&[
-        optional("gateway", Shape::Text(&IP), "Default route of nodes with an address."),
-        optional("dns", Shape::List(&Shape::Text(&IP)), "Name servers of nodes with an address."),
+        optional("gateway", Shape::Text(&GATEWAY), "Default route of nodes with an address."),
+        optional("dns", Shape::List(&Shape::Text(&NAME_SERVER)), "Name servers of nodes with an address."),
     ]],
 };
 
@@ -555,7 +562,7 @@ pub(super) static CLUSTER: Object = Object {
     name: "cluster.toml",
     keys: &[&[
         required("name", Shape::Text(&NAME), "The cluster's name."),
-        optional("datacenter", Shape::Text(&LINE), "Consul's and Nomad's datacenter; the name without."),
+        optional("datacenter", Shape::Text(&DATACENTER), "Consul's and Nomad's datacenter; the name without."),
         optional("timezone", Shape::Text(&ZONE), "Time zone of every node; the image's without."),
         optional("tls", Shape::Boolean, "Whether the agents of Consul and of Nomad speak TLS with each other."),
         optional("ssh", Shape::Table(&FLEET_SSH), "The way in."),
@@ -565,7 +572,7 @@ pub(super) static CLUSTER: Object = Object {
         optional("secrets", Shape::Table(&FLEET_SECRETS), "How the secrets are kept."),
         required(
             "nodes",
-            Shape::Named(&NAME, &Shape::Table(&FLEET_NODE)),
+            Shape::Named(&HOST, &Shape::Table(&FLEET_NODE)),
             "The nodes by name, which is their hostname.",
         ),
     ]],

@@ -53,7 +53,14 @@ const RESERVED: [&str; 16] =
 impl Parser {
     /// Reads `text`, whose first line has this number.
     pub(super) fn new(text: &str, line: u32) -> Self {
-        Self { text: text.chars().filter(|c| *c != '\0').collect(), at: 0, line, depth: 0, pending: Vec::new(), separated: false }
+        Self {
+            text: text.chars().filter(|c| *c != '\0').collect(),
+            at: 0,
+            line,
+            depth: 0,
+            pending: Vec::new(),
+            separated: false,
+        }
     }
 
     /// The next complete command: what stands on a line, or more where it goes on. `None` at the end.

@@ -425,7 +425,7 @@ impl Schedule {
         version: usize,
         seen: &mut Coverage,
     ) -> Result<Reply, Verdict> {
-        let quorum = |(leader, peers): (bool, u32)| Quorum { leader, peers, alive: Some(peers), missing: Vec::new() };
+        let quorum = |(leader, peers): (bool, u32)| Quorum { leader, peers, alive: Some(peers), ..Quorum::default() };
         let refused = || Reply::Failed(String::new());
         let reply = match question {
             Question::Consul => Reply::Quorum(quorum(self.consul)),

@@ -208,7 +208,9 @@ pub(in crate::commands) fn parse_date(text: &str, now: i64) -> Option<i64> {
 fn parse_own_form(text: &str) -> Option<i64> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (month, day, clock, year) = match words.as_slice() {
-        [_, month, day, clock, "UTC" | "GMT", year] | [month, day, clock, "UTC" | "GMT", year] => (month, day, clock, year),
+        [_, month, day, clock, "UTC" | "GMT", year] | [month, day, clock, "UTC" | "GMT", year] => {
+            (month, day, clock, year)
+        }
         _ => return None,
     };
     let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

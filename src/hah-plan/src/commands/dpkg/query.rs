@@ -1,8 +1,8 @@
 //! `dpkg-query`: which packages there are, how far they are, and which files are theirs.
 
+use super::TROUBLE;
 use super::format::{Piece, parse, render};
 use super::status::{Detail, Known, State, state};
-use super::TROUBLE;
 use crate::commands::{Process, Refusal};
 use crate::rootfs::UnpackedPackage;
 
@@ -47,9 +47,7 @@ pub(super) fn dpkg_query(process: &mut Process<'_, '_>, args: &[String]) -> Resu
         Some("-s") => status(process, &operands),
         Some("-L") if operands.is_empty() => process.error(needs("--listfiles")),
         Some("-L") => list_files(process, &operands),
-        Some("-S") if operands.is_empty() => {
-            process.error("--search needs at least one file name pattern argument")
-        }
+        Some("-S") if operands.is_empty() => process.error("--search needs at least one file name pattern argument"),
         Some("-S") => search(process, &operands),
         Some("--control-list") => control_list(process, &operands),
         Some("--control-show") => control_show(process, &operands),
@@ -195,13 +193,7 @@ fn list(process: &mut Process<'_, '_>, patterns: &[&str]) -> Result<u8, Refusal>
         "||/ {:<name$} {:<version$} {:<architecture$} Description",
         "Name", "Version", "Architecture"
     ));
-    process.print_line(format!(
-        "+++-{}-{}-{}-{}",
-        rule(name),
-        rule(version),
-        rule(architecture),
-        rule(summary)
-    ));
+    process.print_line(format!("+++-{}-{}-{}-{}", rule(name), rule(version), rule(architecture), rule(summary)));
     for (letter, [a, b, c, d]) in rows {
         process.print_line(format!("i{letter}  {a:<name$} {b:<version$} {c:<architecture$} {d}"));
     }
@@ -324,8 +316,7 @@ fn search(process: &mut Process<'_, '_>, patterns: &[&str]) -> Result<u8, Refusa
         for (path, names) in &owners {
             process.print_line(format!("{}: {path}", names.join(", ")));
         }
-        let diversions: Vec<_> =
-            process.world.effects.diversions.iter().map(|entry| entry.what.clone()).collect();
+        let diversions: Vec<_> = process.world.effects.diversions.iter().map(|entry| entry.what.clone()).collect();
         let mut diverted = false;
         for diversion in diversions {
             for path in [&diversion.path, &diversion.to] {

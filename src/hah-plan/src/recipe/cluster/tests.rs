@@ -104,6 +104,22 @@ fn mistakes() {
         ("192.168.1.11/24", "192.168.1.10/24"),
         ("[wifi]\nssid = \"Küche\"\ncountry = \"DE\"\n", ""),
         ("192.168.1.10/24", "192.168.1.10"),
+        ("192.168.1.10/24", "192.168.1.0/24"),
+        ("192.168.1.10/24", "192.168.1.255/24"),
+        ("192.168.1.10/24", "127.0.0.1/8"),
+        ("192.168.1.10/24", "0.0.0.0/0"),
+        ("192.168.1.10/24", "224.0.0.9/24"),
+        ("192.168.1.10/24", "::ffff:192.168.1.10/120"),
+        ("192.168.1.10/24", "192.168.1.1/24"),
+        ("gateway = \"192.168.1.1\"", "gateway = \"192.168.2.1\""),
+        ("gateway = \"192.168.1.1\"", "gateway = \"192.168.1.255\""),
+        ("gateway = \"192.168.1.1\"", "gateway = \"224.0.0.1\""),
+        ("dns = [\"192.168.1.1\"]", "dns = [\"192.168.1.1\", \"0.0.0.0\"]"),
+        ("[nodes.pi3-b]", "[nodes.123]"),
+        ("[nodes.pi3-b]", "[nodes.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]"),
+        ("[nodes.pi3-b]", "[nodes.PI3-A]"),
+        ("[nodes.pi3-b]", "[nodes.pi3-]"),
+        ("name = \"home\"", "name = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\""),
         ("address = \"192.168.1.11/24\"\nconsul = \"server\"", "consul = \"client\""),
         ("nomad = \"server\"", "nomad = \"client\""),
         ("consul = \"client\"", "consul = \"boss\""),
@@ -125,10 +141,10 @@ error: pi4-a and pi3-a have the same address 192.168.1.10
     |
  17 | address = "192.168.1.10/24"
     |           ^^^^^^^^^^^^^^^^^
-   ::: cluster.toml:22:8
+   ::: cluster.toml:24:11
     |
- 22 | [nodes.pi3-a]
-    |        ----- the other node
+ 24 | address = "192.168.1.10/24"
+    |           ----------------- the other node's
     = hint: give one another
 error: zero-a is connected by `wlan`, and the cluster names no network
    --> cluster.toml:28:8
@@ -136,12 +152,128 @@ error: zero-a is connected by `wlan`, and the cluster names no network
  28 | [nodes.zero-a]
     |        ^^^^^^
     = hint: add a table `[wifi]` with `ssid` and `country`
-error: pi4-a would have an identity that is refused: network.ethernet.addresses[0] is not ADDRESS/PREFIX, like 192.168.1.10/24
+error: `192.168.1.10` is not ADDRESS/PREFIX, like 192.168.1.10/24
    --> cluster.toml:17:11
     |
  17 | address = "192.168.1.10"
     |           ^^^^^^^^^^^^^^
-    = hint: see docs/identity.md
+error: `192.168.1.0/24` is the address of the network itself, not of a host in it
+   --> cluster.toml:17:11
+    |
+ 17 | address = "192.168.1.0/24"
+    |           ^^^^^^^^^^^^^^^^
+error: `192.168.1.255/24` is the broadcast address of its network, not a host's
+   --> cluster.toml:17:11
+    |
+ 17 | address = "192.168.1.255/24"
+    |           ^^^^^^^^^^^^^^^^^^
+error: `127.0.0.1/8` is a loopback address, which no other node reaches
+   --> cluster.toml:17:11
+    |
+ 17 | address = "127.0.0.1/8"
+    |           ^^^^^^^^^^^^^
+error: `0.0.0.0/0` means every address, and is none
+   --> cluster.toml:17:11
+    |
+ 17 | address = "0.0.0.0/0"
+    |           ^^^^^^^^^^^
+error: `224.0.0.9/24` is a multicast address: a group's, not a host's
+   --> cluster.toml:17:11
+    |
+ 17 | address = "224.0.0.9/24"
+    |           ^^^^^^^^^^^^^^
+error: `::ffff:192.168.1.10/120` is an IPv4 address in IPv6's clothes: write it as IPv4
+   --> cluster.toml:17:11
+    |
+ 17 | address = "::ffff:192.168.1.10/120"
+    |           ^^^^^^^^^^^^^^^^^^^^^^^^^
+error: `192.168.1.1` as the gateway of pi4-a is the node's own address
+   --> cluster.toml:11:11
+    |
+ 11 | gateway = "192.168.1.1"
+    |           ^^^^^^^^^^^^^
+   ::: cluster.toml:17:11
+    |
+ 17 | address = "192.168.1.1/24"
+    |           ---------------- the node's address
+    = hint: the gateway is the router's address in the network of the nodes
+error: `192.168.2.1` as the gateway of pi3-a is outside the network of the node's address, so the node cannot reach it
+   --> cluster.toml:11:11
+    |
+ 11 | gateway = "192.168.2.1"
+    |           ^^^^^^^^^^^^^
+   ::: cluster.toml:24:11
+    |
+ 24 | address = "192.168.1.11/24"
+    |           ----------------- the node's address
+    = hint: the gateway is the router's address in the network of the nodes
+
+error: `192.168.2.1` as the gateway of pi4-a is outside the network of the node's address, so the node cannot reach it
+   --> cluster.toml:11:11
+    |
+ 11 | gateway = "192.168.2.1"
+    |           ^^^^^^^^^^^^^
+   ::: cluster.toml:17:11
+    |
+ 17 | address = "192.168.1.10/24"
+    |           ----------------- the node's address
+    = hint: the gateway is the router's address in the network of the nodes
+error: `192.168.1.255` as the gateway of pi3-a is the broadcast address of its network, not a host's
+   --> cluster.toml:11:11
+    |
+ 11 | gateway = "192.168.1.255"
+    |           ^^^^^^^^^^^^^^^
+   ::: cluster.toml:24:11
+    |
+ 24 | address = "192.168.1.11/24"
+    |           ----------------- the node's address
+    = hint: the gateway is the router's address in the network of the nodes
+
+error: `192.168.1.255` as the gateway of pi4-a is the broadcast address of its network, not a host's
+   --> cluster.toml:11:11
+    |
+ 11 | gateway = "192.168.1.255"
+    |           ^^^^^^^^^^^^^^^
+   ::: cluster.toml:17:11
+    |
+ 17 | address = "192.168.1.10/24"
+    |           ----------------- the node's address
+    = hint: the gateway is the router's address in the network of the nodes
+error: `224.0.0.1` is a multicast address: a group's, not a host's
+   --> cluster.toml:11:11
+    |
+ 11 | gateway = "224.0.0.1"
+    |           ^^^^^^^^^^^
+error: `0.0.0.0` means every address, and is none
+   --> cluster.toml:12:23
+    |
+ 12 | dns = ["192.168.1.1", "0.0.0.0"]
+    |                       ^^^^^^^^^
+error: `123` is a number, which programs take for an address: add a letter, as in `node-1`
+   --> cluster.toml:27:8
+    |
+ 27 | [nodes.123]
+    |        ^^^
+error: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is longer than 63 characters, the most that a host name may have
+   --> cluster.toml:27:8
+    |
+ 27 | [nodes.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]
+    |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+error: `PI3-A` has capital letters: names of hosts are the same in capitals, so write it in small ones
+   --> cluster.toml:27:8
+    |
+ 27 | [nodes.PI3-A]
+    |        ^^^^^
+error: `pi3-` begins or ends with `-`
+   --> cluster.toml:27:8
+    |
+ 27 | [nodes.pi3-]
+    |        ^^^^
+error: `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` is longer than 63 characters, the most that a name may have
+  --> cluster.toml:2:8
+   |
+ 2 | name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+   |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 error: 2 nodes are servers of consul, expected 1, 3, 5, 7 or 9
   --> cluster.toml:1:1
    |
@@ -182,4 +314,41 @@ error: `AAAA` is not a line of authorized_keys: type, key, comment
  6 | authorized-keys = ["AAAA"]
    |                    ^^^^^^
 "#);
+}
+
+/// One address has many spellings, and none of them is a second address.
+#[test]
+fn row_11_two_nodes_with_one_address_spelled_differently() {
+    let text = GOOD.replace("gateway = \"192.168.1.1\"\n", "");
+    let text = text.replace("192.168.1.10/24", "fd00::a:10/64").replace("192.168.1.11/24", "fd00:0:0::A:0010/64");
+    let said = load_cluster("cluster.toml", &text).unwrap_err().to_string();
+    assert!(said.starts_with("error: pi4-a and pi3-a have the same address fd00::a:10"), "{said}");
+}
+
+#[test]
+fn row_11_links_of_two_are_no_mistake() {
+    for (one, other, gateway) in [
+        ("192.168.1.0/31", "192.168.1.1/31", ""),
+        ("10.0.0.7/32", "10.0.0.8/32", ""),
+        ("fd00::/127", "fd00::1/127", ""),
+        ("192.168.1.10/23", "192.168.0.255/23", "gateway = \"192.168.1.1\"\n"),
+        ("fd00::10/64", "fd00::11/64", "gateway = \"fe80::1\"\n"),
+    ] {
+        let text = GOOD.replace("gateway = \"192.168.1.1\"\n", gateway);
+        let text = text.replace("192.168.1.10/24", one).replace("192.168.1.11/24", other);
+        load_cluster("cluster.toml", &text).unwrap_or_else(|said| panic!("{one} {other}: {said}"));
+    }
+}
+
+/// `http://fd00::10:8200` is no URL, and Consul takes `fd00::10` for a name.
+#[test]
+fn servers_with_ipv6_are_joined_in_brackets() {
+    let text = GOOD.replace("gateway = \"192.168.1.1\"\n", "").replace("192.168.1.10/24", "fd00::10/64");
+    let cluster = load_cluster("cluster.toml", &text).unwrap();
+    let identity = cluster.identity("pi4-a", &secrets()).unwrap();
+    assert_eq!(identity.flaw(), None);
+    let consul = identity.consul.unwrap();
+    assert_eq!(consul.retry_join, ["192.168.1.11", "pi3-b.local", "[fd00::10]"]);
+    assert_eq!(consul.advertise.as_deref(), Some("fd00::10"));
+    assert_eq!(identity.vault.unwrap().retry_join, ["http://[fd00::10]:8200"]);
 }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::recipe::schema::{BOARD, IMAGE, Kind, Object, RECIPE, Shape};
+use crate::recipe::kinds::Kind;
+use crate::recipe::schema::{BOARD, IMAGE, Object, RECIPE, Shape};
 
 fn each_shape(shape: &'static Shape, see: &mut impl FnMut(&'static Shape)) {
     see(shape);

@@ -96,8 +96,6 @@ fn the_lab_is_what_the_issue_says() {
       "bootstrap_expect": 1,
       "autopilot": { "last_contact_threshold": "1s", "min_quorum": 1 },
       "ui": true,
-      "bind_addr": "{{ GetPrivateIP }}",
-      "client_addr": "127.0.0.1 {{ GetPrivateIP }}",
       "http_config": { "allow_write_http_from": ["127.0.0.0/8", "::1/128"] },
       "retry_join": [],
       "retry_interval": "10s",
@@ -216,8 +214,37 @@ fn consul_configuration_is_json_in_every_role() {
         let config: serde_json::Value = serde_json::from_str(&file(&lab, "/etc/consul.d/hah.json")).unwrap();
         assert_eq!(config["server"], set[0].ends_with("server"), "{config}");
         assert_eq!(config.get("bootstrap_expect").is_some(), set[0].ends_with("server"));
-        assert_eq!(config["bind_addr"], "{{ GetPrivateIP }}");
+        // Decided on the node, and in one place for every program.
+        assert_eq!(config.get("bind_addr"), None);
+        let address = file(&lab, "/usr/share/hah/address/consul.service/etc/consul.d/address.json");
+        let address: serde_json::Value = serde_json::from_str(&address).unwrap();
+        assert_eq!(address["bind_addr"], "@ADDRESS@");
+        assert_eq!(address.get("client_addr").is_some(), set[0].ends_with("server"));
     }
+}
+
+/// What an image is told of servers is checked like what a node is told.
+#[test]
+fn row_11_recipes_take_servers_that_are_none() {
+    for (set, wanted) in [
+        ("network.dns=[\"999.1.1.1\"]", "parameter `network.dns`: `999.1.1.1` is not an IP address"),
+        ("network.dns=[\"9.9.9.9\", \"127.0.0.53\"]", "`127.0.0.53` is the node's own resolver"),
+        ("network.ntp=[\"0.0.0.0\"]", "parameter `network.ntp`: `0.0.0.0` means every address"),
+        ("time.servers=[\"192.168.1\"]", "parameter `time.servers`: `192.168.1` is not an IP address, and a host name"),
+        (
+            "consul.retry-join=[\"10.0.0.1\", \"10.0.0.1/24\"]",
+            "parameter `consul.retry-join`: `10.0.0.1/24` is neither",
+        ),
+        ("consul.retry-join=224.0.0.1", "`224.0.0.1` is a multicast address"),
+    ] {
+        let over = Override { origin: "--set".to_owned(), text: set.to_owned() };
+        let said = load(&shipped(), "lab", &[over]).expect_err(set).to_string();
+        assert!(said.contains(wanted), "{set}: {said}");
+    }
+    image(
+        "lab",
+        &["network.dns=[\"9.9.9.9#dns.quad9.net\", \"fd00::1\"]", "time.servers=[\"ptbtime1.ptb.de\", \"fd00::1\"]"],
+    );
 }
 
 #[test]
