@@ -13,7 +13,7 @@ mod dpkg;
 mod debconf;
 mod ucf;
 #[cfg(test)]
-mod bench;
+pub(crate) mod bench;
 
 use std::collections::BTreeMap;
 
