@@ -288,11 +288,10 @@ impl Accounts {
         };
         let gid = match &line.group {
             UserGroup::Own => self.ensure_group(&line.name, Some(uid), "!*")?,
-            UserGroup::Id(gid) => {
-                self.group_of(*gid).map(|(_, group)| group.gid).ok_or_else(|| {
-                    AccountError::Malformed(format!("there is no group of id {gid} for {}", line.name))
-                })?
-            }
+            UserGroup::Id(gid) => self
+                .group_of(*gid)
+                .map(|(_, group)| group.gid)
+                .ok_or_else(|| AccountError::Malformed(format!("there is no group of id {gid} for {}", line.name)))?,
             UserGroup::Name(name) => {
                 self.groups.get(name).map(|group| group.gid).ok_or_else(|| AccountError::NoGroup(name.clone()))?
             }
@@ -317,10 +316,7 @@ impl Accounts {
 
     /// No id twice, and there is a superuser.
     pub fn check(&self) -> Result<(), AccountError> {
-        fn twice<'a>(
-            what: &'static str,
-            ids: impl Iterator<Item = (&'a String, u32)>,
-        ) -> Result<(), AccountError> {
+        fn twice<'a>(what: &'static str, ids: impl Iterator<Item = (&'a String, u32)>) -> Result<(), AccountError> {
             let mut taken: BTreeMap<u32, &String> = BTreeMap::new();
             for (name, id) in ids {
                 if let Some(other) = taken.insert(id, name) {

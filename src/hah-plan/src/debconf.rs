@@ -132,8 +132,7 @@ impl Debconf {
     /// Whoever talks from now on; what was left unsaid by another script is forgotten.
     pub fn begin(&mut self, owner: &str, script: &str) {
         if self.session.owner != owner || self.session.script != script {
-            self.session =
-                Session { owner: owner.to_owned(), script: script.to_owned(), ..Session::default() };
+            self.session = Session { owner: owner.to_owned(), script: script.to_owned(), ..Session::default() };
         }
     }
 

@@ -120,8 +120,7 @@ impl Accounts {
             let [name, password, gid, members] = fields[..] else {
                 return Err(malformed(AccountFile::Group, line, "expected 4 fields"));
             };
-            let gid =
-                gid.parse().map_err(|_| malformed(AccountFile::Group, line, &format!("`{gid}` is no id")))?;
+            let gid = gid.parse().map_err(|_| malformed(AccountFile::Group, line, &format!("`{gid}` is no id")))?;
             let (password, administrators) = secrets.remove(name).unwrap_or((password, BTreeSet::new()));
             let group = Group { gid, members: set(members), password: password.to_owned(), administrators };
             groups.insert(name.to_owned(), group);
@@ -180,14 +179,7 @@ fn day_fields(fields: &[&str], line: usize) -> Result<Aging, AccountError> {
             found.map_err(|_| malformed(AccountFile::Shadow, line, &format!("`{text}` is no number of days")))
         }
     };
-    Ok(Aging {
-        changed: day(2)?,
-        min: day(3)?,
-        max: day(4)?,
-        warn: day(5)?,
-        inactive: day(6)?,
-        expire: day(7)?,
-    })
+    Ok(Aging { changed: day(2)?, min: day(3)?, max: day(4)?, warn: day(5)?, inactive: day(6)?, expire: day(7)? })
 }
 
 fn malformed(file: AccountFile, line: usize, reason: &str) -> AccountError {

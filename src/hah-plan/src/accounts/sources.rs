@@ -32,8 +32,7 @@ impl Accounts {
             let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
             Ok(lines.map(|(index, line)| (index + 1, line.split(':').map(str::to_owned).collect())).collect())
         };
-        let malformed =
-            |file, line, reason: &str| AccountError::File { file, line, reason: reason.to_owned() };
+        let malformed = |file, line, reason: &str| AccountError::File { file, line, reason: reason.to_owned() };
         for (line, fields) in lines(GROUP_MASTER)? {
             let [name, _, gid, members] = fields.as_slice() else {
                 return Err(malformed(GROUP_MASTER, line, "expected 4 fields"));
@@ -46,9 +45,8 @@ impl Accounts {
             let [name, _, uid, gid, gecos, home, shell] = fields.as_slice() else {
                 return Err(malformed(PASSWD_MASTER, line, "expected 7 fields"));
             };
-            let id = |text: &str| {
-                text.parse().map_err(|_| malformed(PASSWD_MASTER, line, &format!("`{text}` is no id")))
-            };
+            let id =
+                |text: &str| text.parse().map_err(|_| malformed(PASSWD_MASTER, line, &format!("`{text}` is no id")));
             let user = User {
                 uid: id(uid)?,
                 gid: id(gid)?,

@@ -82,7 +82,10 @@ impl Process<'_, '_> {
         };
         let of = match of {
             Some(of) => of.to_owned(),
-            None => owner.map(str::to_owned).or_else(|| self.running_package().map(|name| name.to_string())).unwrap_or_default(),
+            None => owner
+                .map(str::to_owned)
+                .or_else(|| self.running_package().map(|name| name.to_string()))
+                .unwrap_or_default(),
         };
         let text = match self.world.read(&self.cwd, file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -179,9 +182,9 @@ fn set_selections(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, 
             let kind = words.next().unwrap_or_default();
             let value = words.next().unwrap_or_default();
             if kind.is_empty() {
-                process.stderr.extend_from_slice(
-                    format!("error: parse error on line {}: '{line}'\n", number + 1).as_bytes(),
-                );
+                process
+                    .stderr
+                    .extend_from_slice(format!("error: parse error on line {}: '{line}'\n", number + 1).as_bytes());
                 status = 1;
             } else if options.has("c") {
             } else if kind == "seen" {
@@ -205,7 +208,10 @@ fn set_selections(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, 
 }
 
 /// Loads the templates of the packages that are asked about: on a node they would be in the database by now.
-fn questions_of(process: &mut Process<'_, '_>, owner: Option<&str>) -> Result<Vec<(String, String, String, bool)>, Refusal> {
+fn questions_of(
+    process: &mut Process<'_, '_>,
+    owner: Option<&str>,
+) -> Result<Vec<(String, String, String, bool)>, Refusal> {
     if let Some(owner) = owner {
         process.debconf_of(owner)?;
     }

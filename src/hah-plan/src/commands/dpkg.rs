@@ -91,9 +91,7 @@ fn dpkg(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
             let version = process.world.packages.iter().find(|package| package.name.as_str() == "dpkg");
             let version = version.map_or_else(|| "1.22".to_owned(), |package| package.version.to_string());
             let architecture = process.architecture()?;
-            process.print_line(format!(
-                "Debian 'dpkg' package management program version {version} ({architecture})."
-            ));
+            process.print_line(format!("Debian 'dpkg' package management program version {version} ({architecture})."));
             Ok(0)
         }
         "-s" | "--status" | "-L" | "--listfiles" | "-S" | "--search" | "-l" | "--list" | "-p" | "--print-avail" => {
@@ -211,8 +209,13 @@ fn validate(process: &mut Process<'_, '_>, what: &str, args: &[String]) -> Resul
 /// `--assert-FEATURE`: what dpkg of trixie can do.
 fn assert(process: &mut Process<'_, '_>, what: &str) -> Result<u8, Refusal> {
     match what {
-        "assert-support-predepends" | "assert-working-epoch" | "assert-long-filenames" | "assert-multi-conrep"
-        | "assert-multi-arch" | "assert-versioned-provides" | "assert-protected-field" => Ok(0),
+        "assert-support-predepends"
+        | "assert-working-epoch"
+        | "assert-long-filenames"
+        | "assert-multi-conrep"
+        | "assert-multi-arch"
+        | "assert-versioned-provides"
+        | "assert-protected-field" => Ok(0),
         _ => process.error(format_args!("unknown --{what}")),
     }
 }

@@ -21,9 +21,8 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
         None => {
             let declared = target.system.declared_ids(&target.effects.ids);
             let mut accounts = Accounts::new(declared, target.epoch);
-            accounts.add_masters(&mut |at| {
-                target.read_text(at).map_err(|error| AccountError::Tree(error.to_string()))
-            })?;
+            accounts
+                .add_masters(&mut |at| target.read_text(at).map_err(|error| AccountError::Tree(error.to_string())))?;
             accounts
         }
     };

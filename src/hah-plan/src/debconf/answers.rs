@@ -109,7 +109,9 @@ impl AnswerError {
                 "leave it out, and set the password on the node, or as a hash in the service's own file".to_owned()
             }
             AnswerProblem::Nothing(_) => "leave it out".to_owned(),
-            AnswerProblem::Templates(_) => "the package is damaged; `hah-image store verify` checks the store".to_owned(),
+            AnswerProblem::Templates(_) => {
+                "the package is damaged; `hah-image store verify` checks the store".to_owned()
+            }
         }
     }
 }
@@ -122,10 +124,7 @@ fn did_you_mean(near: &Option<String>) -> String {
 ///
 /// # Errors
 /// All that do not.
-pub fn check(
-    answers: &[Answer],
-    packages: &[UnpackedPackage],
-) -> Result<BTreeMap<String, String>, Vec<AnswerError>> {
+pub fn check(answers: &[Answer], packages: &[UnpackedPackage]) -> Result<BTreeMap<String, String>, Vec<AnswerError>> {
     if answers.is_empty() {
         return Ok(BTreeMap::new());
     }

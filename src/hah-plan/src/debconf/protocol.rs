@@ -147,8 +147,9 @@ impl Debconf {
             },
             ("exist", [name]) => reply(SUCCESS, self.questions.contains_key(*name).to_string()),
             (
-                "input" | "go" | "clear" | "version" | "settitle" | "info" | "get" | "set" | "reset" | "subst" | "register"
-                | "unregister" | "purge" | "metaget" | "fget" | "fset" | "progress" | "data" | "visible" | "exist",
+                "input" | "go" | "clear" | "version" | "settitle" | "info" | "get" | "set" | "reset" | "subst"
+                | "register" | "unregister" | "purge" | "metaget" | "fget" | "fset" | "progress" | "data" | "visible"
+                | "exist",
                 _,
             ) => reply(SYNTAX, COUNT),
             _ => return None,
@@ -291,7 +292,13 @@ impl Debconf {
                 }
                 if self.questions.contains_key(*name) { ok() } else { missing(name) }
             }
-            ("info", [name]) => if self.questions.contains_key(*name) { ok() } else { missing(name) },
+            ("info", [name]) => {
+                if self.questions.contains_key(*name) {
+                    ok()
+                } else {
+                    missing(name)
+                }
+            }
             ("set" | "step", [_]) | ("stop", []) => ok(),
             ("start" | "info" | "set" | "step" | "stop", _) => reply(SYNTAX, COUNT),
             _ => reply(SYNTAX, "Unknown subcommand"),

@@ -88,15 +88,43 @@ const SCRIPTS: &[&[&str]] = &[
     &["db_capb", "db_capb backup", "db_capb escape", "db_get thing/port", "db_capb multiselect"],
     &["db_get thing/port", "db_get thing/secret", "db_get thing/none", "db_get", "db_get a b"],
     &["db_input high thing/port", "db_go", "db_get thing/port", "db_fget thing/port seen"],
-    &["db_input low thing/enable", "db_input urgent thing/enable", "db_input high thing/none", "db_input high", "db_go x"],
+    &[
+        "db_input low thing/enable",
+        "db_input urgent thing/enable",
+        "db_input high thing/none",
+        "db_input high",
+        "db_go x",
+    ],
     &["db_set thing/port 8080", "db_get thing/port", "db_reset thing/port", "db_get thing/port", "db_set thing/none 1"],
     &["db_set thing/port a  b c", "db_get thing/port", "db_set thing/port", "db_get thing/port"],
-    &["db_fset thing/port seen true", "db_fget thing/port seen", "db_fget thing/port other", "db_fset thing/port seen", "db_fget thing/none seen"],
+    &[
+        "db_fset thing/port seen true",
+        "db_fget thing/port seen",
+        "db_fget thing/port other",
+        "db_fset thing/port seen",
+        "db_fget thing/none seen",
+    ],
     &["db_fset thing/port isdefault false", "db_fget thing/port seen", "db_fget thing/port isdefault"],
-    &["db_subst thing/port PROGRAM the program", "db_metaget thing/port description", "db_subst thing/none A b", "db_subst thing/port"],
+    &[
+        "db_subst thing/port PROGRAM the program",
+        "db_metaget thing/port description",
+        "db_subst thing/none A b",
+        "db_subst thing/port",
+    ],
     &["db_metaget thing/port type", "db_metaget thing/port default", "db_metaget thing/port extended_description"],
-    &["db_metaget thing/kind choices", "db_metaget thing/kind Choices-C", "db_metaget thing/kind owners", "db_metaget thing/kind nothing", "db_metaget thing/none type"],
-    &["db_metaget thing/kind name", "db_metaget thing/kind template", "db_metaget thing/kind value", "db_metaget thing/kind priority"],
+    &[
+        "db_metaget thing/kind choices",
+        "db_metaget thing/kind Choices-C",
+        "db_metaget thing/kind owners",
+        "db_metaget thing/kind nothing",
+        "db_metaget thing/none type",
+    ],
+    &[
+        "db_metaget thing/kind name",
+        "db_metaget thing/kind template",
+        "db_metaget thing/kind value",
+        "db_metaget thing/kind priority",
+    ],
     &["db_input high thing/kind", "db_metaget thing/kind priority", "db_go", "db_get thing/kind"],
     &["db_set thing/kind no choice", "db_input high thing/kind", "db_go", "db_get thing/kind"],
     &["db_set thing/kind with, comma", "db_input high thing/kind", "db_go", "db_get thing/kind"],
@@ -104,20 +132,87 @@ const SCRIPTS: &[&[&str]] = &[
     &["db_subst thing/odd choices one, two", "db_input high thing/odd", "db_go", "db_get thing/odd"],
     &["db_input medium thing/many", "db_go", "db_get thing/many", "db_set thing/many b", "db_get thing/many"],
     // INPUT of a title is left out: the real frontend dies of it.
-    &["db_input high thing/note", "db_input high thing/text", "db_go", "db_get thing/note", "db_get thing/text", "db_get thing/title"],
+    &[
+        "db_input high thing/note",
+        "db_input high thing/text",
+        "db_go",
+        "db_get thing/note",
+        "db_get thing/text",
+        "db_get thing/title",
+    ],
     &["db_set thing/text words", "db_input high thing/text", "db_go", "db_get thing/text"],
-    &["db_register thing/port thing/other", "db_get thing/other", "db_set thing/other 9", "db_get thing/other", "db_get thing/port", "db_metaget thing/other template"],
-    &["db_register thing/none thing/x", "db_register thing/port", "db_unregister thing/x", "db_register thing/port thing/x", "db_unregister thing/x", "db_get thing/x"],
+    &[
+        "db_register thing/port thing/other",
+        "db_get thing/other",
+        "db_set thing/other 9",
+        "db_get thing/other",
+        "db_get thing/port",
+        "db_metaget thing/other template",
+    ],
+    &[
+        "db_register thing/none thing/x",
+        "db_register thing/port",
+        "db_unregister thing/x",
+        "db_register thing/port thing/x",
+        "db_unregister thing/x",
+        "db_get thing/x",
+    ],
     &["db_input high thing/port", "db_unregister thing/port", "db_go", "db_unregister thing/port", "db_get thing/port"],
-    &["db_title A title", "db_settitle thing/title", "db_settitle thing/none", "db_settitle", "db_info thing/note", "db_info", "db_info thing/none", "db_info a b"],
+    &[
+        "db_title A title",
+        "db_settitle thing/title",
+        "db_settitle thing/none",
+        "db_settitle",
+        "db_info thing/note",
+        "db_info",
+        "db_info thing/none",
+        "db_info a b",
+    ],
     &["db_beginblock", "db_input high thing/port", "db_endblock", "db_go", "db_clear", "db_clear x"],
-    &["db_progress START 0 5 thing/title", "db_progress STEP 1", "db_progress INFO thing/note", "db_progress SET 4", "db_progress STOP", "db_progress START 5 0 thing/title", "db_progress START 0 1 thing/none", "db_progress", "db_progress JUMP"],
-    &["db_data thing/new type string", "db_data thing/new default a\\\\nb", "db_get thing/new", "db_data thing/port type string", "db_data thing/newer default x", "db_data thing/new description New one", "db_metaget thing/new description"],
-    &["db_capb escape", "db_set thing/port a\\\\nb", "db_get thing/port", "db_subst thing/port PROGRAM two\\ words", "db_metaget thing/port description"],
+    &[
+        "db_progress START 0 5 thing/title",
+        "db_progress STEP 1",
+        "db_progress INFO thing/note",
+        "db_progress SET 4",
+        "db_progress STOP",
+        "db_progress START 5 0 thing/title",
+        "db_progress START 0 1 thing/none",
+        "db_progress",
+        "db_progress JUMP",
+    ],
+    &[
+        "db_data thing/new type string",
+        "db_data thing/new default a\\\\nb",
+        "db_get thing/new",
+        "db_data thing/port type string",
+        "db_data thing/newer default x",
+        "db_data thing/new description New one",
+        "db_metaget thing/new description",
+    ],
+    &[
+        "db_capb escape",
+        "db_set thing/port a\\\\nb",
+        "db_get thing/port",
+        "db_subst thing/port PROGRAM two\\ words",
+        "db_metaget thing/port description",
+    ],
     &["db_purge", "db_get thing/port", "db_get shared/thing"],
     &["db_text high thing/port", "db_go", "db_get thing/english"],
-    &["db_set thing/enable false", "db_input high thing/enable", "db_go", "db_get thing/enable", "db_reset thing/enable", "db_get thing/enable"],
-    &["db_input high thing/secret", "db_go", "db_get thing/secret", "db_set thing/secret hidden", "db_get thing/secret"],
+    &[
+        "db_set thing/enable false",
+        "db_input high thing/enable",
+        "db_go",
+        "db_get thing/enable",
+        "db_reset thing/enable",
+        "db_get thing/enable",
+    ],
+    &[
+        "db_input high thing/secret",
+        "db_go",
+        "db_get thing/secret",
+        "db_set thing/secret hidden",
+        "db_get thing/secret",
+    ],
     &["db_x_loadtemplatefile", "db_x_loadtemplatefile a b c", "db_reset thing/none", "db_purge x", "db_unregister"],
 ];
 
@@ -265,9 +360,13 @@ fn a_recipes_answer_is_what_scripts_get() {
         let ran = run_as(&mut world, Some("thing"), &words, "").unwrap();
         ran.assign.last().map(|(_, ret)| ret.clone()).unwrap_or_default()
     };
-    for (question, value) in
-        [("port", "8080"), ("enable", "false"), ("kind", "with, comma"), ("many", "b, c"), ("odd", "known when the script runs")]
-    {
+    for (question, value) in [
+        ("port", "8080"),
+        ("enable", "false"),
+        ("kind", "with, comma"),
+        ("many", "b, c"),
+        ("odd", "known when the script runs"),
+    ] {
         get(&format!("db_input high thing/{question}"));
         if question != "odd" {
             get("db_go");
@@ -321,8 +420,10 @@ fn the_tools_of_debconf_know_the_same_questions() {
     assert_eq!(ran(&["debconf-set-selections"], set).status, 1);
     assert_eq!(ran(&["db_get", "thing/port"], "").assign[0].1, "81");
     assert_eq!(ran(&["db_get", "x/y"], "").assign[0].1, "a b c");
-    assert_eq!(ran(&["debconf-communicate", "thing"], "GET thing/port\nFGET thing/port seen\nNOPE\nSTOP\nGET x/y\n").out,
-        "0 81\n0 true\n20 Unsupported command \"nope\" (full line was \"NOPE\") received from confmodule.\n");
+    assert_eq!(
+        ran(&["debconf-communicate", "thing"], "GET thing/port\nFGET thing/port seen\nNOPE\nSTOP\nGET x/y\n").out,
+        "0 81\n0 true\n20 Unsupported command \"nope\" (full line was \"NOPE\") received from confmodule.\n"
+    );
     let shown = ran(&["debconf-show", "thing"], "").out;
     assert!(shown.contains("* thing/port: 81\n") && shown.contains("  thing/secret: (password omitted)\n"), "{shown}");
     assert_eq!(ran(&["debconf-escape", "-e"], "a\\\nb").out, "a\\\\\\nb");

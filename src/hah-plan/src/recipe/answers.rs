@@ -78,8 +78,7 @@ impl Answers {
                 Setting::Number(number) => Some(AnswerValue::Text(number.to_string())),
                 Setting::Text(template) => text(template, report).map(AnswerValue::Text),
                 Setting::List(templates) => {
-                    let texts: Option<Vec<String>> =
-                        templates.iter().map(|template| text(template, report)).collect();
+                    let texts: Option<Vec<String>> = templates.iter().map(|template| text(template, report)).collect();
                     texts.map(AnswerValue::List)
                 }
             };

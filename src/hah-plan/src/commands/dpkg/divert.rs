@@ -128,9 +128,9 @@ fn list(process: &mut Process<'_, '_>, patterns: &[String]) -> Result<u8, Refusa
         .filter(|entry| {
             let Diversion { path, to, package } = &entry.what;
             patterns.is_empty()
-                || patterns.iter().any(|pattern| {
-                    [path, to, package].iter().any(|text| matches(pattern.as_bytes(), text.as_bytes()))
-                })
+                || patterns
+                    .iter()
+                    .any(|pattern| [path, to, package].iter().any(|text| matches(pattern.as_bytes(), text.as_bytes())))
         })
         .map(|entry| entry.what.described())
         .collect();
@@ -148,12 +148,7 @@ impl Process<'_, '_> {
     }
 }
 
-fn add(
-    process: &mut Process<'_, '_>,
-    wanted: &Wanted,
-    file: &str,
-    found: Option<Diversion>,
-) -> Result<u8, Refusal> {
+fn add(process: &mut Process<'_, '_>, wanted: &Wanted, file: &str, found: Option<Diversion>) -> Result<u8, Refusal> {
     let top = TreePath::root();
     let to = wanted.to.clone().unwrap_or_else(|| format!("{file}.distrib"));
     if to == file {
@@ -258,12 +253,7 @@ fn shipped(process: &Process<'_, '_>, package: &UnpackedPackage, at: &TreePath) 
     Some(Node { meta: node.meta.clone(), kind })
 }
 
-fn remove(
-    process: &mut Process<'_, '_>,
-    wanted: &Wanted,
-    file: &str,
-    found: Option<Diversion>,
-) -> Result<u8, Refusal> {
+fn remove(process: &mut Process<'_, '_>, wanted: &Wanted, file: &str, found: Option<Diversion>) -> Result<u8, Refusal> {
     let running = process.running_package().map(|name| name.to_string());
     let package = wanted.package.clone().or(running);
     let asked = describe(package.as_deref(), file, wanted.to.as_deref());
@@ -296,10 +286,8 @@ fn remove(
     let top = TreePath::root();
     if wanted.rename && process.world.stat(&top, &found.to, Follow::No).is_ok() {
         if process.world.stat(&top, file, Follow::No).is_ok() {
-            let text = format!(
-                "rename involves overwriting '{file}' with\n  different file '{}', not allowed",
-                found.to
-            );
+            let text =
+                format!("rename involves overwriting '{file}' with\n  different file '{}', not allowed", found.to);
             return process.error(text);
         }
         let moved = process.world.rename(&top, &found.to, file);

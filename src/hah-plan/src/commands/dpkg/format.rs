@@ -25,7 +25,9 @@ pub(super) fn parse(format: &str) -> Result<Vec<Piece>, String> {
                 return Err("missing closing brace".to_owned());
             };
             let (name, width) = field.split_once(';').unwrap_or((field, "0"));
-            let width = width.parse::<i64>().map_err(|_| format!("invalid character '{}' in field width", width.chars().next().unwrap_or(' ')))?;
+            let width = width
+                .parse::<i64>()
+                .map_err(|_| format!("invalid character '{}' in field width", width.chars().next().unwrap_or(' ')))?;
             pieces.push(Piece::Field(name.to_owned(), width));
             rest = tail;
             continue;
@@ -96,10 +98,7 @@ pub(super) fn value(name: &str, known: &Known<'_>) -> String {
         "db:status-want" => "install".to_owned(),
         "db:status-status" => known.state.as_str().to_owned(),
         "db:status-eflag" => "ok".to_owned(),
-        "db-fsys:files" => super::query::listing(known.package)
-            .into_iter()
-            .map(|path| format!(" {path}\n"))
-            .collect(),
+        "db-fsys:files" => super::query::listing(known.package).into_iter().map(|path| format!(" {path}\n")).collect(),
         "source:package" => source(known).0,
         "source:version" => source(known).1,
         "source:upstream-version" => {

@@ -12,7 +12,11 @@ use crate::world::{Follow, Trigger};
 
 /// dpkg-trigger(1). What is set off is booked; the packages that are interested run once, when all are configured.
 pub(super) fn dpkg_trigger(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
-    let options = process.options(args, ",check-supported ,await ,no-await ,by-package= ,no-act ,admindir= ,root=", Order::Any)?;
+    let options = process.options(
+        args,
+        ",check-supported ,await ,no-await ,by-package= ,no-act ,admindir= ,root=",
+        Order::Any,
+    )?;
     if options.has("check-supported") {
         return Ok(0);
     }
@@ -30,8 +34,7 @@ pub(super) fn dpkg_trigger(process: &mut Process<'_, '_>, args: &[String]) -> Re
         None => match process.running_package() {
             Some(package) => package.to_string(),
             None => {
-                return process
-                    .error("must be called from a maintainer script (or with a --by-package option)");
+                return process.error("must be called from a maintainer script (or with a --by-package option)");
             }
         },
     };
@@ -51,9 +54,7 @@ pub(super) fn dpkg_maintscript_helper(process: &mut Process<'_, '_>, args: &[Str
         "supports" => {
             let known = ["rm_conffile", "mv_conffile", "symlink_to_dir", "dir_to_symlink"];
             if process.env.get("DPKG_MAINTSCRIPT_NAME").is_none_or(String::is_empty) {
-                process.complain(
-                    "warning: environment variable DPKG_MAINTSCRIPT_NAME is required",
-                );
+                process.complain("warning: environment variable DPKG_MAINTSCRIPT_NAME is required");
                 return Ok(1);
             }
             return Ok(u8::from(!rest.first().is_some_and(|name| known.contains(&name.as_str()))));
@@ -230,11 +231,8 @@ pub(super) fn apt_config(process: &mut Process<'_, '_>, args: &[String]) -> Resu
 
 /// lsb_release(1) of lsb-release-minimal: from os-release(5).
 pub(super) fn lsb_release(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
-    let options = process.options(
-        args,
-        "a,all c,codename d,description i,id r,release s,short v,version h,help",
-        Order::Any,
-    )?;
+    let options =
+        process.options(args, "a,all c,codename d,description i,id r,release s,short v,version h,help", Order::Any)?;
     if options.has("h") {
         return process.unknown("-h");
     }

@@ -1,8 +1,8 @@
 //! `dpkg-query`: which packages there are, how far they are, and which files are theirs.
 
+use super::TROUBLE;
 use super::format::{Piece, parse, render, value, value_of_name};
 use super::status::{Detail, Known, State, state};
-use super::TROUBLE;
 use crate::commands::{Process, Refusal};
 use crate::debian::control::only_stanza;
 use crate::rootfs::UnpackedPackage;
@@ -53,9 +53,7 @@ pub(super) fn dpkg_query(process: &mut Process<'_, '_>, args: &[String]) -> Resu
         Some("-s") => status(process, &operands),
         Some("-L") if operands.is_empty() => process.error(needs("--listfiles")),
         Some("-L") => list_files(process, &operands),
-        Some("-S") if operands.is_empty() => {
-            process.error("--search needs at least one file name pattern argument")
-        }
+        Some("-S") if operands.is_empty() => process.error("--search needs at least one file name pattern argument"),
         Some("-S") => search(process, &operands),
         Some("--control-list") => control_list(process, &operands),
         Some("--control-show") => control_show(process, &operands),
@@ -168,9 +166,8 @@ fn found<'a>(process: &Process<'_, 'a>, patterns: &[&str]) -> (Vec<Hit<'a>>, Vec
     (all, missing)
 }
 
-const RELATIONS: [&str; 9] = [
-    "Depends", "Pre-Depends", "Recommends", "Suggests", "Enhances", "Breaks", "Conflicts", "Replaces", "Provides",
-];
+const RELATIONS: [&str; 9] =
+    ["Depends", "Pre-Depends", "Recommends", "Suggests", "Enhances", "Breaks", "Conflicts", "Replaces", "Provides"];
 
 /// Names of other packages in the relations of `packages` that match `pattern`.
 fn spoken_of<'a>(packages: &'a [UnpackedPackage], pattern: &str, wild: bool) -> Vec<&'a str> {
@@ -199,7 +196,7 @@ fn show(process: &mut Process<'_, '_>, format: &str, patterns: &[&str]) -> Resul
         Ok(pieces) => pieces,
         Err(why) => {
             process.complain(format_args!("error in show format: {why}"));
-            return Ok(1);
+            return Ok(TROUBLE);
         }
     };
     let (packages, missing) = found(process, patterns);
@@ -267,13 +264,7 @@ fn list(process: &mut Process<'_, '_>, patterns: &[&str]) -> Result<u8, Refusal>
         "||/ {:<name$} {:<version$} {:<architecture$} Description",
         "Name", "Version", "Architecture"
     ));
-    process.print_line(format!(
-        "+++-{}-{}-{}-{}",
-        rule(name),
-        rule(version),
-        rule(architecture),
-        rule(summary)
-    ));
+    process.print_line(format!("+++-{}-{}-{}-{}", rule(name), rule(version), rule(architecture), rule(summary)));
     for (letter, [a, b, c, d]) in rows {
         process.print_line(format!("{letter}  {a:<name$} {b:<version$} {c:<architecture$} {d}"));
     }
@@ -397,8 +388,7 @@ fn search(process: &mut Process<'_, '_>, patterns: &[&str]) -> Result<u8, Refusa
         for (path, names) in &owners {
             process.print_line(format!("{}: {path}", names.join(", ")));
         }
-        let diversions: Vec<_> =
-            process.world.effects.diversions.iter().map(|entry| entry.what.clone()).collect();
+        let diversions: Vec<_> = process.world.effects.diversions.iter().map(|entry| entry.what.clone()).collect();
         let mut diverted = false;
         for diversion in diversions {
             for path in [&diversion.path, &diversion.to] {

@@ -3,8 +3,8 @@
 use hah_format::path::TreePath;
 use hah_format::tree::Owner;
 
-use super::query::matches;
 use super::TROUBLE;
+use super::query::matches;
 use crate::commands::{Process, Refusal};
 use crate::scripts::{Ownership, ScriptKind, Sourced, Statoverride};
 use crate::world::Follow;
@@ -123,9 +123,8 @@ fn add(
             return process.error(format_args!("an override for '{path}' already exists; aborting"));
         }
         if !forced.quiet {
-            let text = format!(
-                "warning: an override for '{path}' already exists, but --force specified so will be ignored"
-            );
+            let text =
+                format!("warning: an override for '{path}' already exists, but --force specified so will be ignored");
             process.complain(text);
         }
         process.world.effects.statoverrides.remove(index);
@@ -137,8 +136,7 @@ fn add(
     let what = Statoverride { path: at, mode, owner: owner.clone() };
     process.world.effects.statoverrides.push(Sourced { what, package });
     // What a preinst registers is in force when the package's files are unpacked.
-    let unpacked_later =
-        process.world.author.as_ref().is_some_and(|author| author.script == ScriptKind::Preinst);
+    let unpacked_later = process.world.author.as_ref().is_some_and(|author| author.script == ScriptKind::Preinst);
     if update || unpacked_later {
         let top = TreePath::root();
         if process.world.stat(&top, &path, Follow::Yes).is_err() {

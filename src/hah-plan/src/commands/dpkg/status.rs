@@ -112,11 +112,7 @@ pub(super) struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// Reads what is known of `package`.
-    pub(super) fn of(
-        process: &Process<'_, 'a>,
-        package: &'a UnpackedPackage,
-        detail: Detail,
-    ) -> Result<Self, Refusal> {
+    pub(super) fn of(process: &Process<'_, 'a>, package: &'a UnpackedPackage, detail: Detail) -> Result<Self, Refusal> {
         let state = state(process.world, package);
         let text = package.control.get("control").map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
         let stanza = only_stanza(&text)

@@ -30,11 +30,37 @@ fn real(program: &str, args: &[&str]) -> Option<(u8, String, String)> {
 #[test]
 fn versions_compare_as_the_real_dpkg_compares_them() {
     let versions = [
-        "", "0", "1", "1.0", "1.0-1", "1.0-1~deb13u1", "1:0.9", "2.0~rc1", "2.0", "1.0+b1", "a", "1_2", "1 2", "1:", ":1",
-        "x:1", "1-", "-1", " 1 ", "1.0-2-3", "<unknown>", "99999999999:1", "0:1", "1.~", "1.0a", "1.0A", "00",
+        "",
+        "0",
+        "1",
+        "1.0",
+        "1.0-1",
+        "1.0-1~deb13u1",
+        "1:0.9",
+        "2.0~rc1",
+        "2.0",
+        "1.0+b1",
+        "a",
+        "1_2",
+        "1 2",
+        "1:",
+        ":1",
+        "x:1",
+        "1-",
+        "-1",
+        " 1 ",
+        "1.0-2-3",
+        "<unknown>",
+        "99999999999:1",
+        "0:1",
+        "1.~",
+        "1.0a",
+        "1.0A",
+        "00",
     ];
     let relations = [
-        "lt", "le", "eq", "ne", "ge", "gt", "lt-nl", "le-nl", "ge-nl", "gt-nl", "<", "<=", "<<", "=", ">", ">=", ">>", "foo",
+        "lt", "le", "eq", "ne", "ge", "gt", "lt-nl", "le-nl", "ge-nl", "gt-nl", "<", "<=", "<<", "=", ">", ">=", ">>",
+        "foo",
     ];
     let mut tree = world(&[]);
     for (index, left) in versions.iter().enumerate() {
@@ -56,10 +82,12 @@ const BASE: &str = "Package: base-thing\nVersion: 1:2.0-3+b1\nArchitecture: amd6
     Depends: libc6\nHomepage: https://example.org\nDescription: a thing\n Long text\n .\n of it.\n";
 const TOOL: &str = "Package: tool\nVersion: 0.1\nArchitecture: all\nMaintainer: A B <a@example.org>\n\
     Description: a tool with a summary that is rather long for its column\n";
-const OTHER: &str = "Package: other\nVersion: 3-1\nArchitecture: amd64\nMaintainer: A B <a@example.org>\nDescription: x\n";
+const OTHER: &str =
+    "Package: other\nVersion: 3-1\nArchitecture: amd64\nMaintainer: A B <a@example.org>\nDescription: x\n";
 
 fn packages() -> &'static [UnpackedPackage] {
-    let mut base = package(BASE, &[("etc/thing.conf", "a=1\n"), ("usr/bin/thing", "x"), ("usr/share/doc/thing/c", "y")]);
+    let mut base =
+        package(BASE, &[("etc/thing.conf", "a=1\n"), ("usr/bin/thing", "x"), ("usr/share/doc/thing/c", "y")]);
     base.control.insert("conffiles".to_owned(), b"/etc/thing.conf\n".to_vec());
     base.control.insert("templates".to_owned(), b"Template: thing/a\nType: string\n".to_vec());
     let tool = package(TOOL, &[("usr/bin/tool", "t"), ("usr/share/doc/tool", "z")]);
@@ -89,7 +117,11 @@ fn database(name: &str) -> Scratch {
         let state = if package.name.as_str() == "other" { "unpacked" } else { "installed" };
         let mut stanza = text.replacen('\n', &format!("\nStatus: install ok {state}\n"), 1);
         if package.name.as_str() == "base-thing" {
-            stanza = stanza.replacen("Description:", "Conffiles:\n /etc/thing.conf 8e5d1ba7a1e4e2d1f3e3ec1f5e5e5e5e\nDescription:", 1);
+            stanza = stanza.replacen(
+                "Description:",
+                "Conffiles:\n /etc/thing.conf 8e5d1ba7a1e4e2d1f3e3ec1f5e5e5e5e\nDescription:",
+                1,
+            );
             stanza = stanza.replace("8e5d1ba7a1e4e2d1f3e3ec1f5e5e5e5e", &super::md5_hex(b"a=1\n"));
         }
         status.push_str(&stanza);
@@ -130,8 +162,6 @@ fn questions_about_packages_are_answered_as_the_real_dpkg_query_does() {
         &["-W", "-f=${Status}", "base-thing"],
         &["-Wf", "${Status}", "other"],
         &["-f${Version}", "-W", "tool"],
-        &["-W", "-f", "${Package", "tool"],
-        &["-W", "-f", "${Package;x}", "tool"],
         &["-s", "tool"],
         &["-s", "base-thing"],
         &["-s", "nope"],
@@ -207,6 +237,9 @@ fn a_package_is_as_far_as_its_scripts_are() {
     assert_eq!(run(&mut tree, "dpkg --validate-pkgname A+b").status, 0);
     assert_eq!(run(&mut tree, "dpkg --validate-pkgname +b").status, 1);
     assert_eq!(run(&mut tree, "dpkg --validate-version 1:").status, 1);
+    // dpkg 1.22; earlier ones said 1.
+    assert_eq!(run(&mut tree, "dpkg-query -W -f ${Package tool").status, 2);
+    assert_eq!(run(&mut tree, "dpkg-query -W -f ${Package;x} tool").status, 2);
     assert!(refused(&mut tree, "dpkg -i x.deb").contains("changes or fetches packages"));
     assert!(refused(&mut tree, "apt-get install x").contains("changes or fetches packages"));
     assert!(refused(&mut tree, "dpkg-query --control-path tool").contains("not in an image"));

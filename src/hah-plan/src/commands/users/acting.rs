@@ -48,7 +48,10 @@ pub(super) fn su(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, R
         None => operands.remove(0),
     };
     let Some(account) = process.world.accounts()?.users.get(&name).cloned() else {
-        return process.fail(format_args!("user {name} does not exist or the user entry does not contain all the required fields"), 1);
+        return process.fail(
+            format_args!("user {name} does not exist or the user entry does not contain all the required fields"),
+            1,
+        );
     };
     let words: Vec<String> = match direct {
         true if operands.is_empty() => return process.unknown("-u without a command"),
@@ -184,7 +187,9 @@ fn run_as(
     let group = group.map(str::to_owned).or(primary).unwrap_or_else(|| "root".to_owned());
     let acting = Ownership { user: Owner::parse(user), group: Owner::parse(&group) };
     let cwd = match home {
-        Some(home) => process.world.resolve(&process.cwd, home, crate::world::Follow::Yes).unwrap_or(process.cwd.clone()),
+        Some(home) => {
+            process.world.resolve(&process.cwd, home, crate::world::Follow::Yes).unwrap_or(process.cwd.clone())
+        }
         None => process.cwd.clone(),
     };
     let stdin = process.take_stdin();

@@ -62,10 +62,10 @@ pub(super) fn adduser(process: &mut Process<'_, '_>, args: &[String]) -> Result<
         _ => return process.fatal("Only one or two names allowed.", WRONG_CALL),
     };
     let makes_group = is_addgroup || (group_too && !system);
-    if !makes_group && [group_too, options.has("ingroup"), options.has("gid")].iter().filter(|given| **given).count() > 1
+    if !makes_group
+        && [group_too, options.has("ingroup"), options.has("gid")].iter().filter(|given| **given).count() > 1
     {
-        return process
-            .fatal("The --group, --ingroup, and --gid options are mutually exclusive.", EXCLUSIVE);
+        return process.fatal("The --group, --ingroup, and --gid options are mutually exclusive.", EXCLUSIVE);
     }
     if let Some(reason) = bad_name(&name, &options) {
         process.stderr.extend_from_slice(format!("err: {reason}\n").as_bytes());
@@ -138,7 +138,9 @@ fn bad_name(name: &str, options: &Options) -> Option<&'static str> {
     let ieee = (first.is_ascii_alphanumeric() || b"_.".contains(&first)) && word(b"_.-");
     match (ieee || all) && bad {
         true => None,
-        false => Some("Please enter a username matching the regular expression configured via the NAME_REGEX variable."),
+        false => {
+            Some("Please enter a username matching the regular expression configured via the NAME_REGEX variable.")
+        }
     }
 }
 
@@ -158,12 +160,7 @@ fn add_to_group(process: &mut Process<'_, '_>, user: &str, group: &str) -> Resul
     Ok(0)
 }
 
-fn add_group(
-    process: &mut Process<'_, '_>,
-    name: &str,
-    gid: Option<u32>,
-    standing: Standing,
-) -> Result<u8, Refusal> {
+fn add_group(process: &mut Process<'_, '_>, name: &str, gid: Option<u32>, standing: Standing) -> Result<u8, Refusal> {
     let accounts = process.world.accounts()?;
     if let Some(found) = accounts.groups.get(name) {
         let found = found.gid;

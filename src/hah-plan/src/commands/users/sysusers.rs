@@ -22,9 +22,8 @@ pub(super) fn systemd_sysusers(process: &mut Process<'_, '_>, args: &[String]) -
     }
     let mut lines: Vec<Line> = Vec::new();
     let parse = |what: &str, text: &str| {
-        let parsed = sysusers::parse(text).map_err(|(line, reason)| {
-            Refusal::new(format!("{what}, line {line}: {reason}"))
-        })?;
+        let parsed =
+            sysusers::parse(text).map_err(|(line, reason)| Refusal::new(format!("{what}, line {line}: {reason}")))?;
         Ok::<_, Refusal>(parsed.into_iter().map(|(_, line)| line).collect::<Vec<_>>())
     };
     if options.has("inline") {
@@ -35,13 +34,13 @@ pub(super) fn systemd_sysusers(process: &mut Process<'_, '_>, args: &[String]) -
         // `--replace` is for scripts that run before their file is unpacked; here it is there.
         let world = &mut *process.world;
         let tree = world.tree.clone();
-        let found = sysusers_lines(&tree, &mut |at| match world.read(&hah_format::path::TreePath::root(), &at.to_string())
-        {
-            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) if error.is_final() => Err(AccountError::Tree(error.to_string())),
-            Err(_) => Ok(None),
-        })
-        .map_err(|(at, line, reason)| Refusal::new(format!("{at}, line {line}: {reason}")))?;
+        let found =
+            sysusers_lines(&tree, &mut |at| match world.read(&hah_format::path::TreePath::root(), &at.to_string()) {
+                Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+                Err(error) if error.is_final() => Err(AccountError::Tree(error.to_string())),
+                Err(_) => Ok(None),
+            })
+            .map_err(|(at, line, reason)| Refusal::new(format!("{at}, line {line}: {reason}")))?;
         lines.extend(found.into_iter().map(|(_, _, line)| line));
     }
     if !options.has("inline") {
@@ -58,8 +57,7 @@ pub(super) fn systemd_sysusers(process: &mut Process<'_, '_>, args: &[String]) -
                 name => match find(process, name)? {
                     Some(bytes) => bytes,
                     None => {
-                        return process
-                            .fail(format_args!("Failed to open '{name}': No such file or directory"), 1);
+                        return process.fail(format_args!("Failed to open '{name}': No such file or directory"), 1);
                     }
                 },
             };

@@ -2,16 +2,15 @@ use hah_format::path::TreePath;
 use hah_format::tree::Owner;
 
 use crate::commands::bench::{read, refused, run, run_as, world};
-use crate::scripts::closure::bare_system;
 use crate::scripts::Ids;
+use crate::scripts::closure::bare_system;
 use crate::world::{Follow, World};
 
 const PASSWD: &str = "root:*:0:0:root:/root:/bin/bash\ndaemon:*:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n\
     www-data:*:33:33:www-data:/var/www:/usr/sbin/nologin\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
-const GROUP: &str =
-    "root:*:0:\ndaemon:*:1:\nadm:*:4:\nwww-data:*:33:\nshadow:*:42:\nusers:*:100:\nnogroup:*:65534:\n";
+const GROUP: &str = "root:*:0:\ndaemon:*:1:\nadm:*:4:\nwww-data:*:33:\nshadow:*:42:\nusers:*:100:\nnogroup:*:65534:\n";
 
-fn started() -> World<'static> {
+pub(super) fn started() -> World<'static> {
     let mut world = world(&[
         ("usr/share/base-passwd/passwd.master", PASSWD),
         ("usr/share/base-passwd/group.master", GROUP),
@@ -91,7 +90,12 @@ fn members_come_and_go() {
     check(&mut world, "adduser daemon none", 12, "");
     check(&mut world, "usermod -aG users,shadow daemon", 0, "");
     check(&mut world, "gpasswd -a daemon www-data", 0, "Adding user daemon to group www-data\n");
-    check(&mut world, "getent group adm shadow users www-data", 0, "adm:x:4:daemon\nshadow:x:42:daemon\nusers:x:100:daemon\nwww-data:x:33:daemon\n");
+    check(
+        &mut world,
+        "getent group adm shadow users www-data",
+        0,
+        "adm:x:4:daemon\nshadow:x:42:daemon\nusers:x:100:daemon\nwww-data:x:33:daemon\n",
+    );
     check(&mut world, "getent initgroups daemon", 0, "daemon                4 42 100 33\n");
     check(&mut world, "deluser --quiet daemon adm", 0, "");
     check(&mut world, "deluser daemon adm", 42, "");

@@ -41,8 +41,7 @@ pub(super) fn useradd(process: &mut Process<'_, '_>, args: &[String]) -> Result<
     }
     let own_group = !options.has("g") && !options.has("N");
     if own_group && accounts.groups.contains_key(name) {
-        let text =
-            format!("group {name} exists - if you want to add this user to that group, use -g.");
+        let text = format!("group {name} exists - if you want to add this user to that group, use -g.");
         return process.fail(text, NAME_IN_USE);
     }
     let gid = match options.value("g") {

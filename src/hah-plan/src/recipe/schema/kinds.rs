@@ -37,8 +37,10 @@ pub(super) static PARAM: Kind = kind("`RECIPE.PARAMETER`, a table per recipe", r
 pub(super) static PACKAGE: Kind =
     kind("a Debian package name: lower-case letters, digits, `+`, `-` and `.`", r"^[a-z0-9][a-z0-9+.-]+$");
 pub(super) static PATH: Kind = kind("an absolute path", r"^/.+$");
-pub(super) static PATTERN: Kind = kind("an absolute path; `*` and `?` within a component, `**` for any number of them", r"^/.+$");
-pub(super) static VERSIONED: Kind = kind("an absolute path with the word VERSION for the kernel's version", r"^/.*VERSION");
+pub(super) static PATTERN: Kind =
+    kind("an absolute path; `*` and `?` within a component, `**` for any number of them", r"^/.+$");
+pub(super) static VERSIONED: Kind =
+    kind("an absolute path with the word VERSION for the kernel's version", r"^/.*VERSION");
 pub(super) static SOURCE: Kind = kind("a file beside this one, relative to its directory", r"^[^/].*$");
 pub(super) static MODE: Kind = kind("a mode: octal digits such as `0644`", r"^0[0-7]{3,4}$");
 pub(super) static USER: Kind = kind("a user or group name", r"^[a-z_][a-z0-9_-]{0,30}$");
@@ -52,7 +54,8 @@ pub(super) static SIZE: Kind = kind("a size: bytes, or a number with KiB, MiB or
 pub(super) static WHEN: Kind = kind("a condition over parameters in minijinja's expression language", r"^.+$");
 pub(super) static WORDS: Kind = kind("one word of the kernel command line", r"^[^\s]+$");
 pub(super) static FIELD: Kind = kind("a field of os-release", r"^[A-Z][A-Z0-9_]*$");
-pub(super) static QUESTION: Kind = kind("a question such as `postfix/mailname`", r"^[A-Za-z0-9][A-Za-z0-9+._-]*(/[A-Za-z0-9+._@:-]+)+$");
+pub(super) static QUESTION: Kind =
+    kind("a question such as `postfix/mailname`", r"^[A-Za-z0-9][A-Za-z0-9+._-]*(/[A-Za-z0-9+._@:-]+)+$");
 pub(super) static ARCHITECTURE: Kind = kind("an architecture: `arm64`, `armel` or `amd64`", r"^(arm64|armel|amd64)$");
 pub(super) static MEMBER: Kind = kind("a path in an archive; a template", r"^[^/].*$");
 pub(super) static ZONE: Kind = kind("a time zone such as Europe/Berlin", r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$");
