@@ -1,6 +1,6 @@
 //! The shadow tools against the machine's own, with `--prefix` in a directory; they ask for root.
 
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests ask the machine's own shadow tools")]
+#![expect(clippy::disallowed_types, reason = "tests ask the machine's own shadow tools")]
 
 use std::collections::BTreeMap;
 use std::process::Command as Program;
