@@ -43,7 +43,7 @@ use sysusers::{Line, UserGroup, UserLine};
 
 pub use files::{AccountFile, FILES};
 pub use ids::{AUTOMATIC_PEOPLE, AUTOMATIC_SYSTEM, Standing, automatic_id};
-pub use sources::{When, sysusers_lines};
+pub use sources::{SysusersError, SysusersLine, When, sysusers_lines};
 
 /// The shell of accounts that nobody logs in to.
 pub const NOLOGIN: &str = "/usr/sbin/nologin";

@@ -35,8 +35,6 @@ mod users;
 mod dpkg;
 mod debconf;
 mod ucf;
-#[cfg(test)]
-mod bench;
 mod alternatives;
 mod systemd;
 mod derived;
@@ -44,6 +42,8 @@ mod capabilities;
 mod apache;
 mod registries;
 mod run_parts;
+#[cfg(test)]
+pub(crate) mod bench;
 #[cfg(test)]
 pub(crate) mod playground;
 

@@ -166,20 +166,13 @@ impl Debconf {
         question.value.clone().unwrap_or_else(|| self.field(&question.template, "default"))
     }
 
-    /// A field of a template in English, as the locale C.UTF-8 has it: `Default-en`, `Default-en.UTF-8`, `Default`.
-    /// A field with a suffix falls back to the one without; what is not there is empty.
+    /// A field of a template in English, as the locale C.UTF-8 has it: `Default-en`, else `Default`. A field with a suffix
+    /// falls back to the one without; what is not there is empty.
+    ///
+    /// `Default-en.UTF-8` counts only where debconf-i18n is installed, which no image needs.
     fn field(&self, template: &str, field: &str) -> String {
         let Some(Template { fields, .. }) = self.templates.get(template) else { return String::new() };
-        let english = format!("{field}-en");
-        let found = fields.get(&english).or_else(|| {
-            let encoded = format!("{english}.");
-            fields
-                .range(encoded.clone()..)
-                .take_while(|(name, _)| name.starts_with(&encoded))
-                .map(|(_, text)| text)
-                .next()
-        });
-        let found = found.or_else(|| fields.get(field));
+        let found = fields.get(&format!("{field}-en")).or_else(|| fields.get(field));
         let plain = field.split_once('-').map_or(field, |(plain, _)| plain);
         found.or_else(|| fields.get(plain)).cloned().unwrap_or_default()
     }

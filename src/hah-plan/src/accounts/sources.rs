@@ -135,12 +135,32 @@ fn password(password: &Password) -> &str {
     }
 }
 
+/// A line of a file of sysusers.d.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SysusersLine {
+    /// The file.
+    pub file: TreePath,
+    /// Line of it, from 1.
+    pub line: usize,
+    /// What it says.
+    pub declaration: Line,
+}
+
+/// A file of sysusers.d that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}, line {line}: {reason}")]
+pub struct SysusersError {
+    /// The file.
+    pub file: TreePath,
+    /// Line of it, from 1; 0 for the file as a whole.
+    pub line: usize,
+    /// What is wrong.
+    pub reason: String,
+}
+
 /// The lines of all sysusers.d files of `tree`, by file name, groups before users before memberships;
 /// a file in `/etc` takes the place of its namesake in `/usr/lib`.
-pub fn sysusers_lines(
-    tree: &Root,
-    read: &mut ReadText<'_>,
-) -> Result<Vec<(TreePath, usize, Line)>, (TreePath, usize, String)> {
+pub fn sysusers_lines(tree: &Root, read: &mut ReadText<'_>) -> Result<Vec<SysusersLine>, SysusersError> {
     let mut files: BTreeMap<String, TreePath> = BTreeMap::new();
     for dir in ["usr/lib/sysusers.d", "etc/sysusers.d"] {
         let Ok(dir) = TreePath::parse(dir) else { continue };
@@ -149,14 +169,16 @@ pub fn sysusers_lines(
         }
     }
     let mut found = Vec::new();
-    for at in files.into_values() {
+    for file in files.into_values() {
+        let error = |line, reason| SysusersError { file: file.clone(), line, reason };
         // A link to /dev/null stands for nothing.
-        let Some(text) = read(&at).map_err(|error| (at.clone(), 0, error.to_string()))? else { continue };
-        let parsed = sysusers::parse(&text).map_err(|(line, what)| (at.clone(), line, what))?;
-        found.extend(parsed.into_iter().map(|(line, declaration)| (at.clone(), line, declaration)));
+        let Some(text) = read(&file).map_err(|reason| error(0, reason.to_string()))? else { continue };
+        let parsed = sysusers::parse(&text).map_err(|(line, reason)| error(line, reason))?;
+        let lines = parsed.into_iter();
+        found.extend(lines.map(|(line, declaration)| SysusersLine { file: file.clone(), line, declaration }));
     }
     // systemd-sysusers makes groups before the users that want them.
-    found.sort_by_key(|(_, _, line)| line.rank());
+    found.sort_by_key(|line| line.declaration.rank());
     Ok(found)
 }
 

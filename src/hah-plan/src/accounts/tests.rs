@@ -80,3 +80,15 @@ fn what_is_written_is_read_back() {
         assert!(error.starts_with(line), "{error}");
     }
 }
+
+#[test]
+fn the_shipped_ids_leave_the_derived_ones_alone_and_are_each_given_once() {
+    let ids = crate::scripts::closure::table().ids;
+    let mut holders: BTreeMap<u32, &str> = BTreeMap::new();
+    for (name, id) in ids.users.iter().chain(&ids.groups) {
+        assert!(SYSTEM_IDS.contains(id) && !AUTOMATIC_SYSTEM.contains(id), "{name} = {id}");
+        // A user's own group has the user's number.
+        let holder = holders.entry(*id).or_insert(name);
+        assert_eq!(*holder, &**name, "{id}");
+    }
+}

@@ -30,6 +30,9 @@ struct Run {
     /// The new file.
     new: String,
     three_way: bool,
+    /// Whether the numbers of earlier records go up. They do not once ucf 3.0052 has talked to debconf, for confmodule(3)
+    /// leaves an `IFS` behind that splits no list.
+    rotates: bool,
 }
 
 impl Process<'_, '_> {
@@ -79,9 +82,9 @@ impl Process<'_, '_> {
         Ok(true)
     }
 
-    /// Copies `FILE.6` to `FILE.7`, …, `FILE` to `FILE.0`.
-    fn rotate(&mut self, file: &str) -> Result<(), Refusal> {
-        for number in (0..7).rev() {
+    /// Copies `FILE.6` to `FILE.7`, … where `all` is wanted, and `FILE` to `FILE.0`.
+    fn rotate(&mut self, file: &str, all: bool) -> Result<(), Refusal> {
+        for number in (0..if all { 7 } else { 0 }).rev() {
             if let Some(text) = self.text_at(&format!("{file}.{number}"))? {
                 self.put_text(&format!("{file}.{}", number + 1), text)?;
             }
@@ -157,7 +160,10 @@ fn ucf(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     if process.check(&state, made)?.is_none() {
         return Ok(1);
     }
-    let run = Run { state, destination, new, three_way: options.has("three-way") };
+    let in_frontend = process.env.get("DEBIAN_HAS_FRONTEND").is_some_and(|value| !value.is_empty());
+    let has_debconf = process.world.exists(&TreePath::root(), "/usr/share/debconf/confmodule");
+    let talks = has_debconf && !options.has("p") && (options.has("debconf-ok") || !in_frontend);
+    let run = Run { state, destination, new, three_way: options.has("three-way"), rotates: !talks };
     if options.has("p") {
         return purge(process, &run);
     }
@@ -185,7 +191,7 @@ impl Run {
 }
 
 fn purge(process: &mut Process<'_, '_>, run: &Run) -> Result<u8, Refusal> {
-    process.rotate(&run.hashfile())?;
+    process.rotate(&run.hashfile(), run.rotates)?;
     if let Some(text) = process.text_at(&run.hashfile())? {
         process.put_text(&run.hashfile(), without(&text, &run.destination))?;
     }
@@ -301,7 +307,7 @@ fn replace_file(process: &mut Process<'_, '_>, run: &Run) -> Result<u8, Refusal>
 /// Books the new file's digest, and keeps a copy of it.
 fn record(process: &mut Process<'_, '_>, run: &Run) -> Result<u8, Refusal> {
     let new = process.bytes_at(&run.new)?.unwrap_or_default();
-    process.rotate(&run.hashfile())?;
+    process.rotate(&run.hashfile(), run.rotates)?;
     let before = process.text_at(&run.hashfile())?.unwrap_or_default();
     let text = format!("{}{}  {}\n", without(&before, &run.destination), md5_hex(&new), run.destination);
     process.put_text(&run.hashfile(), text)?;
@@ -320,7 +326,7 @@ fn ucfr(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     }
     let [package, file] = options.operands.as_slice() else {
         process.complain(format_args!("*** ERROR: Need exactly two arguments, got {}", options.operands.len()));
-        return Ok(3);
+        return Ok(if options.operands.len() < 2 { 1 } else { 3 });
     };
     let real = process.real_path(file);
     let state = process.state_dir(options.value("state-dir"))?;
@@ -350,7 +356,7 @@ fn ucfr(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
                 return Ok(5);
             }
         }
-        process.rotate(&registry)?;
+        process.rotate(&registry, true)?;
         process.put_text(&registry, without(&text, &real))?;
         return Ok(0);
     }
@@ -369,7 +375,7 @@ fn ucfr(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
         }
         None => {}
     }
-    process.rotate(&registry)?;
+    process.rotate(&registry, true)?;
     process.put_text(&registry, format!("{}{package} \t {real}\n", without(&text, &real)))?;
     Ok(0)
 }
@@ -414,3 +420,6 @@ fn ucfq(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     }
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,14 +79,15 @@ impl Process<'_, '_> {
     }
 }
 
-/// The names that shadow's tools take: `is_valid_name` with Debian's patch, which forbids little.
+/// The names that shadow's tools take without being forced to.
 fn is_shadow_name(name: &str) -> bool {
-    !name.is_empty()
+    let body = name.strip_suffix('$').unwrap_or(name);
+    !body.is_empty()
         && name.len() <= 32
-        && !name.starts_with(['-', '+', '~'])
+        && !body.starts_with('-')
         && !matches!(name, "." | "..")
         && !name.bytes().all(|byte| byte.is_ascii_digit())
-        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ',' | '/'))
+        && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 /// Whether a text can be a field of a passwd file.
@@ -112,3 +113,6 @@ fn group_name(accounts: &Accounts, text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod oracle;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use hah_format::tree::{Kind, Meta, Node, Owner};
 
 use super::{ConfigureError, Problem, Target, path};
-use crate::accounts::{AccountError, Accounts, Aging, FILES, User, When, sysusers_lines};
+use crate::accounts::{AccountError, Accounts, Aging, FILES, SysusersLine, User, When, sysusers_lines};
 use crate::rootfs::Content;
 use crate::scripts::Ids;
 use crate::system::{Home, UserSpec};
@@ -29,9 +29,12 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     let lines = sysusers_lines(&target.root, &mut |at| {
         target.read_text(at).map_err(|error| AccountError::Tree(error.to_string()))
     })
-    .map_err(|(at, line, reason)| ConfigureError::syntax(&at, line, reason))?;
-    for (at, line, declaration) in lines {
-        accounts.declare(declaration).map_err(|error| in_sysusers(&at, line, error))?;
+    .map_err(|error| ConfigureError::syntax(&error.file, error.line, error.reason))?;
+    for SysusersLine { file, line, declaration } in lines {
+        accounts.declare(declaration).map_err(|error| {
+            let problem = Problem::Invalid { reason: format!("line {line}: {error}"), hint: error.hint() };
+            ConfigureError::at(&file, problem)
+        })?;
     }
     reviewed_scripts(target, &mut accounts)?;
     accounts.add_recipes(target.system, When::Last)?;
@@ -47,11 +50,6 @@ impl From<AccountError> for ConfigureError {
     fn from(error: AccountError) -> Self {
         Self::invalid(error.to_string(), error.hint())
     }
-}
-
-fn in_sysusers(at: &hah_format::path::TreePath, line: usize, error: AccountError) -> ConfigureError {
-    let problem = Problem::Invalid { reason: format!("line {line}: {error}"), hint: error.hint() };
-    ConfigureError::at(at, problem)
 }
 
 /// What the table of reviews says that scripts add.

@@ -305,23 +305,19 @@ impl Debconf {
         }
     }
 
-    /// A field of a template that the script itself brings along.
+    /// A template that the script itself brings along. Only its type is taken: without debconf-i18n, debconf converts
+    /// the other fields to nothing.
     fn template_data(&mut self, name: &str, item: &str, value: &str) -> Reply {
-        let value = unescape_data(value);
         match (self.templates.contains_key(name), item) {
             (false, "type") => {
                 let owner = self.session.owner.clone();
-                self.add_template(name, &owner, &value);
+                self.add_template(name, &owner, value);
             }
             (false, _) => {
                 return reply(BAD_PARAMETERS, format!("Template data field '{item}' received before type field"));
             }
             (true, "type") => return reply(BAD_PARAMETERS, "Template type already set"),
-            (true, _) => {
-                if let Some(template) = self.templates.get_mut(name) {
-                    template.fields.insert(item.to_lowercase(), value);
-                }
-            }
+            (true, _) => {}
         }
         plain(SUCCESS)
     }
@@ -384,23 +380,6 @@ fn unescape_split(line: &str) -> Vec<String> {
         words.push(word);
     }
     words
-}
-
-/// `\n`, `\"` and `\\` of `DATA`; other backslashes stay.
-fn unescape_data(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match (character, characters.peek()) {
-            ('\\', Some('n' | '"' | '\\')) => match characters.next() {
-                Some('n') => out.push('\n'),
-                Some(other) => out.push(other),
-                None => {}
-            },
-            _ => out.push(character),
-        }
-    }
-    out
 }
 
 /// What `RET` is after the function of confmodule(3) that read `line`, and the function's status.

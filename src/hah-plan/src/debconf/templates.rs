@@ -11,7 +11,7 @@
 //! Description-de.UTF-8: …
 //! ```
 //!
-//! The long text of a field is kept as the field `extended_NAME`. Translations are kept only in English and in `C`.
+//! The long text of a field is kept as the field `extended_NAME`. Of translations only that into English is kept.
 
 use std::collections::BTreeMap;
 
@@ -108,7 +108,7 @@ impl Field {
         if fields.contains_key(&name) {
             return Err(format!("the field `{name}` occurs twice: two templates need a blank line between them"));
         }
-        if name.split_once('-').is_some_and(|(_, suffix)| suffix != "c" && !suffix.starts_with("en")) {
+        if name.split_once('-').is_some_and(|(_, suffix)| suffix != "c" && suffix != "en") {
             // A translation: only that it is there once matters.
             fields.insert(name, String::new());
             return Ok(());

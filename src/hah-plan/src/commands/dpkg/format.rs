@@ -53,14 +53,14 @@ pub(super) fn parse(format: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// The pieces with the package's values.
-pub(super) fn render(pieces: &[Piece], known: &Known<'_>) -> String {
+/// The pieces with the values that `value` knows.
+pub(super) fn render(pieces: &[Piece], value: &dyn Fn(&str) -> String) -> String {
     pieces
         .iter()
         .map(|piece| match piece {
             Piece::Text(text) => text.clone(),
             Piece::Field(name, width) => {
-                let value = value(name, known);
+                let value = value(name);
                 let wide = usize::try_from(width.unsigned_abs()).unwrap_or(0).min(1024);
                 match *width {
                     0 => value,
@@ -73,8 +73,23 @@ pub(super) fn render(pieces: &[Piece], known: &Known<'_>) -> String {
         .collect()
 }
 
+/// A field of a package that others only speak of.
+pub(super) fn value_of_name(field: &str, package: &str) -> String {
+    match field.to_ascii_lowercase().as_str() {
+        "package" | "binary:package" | "source:package" => package,
+        "status" => "unknown ok not-installed",
+        "db:status-abbrev" => "un ",
+        "db:status-want" => "unknown",
+        "db:status-status" => "not-installed",
+        "db:status-eflag" => "ok",
+        "binary:summary" | "binary:synopsis" => "(no description available)",
+        _ => "",
+    }
+    .to_owned()
+}
+
 /// A field of the control file, or one of dpkg-query's virtual fields.
-fn value(name: &str, known: &Known<'_>) -> String {
+pub(super) fn value(name: &str, known: &Known<'_>) -> String {
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
         "binary:package" => known.binary_name(),

@@ -1,9 +1,10 @@
 //! `dpkg-query`: which packages there are, how far they are, and which files are theirs.
 
 use super::TROUBLE;
-use super::format::{Piece, parse, render};
+use super::format::{Piece, parse, render, value, value_of_name};
 use super::status::{Detail, Known, State, state};
 use crate::commands::{Process, Refusal};
+use crate::debian::control::only_stanza;
 use crate::rootfs::UnpackedPackage;
 
 /// dpkg-query(1).
@@ -43,7 +44,12 @@ pub(super) fn dpkg_query(process: &mut Process<'_, '_>, args: &[String]) -> Resu
     match action {
         Some("-W") => show(process, &format, &operands),
         Some("-l") => list(process, &operands),
-        Some("-s") if operands.is_empty() => process.error(needs("--status")),
+        Some("-s") if operands.is_empty() => {
+            let all: Vec<&str> = process.world.packages.iter().map(|package| package.name.as_str()).collect();
+            let found = status(process, &all);
+            process.print_line("");
+            found
+        }
         Some("-s") => status(process, &operands),
         Some("-L") if operands.is_empty() => process.error(needs("--listfiles")),
         Some("-L") => list_files(process, &operands),
@@ -119,28 +125,79 @@ fn find<'a>(packages: &'a [UnpackedPackage], pattern: &str) -> Vec<&'a UnpackedP
         .collect()
 }
 
-fn found<'a>(process: &Process<'_, 'a>, patterns: &[&str]) -> (Vec<&'a UnpackedPackage>, Vec<String>) {
+/// Something that a pattern has found.
+#[derive(Clone, Copy)]
+enum Hit<'a> {
+    /// A package of the image.
+    Package(&'a UnpackedPackage),
+    /// A name that a relation of one of them has: dpkg knows it, as not installed.
+    Name(&'a str),
+}
+
+impl Hit<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Package(package) => package.name.as_str(),
+            Self::Name(name) => name,
+        }
+    }
+}
+
+/// What the patterns find, in order of name, and the patterns that find nothing.
+fn found<'a>(process: &Process<'_, 'a>, patterns: &[&str]) -> (Vec<Hit<'a>>, Vec<String>) {
     let packages = process.world.packages;
     if patterns.is_empty() {
-        return (packages.iter().collect(), Vec::new());
+        return (packages.iter().map(Hit::Package).collect(), Vec::new());
     }
     let (mut all, mut missing) = (Vec::new(), Vec::new());
     for pattern in patterns {
-        let some = find(packages, pattern);
+        let mut some: Vec<Hit<'a>> = find(packages, pattern).into_iter().map(Hit::Package).collect();
+        let wild = pattern.contains(['*', '?', '[']);
+        if some.is_empty() || wild {
+            some.extend(spoken_of(packages, pattern, wild).into_iter().map(Hit::Name));
+        }
         if some.is_empty() {
             missing.push((*pattern).to_owned());
         }
         all.extend(some);
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all.dedup_by(|a, b| a.name == b.name);
+    all.sort_by(|a, b| a.name().cmp(b.name()));
+    all.dedup_by(|a, b| a.name() == b.name());
     (all, missing)
+}
+
+const RELATIONS: [&str; 9] =
+    ["Depends", "Pre-Depends", "Recommends", "Suggests", "Enhances", "Breaks", "Conflicts", "Replaces", "Provides"];
+
+/// Names of other packages in the relations of `packages` that match `pattern`.
+fn spoken_of<'a>(packages: &'a [UnpackedPackage], pattern: &str, wild: bool) -> Vec<&'a str> {
+    let name = pattern.split(':').next().unwrap_or_default();
+    let mut names = Vec::new();
+    for package in packages {
+        let text = package.control.get("control").and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+        // Most control files do not have the name at all.
+        if !wild && !text.contains(name) {
+            continue;
+        }
+        let Ok(stanza) = only_stanza(text) else { continue };
+        for relation in RELATIONS.iter().filter_map(|field| stanza.get(field)) {
+            names.extend(relation.split([',', '|']).filter_map(|one| {
+                let word = one.trim_start().split([' ', '(', '[', ':', '\n']).next()?;
+                matches(name.as_bytes(), word.as_bytes()).then_some(word)
+            }));
+        }
+    }
+    names.retain(|name| !name.is_empty() && !packages.iter().any(|package| package.name.as_str() == *name));
+    names
 }
 
 fn show(process: &mut Process<'_, '_>, format: &str, patterns: &[&str]) -> Result<u8, Refusal> {
     let pieces = match parse(format) {
         Ok(pieces) => pieces,
-        Err(why) => return process.error(format_args!("error in show format: {why}")),
+        Err(why) => {
+            process.complain(format_args!("error in show format: {why}"));
+            return Ok(TROUBLE);
+        }
     };
     let (packages, missing) = found(process, patterns);
     let conffiles = pieces.iter().any(|piece| match piece {
@@ -148,9 +205,15 @@ fn show(process: &mut Process<'_, '_>, format: &str, patterns: &[&str]) -> Resul
         Piece::Text(_) => false,
     });
     let detail = if conffiles { Detail::Conffiles } else { Detail::Fields };
-    for package in packages {
-        let known = Known::of(process, package, detail)?;
-        process.print(render(&pieces, &known));
+    for hit in packages {
+        let text = match hit {
+            Hit::Package(package) => {
+                let known = Known::of(process, package, detail)?;
+                render(&pieces, &|name| value(name, &known))
+            }
+            Hit::Name(package) => render(&pieces, &|name| value_of_name(name, package)),
+        };
+        process.print(text);
     }
     complain_of(process, &missing)
 }
@@ -166,15 +229,23 @@ fn complain_of(process: &mut Process<'_, '_>, missing: &[String]) -> Result<u8, 
 fn list(process: &mut Process<'_, '_>, patterns: &[&str]) -> Result<u8, Refusal> {
     let (packages, missing) = found(process, patterns);
     let mut rows = Vec::new();
-    for package in packages {
-        let known = Known::of(process, package, Detail::Fields)?;
-        let cells = [
-            known.binary_name(),
-            package.version.to_string(),
-            package.architecture.to_string(),
-            known.summary().to_owned(),
-        ];
-        rows.push((known.state.letter(), cells));
+    for hit in packages {
+        rows.push(match hit {
+            Hit::Package(package) => {
+                let known = Known::of(process, package, Detail::Fields)?;
+                let cells = [
+                    known.binary_name(),
+                    package.version.to_string(),
+                    package.architecture.to_string(),
+                    known.summary().to_owned(),
+                ];
+                (format!("i{}", known.state.letter()), cells)
+            }
+            Hit::Name(name) => {
+                let cells = [name, "<none>", "<none>", "(no description available)"];
+                ("un".to_owned(), cells.map(str::to_owned))
+            }
+        });
     }
     if rows.is_empty() {
         return complain_of(process, &missing);
@@ -195,7 +266,7 @@ fn list(process: &mut Process<'_, '_>, patterns: &[&str]) -> Result<u8, Refusal>
     ));
     process.print_line(format!("+++-{}-{}-{}-{}", rule(name), rule(version), rule(architecture), rule(summary)));
     for (letter, [a, b, c, d]) in rows {
-        process.print_line(format!("i{letter}  {a:<name$} {b:<version$} {c:<architecture$} {d}"));
+        process.print_line(format!("{letter}  {a:<name$} {b:<version$} {c:<architecture$} {d}"));
     }
     complain_of(process, &missing)
 }
@@ -204,7 +275,8 @@ fn list(process: &mut Process<'_, '_>, patterns: &[&str]) -> Result<u8, Refusal>
 pub(super) fn selections(process: &mut Process<'_, '_>, patterns: &[String]) -> Result<u8, Refusal> {
     let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
     let (packages, missing) = found(process, &patterns);
-    for package in packages {
+    for hit in packages {
+        let Hit::Package(package) = hit else { continue };
         let name = Known::of(process, package, Detail::Fields)?.binary_name();
         let tabs = 6usize.saturating_sub(name.len() / 8).max(1);
         process.print_line(format!("{name}{}install", "\t".repeat(tabs)));

@@ -238,7 +238,7 @@ fn add_system_user(
         Ok(group)
     })?;
     let mode = octal(&settings, "SYS_DIR_MODE");
-    make_home(process, (name, &group), &home, mode, options, None)
+    make_home(process, options, &NewHome { path: &home, mode, user: name, group: &group, skel: None })
 }
 
 /// The primary group of a new user.
@@ -328,26 +328,20 @@ fn add_person(
         Ok(group)
     })?;
     let skel = text("SKEL");
-    make_home(process, (name, &group), &home, octal(&settings, "DIR_MODE"), options, Some(&skel))
+    let mode = octal(&settings, "DIR_MODE");
+    make_home(process, options, &NewHome { path: &home, mode, user: name, group: &group, skel: Some(&skel) })
 }
 
 fn gecos(options: &Options) -> String {
     options.value("comment").or_else(|| options.value("gecos")).unwrap_or_default().to_owned()
 }
 
-fn make_home(
-    process: &mut Process<'_, '_>,
-    (user, group): (&str, &str),
-    path: &str,
-    mode: u16,
-    options: &Options,
-    skel: Option<&str>,
-) -> Result<u8, Refusal> {
-    let nonexistent = path == "/nonexistent" || path.starts_with("/nonexistent/");
-    if nonexistent || options.has("no-create-home") || process.world.exists(&TreePath::root(), path) {
+fn make_home(process: &mut Process<'_, '_>, options: &Options, home: &NewHome<'_>) -> Result<u8, Refusal> {
+    let nonexistent = home.path == "/nonexistent" || home.path.starts_with("/nonexistent/");
+    if nonexistent || options.has("no-create-home") || process.world.exists(&TreePath::root(), home.path) {
         return Ok(0);
     }
-    match process.make_home(&NewHome { path, mode, user, group, skel })? {
+    match process.make_home(home)? {
         true => Ok(0),
         false => Ok(82),
     }

@@ -40,8 +40,8 @@ pub(super) fn systemd_sysusers(process: &mut Process<'_, '_>, args: &[String]) -
                 Err(error) if error.is_final() => Err(AccountError::Tree(error.to_string())),
                 Err(_) => Ok(None),
             })
-            .map_err(|(at, line, reason)| Refusal::new(format!("{at}, line {line}: {reason}")))?;
-        lines.extend(found.into_iter().map(|(_, _, line)| line));
+            .map_err(|error| Refusal::new(error.to_string()))?;
+        lines.extend(found.into_iter().map(|found| found.declaration));
     }
     if !options.has("inline") {
         for operand in &options.operands {

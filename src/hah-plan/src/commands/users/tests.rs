@@ -10,7 +10,7 @@ const PASSWD: &str = "root:*:0:0:root:/root:/bin/bash\ndaemon:*:1:1:daemon:/usr/
     www-data:*:33:33:www-data:/var/www:/usr/sbin/nologin\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
 const GROUP: &str = "root:*:0:\ndaemon:*:1:\nadm:*:4:\nwww-data:*:33:\nshadow:*:42:\nusers:*:100:\nnogroup:*:65534:\n";
 
-fn started() -> World<'static> {
+pub(super) fn started() -> World<'static> {
     let mut world = world(&[
         ("usr/share/base-passwd/passwd.master", PASSWD),
         ("usr/share/base-passwd/group.master", GROUP),

@@ -206,6 +206,78 @@ fn conflicts() {
     "#);
 }
 
+/// Answers and ids are agreed on by all recipes; there is no `replace` for them.
+#[test]
+fn answers_and_ids_that_contradict() {
+    let twice = |one: &str, other: &str| {
+        wrong(&[
+            ("recipes/base.toml", &format!("{BASE}{one}\n")),
+            ("recipes/r.toml", &format!("summary = \"R\"\n{other}\n")),
+        ])
+    };
+    insta::assert_snapshot!(twice("[debconf]\n\"p/q\" = true", "[debconf]\n\"p/q\" = false"), @r#"
+    error: the answer to `p/q` is declared by base and by r
+      --> recipes/r.toml:3:1
+       |
+     3 | "p/q" = false
+       | ^^^^^
+      ::: recipes/base.toml:7:1
+       |
+     7 | "p/q" = true
+       | ----- first declared here
+       = hint: drop one of them
+    "#);
+    insta::assert_snapshot!(twice("[ids.users]\na = 150", "[ids.users]\nb = 150"), @r#"
+    error: user `a` and user `b` have the same id 150
+      --> recipes/r.toml:3:1
+       |
+     3 | b = 150
+       | ^
+      ::: recipes/base.toml:7:1
+       |
+     7 | a = 150
+       | - first used here
+       = hint: give one of them another id
+    "#);
+    insta::assert_snapshot!(recipe("[debconf]\nq = true"), @r#"
+    error: `q` is not a question such as `postfix/mailname`
+      --> recipes/r.toml:3:1
+       |
+     3 | q = true
+       | ^
+    "#);
+    insta::assert_snapshot!(recipe("[ids.users]\na = 5"), @r#"
+    error: `a` is 5, expected 100 to 59999
+      --> recipes/r.toml:3:5
+       |
+     3 | a = 5
+       |     ^
+    "#);
+}
+
+/// Texts of answers are templates; numbers and lists keep their shape until the package's template types them.
+#[test]
+fn answers_and_ids_reach_the_system() {
+    use crate::debconf::answers::AnswerValue;
+    let mut sources = project(&[("recipes/boards/b.toml", BOARD), ("images/i.toml", IMAGE)]);
+    sources.insert("recipes/base.toml", "b", format!("{BASE}[debconf]\n\"p/port\" = 80\n\"p/on\" = true\n"));
+    let r = "summary = \"R\"\n[params.name]\ntype = \"string\"\ndoc = \"N\"\ndefault = \"me\"\n\
+        [debconf]\n\"p/name\" = \"{{ name }}.lab\"\n\"p/many\" = [\"a\", \"b\"]\n\"p/on\" = true\n\
+        [ids]\nusers = { a = 150 }\ngroups = { g = 151 }\n";
+    sources.insert("recipes/r.toml", "r", r);
+    let system = load(&sources, "i", &[]).unwrap();
+    let values: Vec<(&str, AnswerValue)> =
+        system.debconf.iter().map(|answer| (answer.question.as_str(), answer.value.clone())).collect();
+    let text = |text: &str| AnswerValue::Text(text.to_owned());
+    let many = AnswerValue::List(vec!["a".to_owned(), "b".to_owned()]);
+    assert_eq!(
+        values,
+        [("p/many", many), ("p/name", text("me.lab")), ("p/on", AnswerValue::Boolean(true)), ("p/port", text("80"))]
+    );
+    let ids = system.declared_ids(&crate::scripts::Ids::default());
+    assert_eq!((ids.users["a"], ids.groups["g"]), (150, 151));
+}
+
 /// `replace = true` is the way out of a conflict, and saying the same twice is none.
 #[test]
 fn replacing_and_agreeing() {
