@@ -69,6 +69,11 @@ impl Failure {
         self.exit as u8
     }
 
+    /// What the exit code says.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// What went wrong.
     pub fn message(&self) -> &str {
         &self.message
@@ -110,6 +115,12 @@ impl From<std::io::Error> for Failure {
             _ => None,
         };
         Self::user(error.to_string(), hint.map(str::to_owned))
+    }
+}
+
+impl From<crate::settings::SettingsError> for Failure {
+    fn from(error: crate::settings::SettingsError) -> Self {
+        Self::user(error.to_string(), error.hint().map(str::to_owned))
     }
 }
 
