@@ -256,15 +256,6 @@ fn a_dry_run_writes_nothing() {
     assert!(run.stdout.lines().all(|line| line.contains("cached")), "{run}");
 }
 
-/// Without a lock a dry run resolves, shows what it would make, and leaves the project as it is.
-#[test]
-fn a_dry_run_does_not_lock() {
-    let toy = Toy::new();
-    let run = toy.run(&["build", "toy", "--dry-run"]).succeeded();
-    assert!(run.stdout.contains("image toy"), "{run}");
-    assert_eq!(toy.names("project"), ["hah-image.toml", "images", "recipes"]);
-}
-
 #[test]
 fn check_builds_twice() {
     let toy = Toy::new();

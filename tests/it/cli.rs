@@ -28,6 +28,7 @@ fn why_and_tree() {
 #[test]
 fn why_a_path() {
     let toy = Toy::new();
+    toy.run(&["lock", "toy"]).succeeded();
     let cases: [(&str, &[&str]); 5] = [
         ("/usr/bin/toy", &["/usr/bin/toy is from", "toy-tool"]),
         ("/bin/toy", &["/usr/bin/toy is from", "toy-tool"]),

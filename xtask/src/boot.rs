@@ -6,11 +6,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
-use crate::{apt, bench::store, image};
+use crate::{bench::store, image, qemu};
 
 /// Boots `out/NAME.img`, or the image file of that path; builds the former when it or the program is missing.
 pub(crate) fn run(shell: &Shell, name: &str) -> Result<()> {
-    apt::install(shell, &["qemu-system-arm", "qemu-utils"])?;
+    qemu::install(shell)?;
     let program = store::program()?;
     let is_path = name.ends_with(".img");
     let path = if is_path { PathBuf::from(name) } else { PathBuf::from(format!("out/{name}.img")) };

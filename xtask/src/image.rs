@@ -3,11 +3,13 @@
 use anyhow::{Context, Result};
 use xshell::{Shell, cmd};
 
-use crate::{agent, apt, say, workspace};
+use crate::{agent, apt, qemu, say, workspace};
 
 /// Builds `out/NAME.img`.
 pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     install_compiler(shell)?;
+    // An image can be built and flashed without QEMU; only running it cannot be.
+    let lacking = qemu::install(shell).err();
     let agent = agent::build(shell, None)?;
     shell.create_dir("out")?;
     let image = format!("out/{name}.img");
@@ -26,6 +28,9 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
          \x20 list the cards: {program} flash {image}\n\
          \x20 write to one:   {program} flash {image} DEVICE\n"
     ));
+    if let Some(error) = lacking {
+        say::problem(&format!("xtask: to run it, QEMU is needed: {error:#}"));
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod fuzz;
 mod generate;
 mod image;
 mod programs;
+mod qemu;
 mod repro;
 mod say;
 mod test;
@@ -29,7 +30,7 @@ cargo xtask VERB
 
   agent [--toolchain musl|glibc|debian]
                      build the node's agent: one static binary, target/agent/aarch64/hah-agent
-  image [NAME]       install what is missing, build the agent and out/NAME.img (lab)
+  image [NAME]       install what is missing, QEMU too, build the agent and out/NAME.img (lab)
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
   bench [--foreign]  hah-image beside its rivals; --foreign adds emulation, a quarter hour
   bench --flash      of that, only the writing of cards

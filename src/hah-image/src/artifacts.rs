@@ -81,15 +81,6 @@ impl Inputs {
     }
 }
 
-/// How far locking goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// Digests only, for a lock that is not written: sizes stay 0.
-    Digests,
-    /// Also the files, whose sizes no checksum file says.
-    Files,
-}
-
 /// An artifact and the digest that its file must have.
 struct Wanted<'a> {
     artifact: &'a Artifact,
@@ -123,7 +114,6 @@ pub fn lock(
     store: &Store,
     system: &System,
     (lock, inputs): (&Lock, &Inputs),
-    depth: Depth,
 ) -> Result<Lock, Failure> {
     let fetcher = fetching::fetcher(tools, store)?;
     let mut wanted = Vec::new();
@@ -147,14 +137,12 @@ pub fn lock(
         }
     }
     let unknown: Vec<&Wanted<'_>> = wanted.iter().filter(|one| one.size.is_none()).collect();
-    if depth == Depth::Files {
-        download(tools, store, &fetcher, &unknown)?;
-    }
+    // No checksum file says how long the files are.
+    download(tools, store, &fetcher, &unknown)?;
     let mut locked = Vec::new();
     for Wanted { artifact, sha256, size, trust, .. } in wanted {
         let size = match size {
             Some(size) => size,
-            None if depth == Depth::Digests => 0,
             None => fs::metadata(store.path(Bucket::Downloads, &sha256))?.len(),
         };
         locked.push(LockedArtifact {

@@ -3,7 +3,9 @@
 //! `recipes → lock → fetch → pack → configure → lay out → write`. A build whose key and output are unchanged ends after
 //! the lock: see [`record`].
 
+use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,11 +16,10 @@ use hah_plan::artifact::Artifact;
 use hah_plan::configure::Configured;
 use hah_plan::lock::{Lock, LockedArtifact, LockedPackage, Update};
 use hah_plan::recipe::Override;
-use hah_plan::resolve;
 use hah_plan::scripts::{Effects, ReviewTable, ScriptAction, ScriptChoice, ScriptError};
 use hah_plan::system::System;
 
-use crate::artifacts::{Depth, Inputs};
+use crate::artifacts::Inputs;
 use crate::assemble::{self, Recipe, disk::WrittenImage};
 use crate::draft;
 use crate::draft::Draft;
@@ -34,6 +35,7 @@ use crate::{agent, artifacts, fetching, locking};
 
 pub mod outputs;
 pub mod record;
+pub mod needs;
 pub mod compare;
 
 /// What every step may use.
@@ -50,10 +52,8 @@ pub struct Tools<'a> {
 pub enum LockPolicy {
     /// Lock what is missing, keep every pinned version.
     Update,
-    /// Fail.
-    Locked,
-    /// Lock what is missing, and do not write it down.
-    Propose,
+    /// Fail: whoever only asks changes nothing.
+    AsItIs,
 }
 
 /// What is to be built.
@@ -70,6 +70,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// An image as its files say, and its lock as it is.
+    pub fn asking(image: &str) -> Self {
+        Self { lock: LockPolicy::AsItIs, ..Self::new(image) }
+    }
+
     /// An image as its files say.
     pub fn new(image: &str) -> Self {
         let inputs = Inputs::default();
@@ -141,7 +146,7 @@ impl Ready {
 }
 
 fn open_store(tools: Tools<'_>) -> Result<Arc<Store>, Failure> {
-    Ok(Arc::new(Store::open(&tools.settings.cache_dir.value, Access::Shared)?))
+    Ok(Arc::new(Store::open(tools.settings.cache_dir()?, Access::Shared)?))
 }
 
 /// Reads recipes and lock; locks when the policy says so.
@@ -168,26 +173,28 @@ fn locked(
     store: &Store,
 ) -> Result<Lock, Failure> {
     let old = project.lock()?.unwrap_or_default();
-    let digest = resolve::Request::from(system).digest();
-    let packages = old.is_current_for(&system.image, &digest);
-    let artifacts = packages && artifacts::are_locked(system, &old);
-    if packages && artifacts {
+    let packages = locking::has_packages(&old, system);
+    if packages && artifacts::are_locked(system, &old) {
         return Ok(old);
     }
-    if request.lock == LockPolicy::Locked {
-        return Err(Failure::user(
-            format!("hah.lock does not answer the recipes of image {}", system.image),
-            Some("run `hah-image lock`, or build without --locked".into()),
-        ));
+    if request.lock == LockPolicy::AsItIs {
+        let failure = locking::stale(project, &[&system.image]);
+        return Err(if request.overrides.is_empty() {
+            failure
+        } else {
+            failure.advising(format!(
+                "--set changes what the image needs: set it in images/{0}.toml and run `hah-image lock {0}`, or build without --locked and --dry-run",
+                system.image
+            ))
+        });
     }
     let mut lock = old;
     if !packages {
         lock = locking::lock(tools, system, &lock, &Update::Nothing)?;
     }
-    let depth = if request.lock == LockPolicy::Propose { Depth::Digests } else { Depth::Files };
-    lock = artifacts::lock(tools, store, system, (&lock, &request.inputs), depth)?;
+    lock = artifacts::lock(tools, store, system, (&lock, &request.inputs))?;
     // A parameter from the command line is for this build only, and so is the lock that it leads to.
-    if request.overrides.is_empty() && request.lock != LockPolicy::Propose {
+    if request.overrides.is_empty() {
         project.write_lock(&lock)?;
     }
     Ok(lock)
@@ -331,6 +338,10 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         || assemble::boot::kernel(&store, &ready.system, &packs),
     );
     let (Configured { root, effects, .. }, kernel) = (configured?, kernel?);
+    // A parameter from the command line makes another image than the project's.
+    if request.overrides.is_empty() {
+        store.keep_derived(project.root(), &request.image, &packs.used_derived())?;
+    }
     let paths = root.len();
     note_scripts(tools, &effects);
     let parts = assemble::parts(&recipe, &packs, root, kernel, key)?;
@@ -342,10 +353,9 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         .map_err(|error| Failure::build(error.to_string(), None))?;
     // From here to the new record a death leaves an image and companions that may not belong together.
     record::Record::forget(&store, output)?;
-    beside(output, "bmap", &hah_format::bmap::write(written.size, &written.ranges))?;
-    beside(output, "json", &manifest)?;
-    let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    beside(output, "sha256", &format!("{}  {name}\n", written.sha256))?;
+    beside(output, "bmap", hah_format::bmap::write(written.size, &written.ranges).as_bytes())?;
+    beside(output, "json", manifest.as_bytes())?;
+    beside(output, "sha256", &checksum_line(&written.sha256, output.file_name().unwrap_or_default()))?;
     draft.publish(output)?;
     imager_manifest(&ready, (&written.sha256.to_string(), written.size), output)?;
     let mapped = mapped(&written);
@@ -378,7 +388,7 @@ fn imager_manifest(ready: &Ready, (sha256, size): (&str, u64), output: &Path) ->
             .map_err(|error| Failure::build(error.to_string(), None))?;
     let Some(text) = text else { return Ok(()) };
     let is_there = fs::read(output.with_extension(assemble::imager::EXTENSION)).is_ok_and(|old| old == text.as_bytes());
-    if is_there { Ok(()) } else { beside(output, assemble::imager::EXTENSION, &text) }
+    if is_there { Ok(()) } else { beside(output, assemble::imager::EXTENSION, text.as_bytes()) }
 }
 
 /// Bytes of the image that are mapped.
@@ -394,8 +404,27 @@ fn mapped(written: &WrittenImage) -> u64 {
 }
 
 /// Writes `NAME.EXTENSION` beside the image, whole or not at all.
-fn beside(output: &Path, extension: &str, text: &str) -> Result<(), Failure> {
-    Ok(draft::write(&output.with_extension(extension), text.as_bytes())?)
+fn beside(output: &Path, extension: &str, bytes: &[u8]) -> Result<(), Failure> {
+    Ok(draft::write(&output.with_extension(extension), bytes)?)
+}
+
+/// A line for `sha256sum -c`: of a name with a backslash or a line end it wants the whole line escaped (GNU coreutils,
+/// "cksum output modes").
+fn checksum_line(sha256: &Sha256, name: &OsStr) -> Vec<u8> {
+    let mut escaped = Vec::new();
+    for byte in name.as_bytes() {
+        match byte {
+            b'\\' => escaped.extend(br"\\"),
+            b'\n' => escaped.extend(br"\n"),
+            b'\r' => escaped.extend(br"\r"),
+            byte => escaped.push(*byte),
+        }
+    }
+    let mut line = if escaped == name.as_bytes() { Vec::new() } else { vec![b'\\'] };
+    line.extend(format!("{sha256}  ").as_bytes());
+    line.extend(escaped);
+    line.push(b'\n');
+    line
 }
 
 /// Builds again from the downloads alone, in an empty store and with one thread; says how the result differs.

@@ -2,12 +2,14 @@
 //!
 //! Each verb has a module below; this one knows flags, exit codes and how errors are shown.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::failure::Failure;
-use crate::printer::{Detail, Mode, Printer};
+use crate::failure::{Exit, Failure};
+use crate::printer::{self, Detail, Mode, Printer, Unwritten};
 use crate::settings::{Environment, Flags, Settings};
 
 mod build;
@@ -22,6 +24,7 @@ mod reference;
 mod review;
 mod run;
 mod secrets;
+mod shell;
 mod store;
 mod why;
 
@@ -95,11 +98,17 @@ fn parse_mirror(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), PathBuf::from(path))),
-        _ => Err("expected NAME=PATH, for example nomad=downloads/nomad_2.0.4_linux_arm64.zip".to_owned()),
-    }
+fn parse_input(text: OsString) -> Result<(String, PathBuf), String> {
+    named_path(&text)
+        .ok_or_else(|| "expected NAME=PATH, for example nomad=downloads/nomad_2.0.4_linux_arm64.zip".to_owned())
+}
+
+/// `NAME=PATH`. The path may have `=` and bytes that are not UTF-8.
+fn named_path(text: &OsStr) -> Option<(String, PathBuf)> {
+    let bytes = text.as_bytes();
+    let (name, path) = bytes.split_at(bytes.iter().position(|byte| *byte == b'=')?);
+    let (name, path) = (std::str::from_utf8(name).ok()?, OsStr::from_bytes(&path[1..]));
+    (!name.is_empty() && !path.is_empty()).then(|| (name.to_owned(), PathBuf::from(path)))
 }
 
 #[derive(Debug, Subcommand)]
@@ -171,18 +180,32 @@ pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // clap knows which of its answers are data (help, version) and which are talk.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            return refused(&error);
         }
     };
     let printer = printer(&cli.global, &environment);
-    match run(cli, environment, printer) {
-        Ok(code) => code,
-        Err((printer, failure)) => {
-            failure.print(&printer);
-            failure.exit_code()
+    let (printer, result) = run(cli, environment, printer);
+    let code = result.unwrap_or_else(|failure| {
+        failure.print(&printer);
+        failure.exit_code()
+    });
+    match printer.finish() {
+        Err(Unwritten) if code == 0 => Exit::User as u8,
+        _ => code,
+    }
+}
+
+/// Prints what clap has to say, and returns the exit code. clap knows which of its answers are data (help, version) and
+/// which are talk.
+fn refused(error: &clap::Error) -> u8 {
+    use std::io::Write as _;
+    let printed = error.print().and_then(|()| std::io::stdout().flush());
+    match printed {
+        Err(failed) if !error.use_stderr() && failed.kind() != std::io::ErrorKind::BrokenPipe => {
+            printer::tell_unwritten(&failed, false);
+            Exit::User as u8
         }
+        _ => u8::try_from(error.exit_code()).unwrap_or(2),
     }
 }
 
@@ -204,13 +227,13 @@ fn printer(global: &Global, environment: &Environment) -> Printer {
     Printer::new(mode, if global.verbose { Detail::Verbose } else { Detail::Normal }, color)
 }
 
-fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Printer, Failure)> {
+fn run(cli: Cli, environment: Environment, printer: Printer) -> (Printer, Result<u8, Failure>) {
     let Global { directory, cache_dir, offline, mirrors, keyrings, jobs, agent, .. } = cli.global;
     let flags = Flags { cache_dir, offline: offline.then_some(true), jobs, mirrors, keyrings, agent };
     let directory = directory.unwrap_or_else(|| PathBuf::from("."));
     let settings = match Settings::resolve(flags, environment, &crate::project::settings_directory(&directory)) {
         Ok(settings) => settings,
-        Err(error) => return Err((printer, Failure::user(error.to_string(), None))),
+        Err(error) => return (printer, Err(error.into())),
     };
     // Only packing and hashing use the pool; failing to size it costs time, not correctness.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(settings.jobs.value).build_global();
@@ -236,5 +259,5 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> Result<u8, (Prin
         Verb::Man => generate::man(&context),
         Verb::Doctor => doctor::run(&context),
     };
-    result.map_err(|failure| (context.printer, failure))
+    (context.printer, result)
 }

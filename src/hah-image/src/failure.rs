@@ -70,6 +70,11 @@ impl Failure {
         self.exit as u8
     }
 
+    /// What the exit code says.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// What went wrong.
     pub fn message(&self) -> &str {
         &self.message
@@ -127,6 +132,12 @@ impl From<&PlaceError> for Failure {
 impl From<PlaceError> for Failure {
     fn from(error: PlaceError) -> Self {
         (&error).into()
+    }
+}
+
+impl From<crate::settings::SettingsError> for Failure {
+    fn from(error: crate::settings::SettingsError) -> Self {
+        Self::user(error.to_string(), error.hint().map(str::to_owned))
     }
 }
 

@@ -8,17 +8,46 @@ use hah_plan::lock::{Lock, Update, VerifiedRelease};
 use hah_plan::resolve::{self, Request, SuiteIndex};
 use hah_plan::system::{Expiry, System};
 
+use crate::artifacts;
 use crate::build::{Tools, fetch_failure};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::fetch::{Keyring, ReleaseError, SuiteRequest, Trust, Validity, VerifiedIndex};
 use crate::fetching::{self, Progress};
 use crate::printer::Outcome;
+use crate::project::{LOCK, Project};
 use crate::store::{Access, Store};
+
+/// Whether `lock` answers what `system` wants of packages and artifacts.
+pub fn answers(lock: &Lock, system: &System) -> bool {
+    has_packages(lock, system) && artifacts::are_locked(system, lock)
+}
+
+/// Whether `lock` answers what `system` wants of packages.
+pub fn has_packages(lock: &Lock, system: &System) -> bool {
+    lock.is_current_for(&system.image, &Request::from(system).digest())
+}
+
+/// That the project's lock is missing, or does not answer the recipes of these images: what mends it is the hint.
+pub fn stale(project: &Project, images: &[&str]) -> Failure {
+    let is_there = project.root().join(LOCK).exists();
+    let noun = if images.len() == 1 { "image" } else { "images" };
+    let none = if is_there { "" } else { ": there is no hah.lock yet" };
+    Failure::user(
+        format!("hah.lock does not answer the recipes of {noun} {}{none}", images.join(", ")),
+        Some(format!("run `hah-image lock {}`", images.join(" "))),
+    )
+}
+
+/// The project's lock as it is, if it answers the recipes of `image`. Nothing is written, and nobody is asked.
+pub fn current(project: &Project, image: &str) -> Result<Lock, Failure> {
+    let lock = project.lock()?.ok_or_else(|| stale(project, &[image]))?;
+    if answers(&lock, &project.system(image, &[])?) { Ok(lock) } else { Err(stale(project, &[image])) }
+}
 
 /// The lock with an answer to `system`. Versions that `update` does not name stay, if the archive still has them.
 pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> Result<Lock, Failure> {
-    let store = Store::open(&tools.settings.cache_dir.value, Access::Shared)?;
+    let store = Store::open(tools.settings.cache_dir()?, Access::Shared)?;
     let fetcher = fetching::fetcher(tools, &store)?;
     let now = clock::unix_now();
     let keyring = keyring(tools, now)?;

@@ -1,10 +1,10 @@
 //! Packs of an image: made from .debs and artifacts, opened, and looked into by the configuration passes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hah_format::deb::Entry;
 use hah_format::digest::{Hashing, Sha256};
@@ -55,13 +55,23 @@ pub fn options(system: &System) -> PackOptions {
         Ok(path) => !system.removes.iter().any(|remove| remove.removes(&path)),
         Err(_) => true,
     };
-    let documents = |probe| if stays(probe) { Documents::Keep } else { Documents::Drop };
-    let keep = Keep {
-        docs: documents("usr/share/doc/probe/README"),
-        man: documents("usr/share/man/man1/probe.1.gz"),
-        locales: if stays("usr/share/locale/de/LC_MESSAGES/probe.mo") { Locales::All } else { Locales::None },
-    };
-    PackOptions { keep, ..PackOptions::default() }
+    options_of(PROBES.map(stays))
+}
+
+/// What is typical of documentation, of manual pages, and of translations.
+const PROBES: [&str; 3] =
+    ["usr/share/doc/probe/README", "usr/share/man/man1/probe.1.gz", "usr/share/locale/de/LC_MESSAGES/probe.mo"];
+
+/// The options when each kind of [`PROBES`] stays or goes.
+fn options_of([docs, man, locales]: [bool; 3]) -> PackOptions {
+    let documents = |stay| if stay { Documents::Keep } else { Documents::Drop };
+    let locales = if locales { Locales::All } else { Locales::None };
+    PackOptions { keep: Keep { docs: documents(docs), man: documents(man), locales }, ..PackOptions::default() }
+}
+
+/// Every answer that [`options`] can give.
+pub fn every_options() -> impl Iterator<Item = PackOptions> {
+    (0..1 << PROBES.len()).map(|bits| options_of([bits & 1 != 0, bits & 2 != 0, bits & 4 != 0]))
 }
 
 /// The key of the pack of a .deb.
@@ -78,18 +88,6 @@ fn derived_key(content: &Sha256) -> Sha256 {
     encoder.digest("content", content);
     encoder.text("options", &PackOptions::default().id());
     encoder.finish().0
-}
-
-/// The keys of everything that a build of `lock`'s images takes from the store.
-///
-/// The lock does not know whether its images keep documentation, so a pack lives with or without.
-pub fn live_keys(lock: &hah_plan::lock::Lock) -> Vec<Sha256> {
-    let kinds = [PackOptions::default(), PackOptions { keep: Keep::everything(), ..PackOptions::default() }];
-    let keys = |sha256: &Sha256| [key(sha256, &kinds[0]).0, key(sha256, &kinds[1]).0, *sha256];
-    let packages = lock.packages().iter().flat_map(|package| keys(&package.sha256));
-    let artifacts =
-        lock.artifacts().iter().flat_map(|locked| artifact::keys(&locked.sha256).into_iter().chain([locked.sha256]));
-    packages.chain(artifacts).collect()
 }
 
 /// A pack that is in the store.
@@ -217,6 +215,8 @@ pub struct PackSet {
     open: Vec<Mutex<Option<File>>>,
     /// Packs that configuration passes asked for.
     derived: Mutex<Vec<Arc<Stored>>>,
+    /// Keys of what was taken from the store's derived files.
+    used_derived: Mutex<BTreeSet<Sha256>>,
 }
 
 impl PackSet {
@@ -235,7 +235,16 @@ impl PackSet {
         }
         let open = stored.iter().map(|_| Mutex::new(None)).collect();
         let packages = packs.iter().map(unpacked).collect();
-        Self { store, packages, artifacts, stored, by_digest, open, derived: Mutex::new(Vec::new()) }
+        Self {
+            store,
+            packages,
+            artifacts,
+            stored,
+            by_digest,
+            open,
+            derived: Mutex::default(),
+            used_derived: Mutex::default(),
+        }
     }
 
     /// Every pack: the packages' in order, the artifacts', then the derived ones in the order in which they were asked for.
@@ -247,6 +256,16 @@ impl PackSet {
     /// The artifacts.
     pub fn artifacts(&self) -> &[ArtifactPack] {
         &self.artifacts
+    }
+
+    /// Remembers that the image needs the derived file `key`.
+    pub fn use_derived(&self, key: Sha256) {
+        self.used_derived.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+    }
+
+    /// The derived files that the image needs: known only when it has been configured.
+    pub fn used_derived(&self) -> BTreeSet<Sha256> {
+        self.used_derived.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The pack of derived files with this key, if it is there and whole.
@@ -358,6 +377,7 @@ impl Contents for PackSet {
                 self.keep_derived(key, &files).map_err(error)?
             }
         };
+        self.use_derived(derived_key(key));
         let content = |data: &PackedFile| Content::Stored { sha256: data.sha256, size: data.data.size };
         let contents = stored.manifest.tree.iter().filter_map(|(path, node)| match &node.kind {
             Kind::File(file) => Some((path.as_str().to_owned(), content(file))),

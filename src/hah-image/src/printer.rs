@@ -16,8 +16,10 @@
 
 use std::fmt;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::sync::Mutex;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hah_plan::diagnostic::{Diagnostics, Style};
@@ -52,7 +54,47 @@ pub struct Printer {
     color: bool,
     bars: MultiProgress,
     /// JSON lines of several threads must not mix.
-    stdout: Mutex<()>,
+    output: Mutex<Output>,
+}
+
+/// What has become of standard output.
+#[derive(Debug)]
+enum Output {
+    /// Everything so far was written.
+    Open,
+    /// Its reader has gone, which is the reader's choice: nothing more is written, and nothing is said.
+    Closed,
+    /// What was asked for is not there, or not whole.
+    Failed(io::Error),
+}
+
+/// Standard output lacks something; that has been said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwritten;
+
+/// Says that standard output could not be written.
+pub fn tell_unwritten(error: &io::Error, color: bool) {
+    let word = if color { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+    let _ = writeln!(io::stderr(), "{word} cannot write to standard output: {error}");
+}
+
+/// How long to wait for the reader of a pipe that somebody else made non-blocking.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Writes to standard output, all of it or an error: `std::io::stdout` keeps quiet about a descriptor that cannot be
+/// written to.
+fn write_out(mut bytes: &[u8]) -> io::Result<()> {
+    use rustix::io::Errno;
+    while !bytes.is_empty() {
+        match rustix::io::write(io::stdout(), bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// The width of the verb column, as in cargo.
@@ -65,7 +107,7 @@ impl Printer {
             Mode::Terminal => ProgressDrawTarget::stderr(),
             Mode::Quiet | Mode::Plain | Mode::Json => ProgressDrawTarget::hidden(),
         };
-        Self { mode, detail, color, bars: MultiProgress::with_draw_target(target), stdout: Mutex::new(()) }
+        Self { mode, detail, color, bars: MultiProgress::with_draw_target(target), output: Mutex::new(Output::Open) }
     }
 
     /// The mode that suits where stderr goes.
@@ -190,14 +232,36 @@ impl Printer {
         }
     }
 
-    /// What was asked for, on stdout.
-    pub fn data(&self, text: &str) {
-        let _guard = self.stdout.lock();
-        self.bars.suspend(|| {
-            let mut out = io::stdout().lock();
-            // A closed pipe is the reader's choice, not an error.
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    /// What was asked for, on stdout: text, or a path with whatever bytes it has. [`Printer::finish`] tells what became of it.
+    pub fn data(&self, bytes: impl AsRef<[u8]>) {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*output, Output::Open) {
+            return;
+        }
+        self.bars.suspend(|| match write_out(bytes.as_ref()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => *output = Output::Closed,
+            Err(error) => *output = Output::Failed(error),
         });
+    }
+
+    /// A path, on stdout, as the system has it, and a line end.
+    pub fn path(&self, path: &Path) {
+        self.data([path.as_os_str().as_bytes(), b"\n"].concat());
+    }
+
+    /// Says on stderr, whatever the mode, that standard output could not be written.
+    ///
+    /// # Errors
+    /// [`Unwritten`] when that is so. A closed pipe is not: its reader has what it wanted.
+    pub fn finish(self) -> Result<(), Unwritten> {
+        match self.output.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Output::Open | Output::Closed => Ok(()),
+            Output::Failed(error) => {
+                tell_unwritten(&error, self.color);
+                Err(Unwritten)
+            }
+        }
     }
 
     /// What the verb made, as one JSON line; with `--json` only.
@@ -207,7 +271,7 @@ impl Printer {
 
     fn json(&self, value: impl FnOnce() -> serde_json::Value) {
         if self.mode == Mode::Json {
-            self.data(&format!("{}\n", value()));
+            self.data(format!("{}\n", value()));
         }
     }
 

@@ -15,6 +15,7 @@
 //!
 //! [`crate::init`] writes one.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -22,6 +23,7 @@ use hah_format::digest::Sha256;
 use hah_plan::board::Board;
 use hah_plan::cluster::Cluster;
 use hah_plan::derivation::Encoder;
+use hah_plan::line_ends;
 use hah_plan::lock::Lock;
 use hah_plan::recipe::{self, Override, Sources};
 use hah_plan::scripts::{self, ReviewTable};
@@ -49,6 +51,8 @@ pub struct Project {
     root: PathBuf,
     sources: Sources,
     reviews: Vec<(String, String)>,
+    /// Names of the images that are files of the project itself.
+    own_images: BTreeSet<String>,
 }
 
 impl Project {
@@ -67,7 +71,8 @@ impl Project {
 
     /// What every project begins with: the recipes and images that this program ships, in no directory.
     pub fn shipped() -> Self {
-        let mut project = Self { root: PathBuf::new(), sources: Sources::new(), reviews: Vec::new() };
+        let mut project =
+            Self { root: PathBuf::new(), sources: Sources::new(), reviews: Vec::new(), own_images: BTreeSet::new() };
         for (prefix, embedded) in [("recipes", &RECIPES), ("images", &IMAGES)] {
             project.add_embedded(prefix, embedded);
         }
@@ -87,6 +92,11 @@ impl Project {
     /// The files of recipes and images.
     pub fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// Names of the images that the project has itself, in place of shipped ones or besides.
+    pub fn own_images(&self) -> &BTreeSet<String> {
+        &self.own_images
     }
 
     /// What the image `name` is to be.
@@ -175,6 +185,8 @@ impl Project {
                     Some("ship large files as a package or an artifact".into()),
                 ));
             } else {
+                let image = relative.strip_prefix("images/").and_then(|name| name.strip_suffix(".toml"));
+                self.own_images.extend(image.filter(|name| !name.contains('/')).map(str::to_owned));
                 self.add(&relative, &shown(&path), fs::read(&path)?);
             }
         }
@@ -186,7 +198,7 @@ impl Project {
             if !file.ends_with(".toml") {
                 return;
             }
-            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let text = line_ends::normalised(String::from_utf8_lossy(&bytes).into_owned());
             self.reviews.retain(|(existing, _)| existing != file);
             self.reviews.push((file.to_owned(), text));
         } else {

@@ -4,13 +4,15 @@
 //! what boots on the board. The image itself is only read: a node's writes go to a qcow2 overlay in its own directory,
 //! which is kept, so that a node comes back with its data. A node's overlay is discarded when the image has changed.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::net::TcpListener;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fs_err as fs;
+use hah_format::disk::Extent;
 use hah_format::disk::window::Window;
 use hah_format::path::TreePath;
 use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
@@ -63,73 +65,117 @@ pub struct Prepared {
 
 /// Writes the node's files and decides the arguments.
 pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, Failure> {
-    let Guest { image, machine, directory, disk_bytes, node, link } = guest;
-    fs::create_dir_all(directory)?;
-    extract_boot(image, machine, directory)?;
-    let fresh = overlay(image, directory, *disk_bytes)?;
+    let prepared = describe(guest)?;
+    fs::create_dir_all(&guest.directory)?;
+    extract_boot(guest)?;
+    let fresh = overlay(guest.image, &guest.directory, guest.disk_bytes)?;
+    Ok(Prepared { fresh, ..prepared })
+}
+
+/// Decides the arguments, and writes nothing.
+pub fn describe(guest: &Guest<'_>) -> Result<Prepared, Failure> {
+    let Guest { image, machine, directory, node, link, .. } = guest;
+    // QEMU takes what stands before a colon of a relative path for a protocol.
+    let directory = std::path::absolute(directory)?;
+    let cmdline = BootFiles::open(image)?.read("cmdline.txt")?;
     let forwards = if *link == Link::User { forwards(*node) } else { Vec::new() };
     let mut args: Vec<OsString> = machine.args.iter().map(OsString::from).collect();
-    let mut push = |words: &[&str]| args.extend(words.iter().map(OsString::from));
-    let memory = format!("{}M", machine.memory >> 20);
-    push(&["-m", &memory, "-display", "none", "-no-reboot"]);
+    let mut push = |name: &str, value: OsString| args.extend([name.into(), value]);
+    push("-m", format!("{}M", machine.memory >> 20).into());
+    push("-display", "none".into());
+    args.push("-no-reboot".into());
+    let mut push = |name: &str, value: OsString| args.extend([name.into(), value]);
     for _ in 0..machine.console_serial {
-        push(&["-serial", "null"]);
+        push("-serial", "null".into());
     }
-    push(&["-serial", "mon:stdio"]);
-    let path = |name: &str| directory.join(name).display().to_string();
+    push("-serial", "mon:stdio".into());
     let interface = match machine.disk {
         MachineDisk::Virtio => "virtio",
         MachineDisk::Sd => "sd",
     };
-    push(&["-drive", &format!("if={interface},format=qcow2,cache=unsafe,file={}", path("disk.qcow2"))]);
-    push(&["-kernel", &path("kernel"), "-initrd", &path("initramfs")]);
+    let disk = directory.join("disk.qcow2");
+    push("-drive", option(&format!("if={interface},format=qcow2,cache=unsafe,file="), disk.as_os_str()));
+    push("-kernel", directory.join("kernel").into());
+    push("-initrd", directory.join("initramfs").into());
     if machine.device_tree.is_some() {
-        push(&["-dtb", &path("board.dtb")]);
+        push("-dtb", directory.join("board.dtb").into());
     }
-    let cmdline = fs::read_to_string(directory.join("cmdline.txt"))?;
+    let cmdline = String::from_utf8_lossy(&cmdline);
     let cmdline: Vec<&str> = cmdline.split_whitespace().chain(machine.cmdline.iter().map(String::as_str)).collect();
-    push(&["-append", &cmdline.join(" ")]);
+    push("-append", cmdline.join(" ").into());
     match link {
         Link::User => {
             let forward: String =
                 forwards.iter().map(|(_, host, port)| format!(",hostfwd=tcp:127.0.0.1:{host}-:{port}")).collect();
-            push(&["-netdev", &format!("user,id=net{forward}")]);
+            push("-netdev", format!("user,id=net{forward}").into());
         }
-        Link::Tap(name) => push(&["-netdev", &format!("tap,id=net,ifname={name},script=no,downscript=no")]),
+        Link::Tap(name) => push("-netdev", option("tap,id=net,script=no,downscript=no,ifname=", OsStr::new(name))),
     }
     let mac = format!("52:54:00:68:61:{:02x}", 0x10 + (node & 0x7f));
     match machine.network {
-        MachineNetwork::Virtio => push(&["-device", &format!("virtio-net-pci,netdev=net,mac={mac},romfile=")]),
-        MachineNetwork::Usb => push(&["-device", &format!("usb-net,netdev=net,mac={mac}")]),
+        MachineNetwork::Virtio => push("-device", format!("virtio-net-pci,netdev=net,mac={mac},romfile=").into()),
+        MachineNetwork::Usb => push("-device", format!("usb-net,netdev=net,mac={mac}").into()),
     }
     if machine.disk == MachineDisk::Virtio {
-        push(&["-device", "virtio-rng-pci"]);
+        push("-device", "virtio-rng-pci".into());
     }
-    Ok(Prepared { program: machine.program.clone(), args, forwards, fresh })
+    Ok(Prepared { program: machine.program.clone(), args, forwards, fresh: false })
+}
+
+/// The last `KEY=` of an option list, and its value: QEMU wants commas in it twice (qemu(1), `-drive file`).
+fn option(list: &str, value: &OsStr) -> OsString {
+    let mut bytes = list.as_bytes().to_vec();
+    for byte in value.as_bytes() {
+        bytes.push(*byte);
+        if *byte == b',' {
+            bytes.push(b',');
+        }
+    }
+    OsString::from_vec(bytes)
+}
+
+/// The files of the image's boot partition.
+struct BootFiles<'a> {
+    image: &'a Path,
+    file: fs::File,
+    boot: Extent,
+}
+
+impl<'a> BootFiles<'a> {
+    fn open(image: &'a Path) -> Result<Self, Failure> {
+        let mut file = fs::File::open(image)?;
+        let table = hah_format::disk::read(&mut file).map_err(|error| unreadable(image, &error.to_string()))?;
+        let boot = table.partitions.first().ok_or_else(|| unreadable(image, "it has no partition"))?.extent;
+        Ok(Self { image, file, boot })
+    }
+
+    /// A file of generation 0.
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
+        let Self { image, file, boot } = self;
+        let path =
+            TreePath::parse(&format!("{GENERATION}/{name}")).map_err(|error| unreadable(image, &error.to_string()))?;
+        let window = Window::new(file, boot.offset_bytes(), boot.length_bytes())?;
+        hah_format::fat::read_file(window, &path).map_err(|error| unreadable(image, &error.to_string()))
+    }
+}
+
+fn unreadable(image: &Path, reason: &str) -> Failure {
+    Failure::user(
+        format!("{} is not an image that can be booted: {reason}", image.display()),
+        Some("build it with `hah-image build`; a compressed image must be unpacked first".into()),
+    )
 }
 
 /// Copies kernel, initramfs, command line and device tree out of the image's boot partition.
-fn extract_boot(image: &Path, machine: &Machine, directory: &Path) -> Result<(), Failure> {
-    let unreadable = |reason: String| {
-        Failure::user(
-            format!("{} is not an image that can be booted: {reason}", image.display()),
-            Some("build it with `hah-image build`; a compressed image must be unpacked first".into()),
-        )
-    };
-    let mut file = fs::File::open(image)?;
-    let table = hah_format::disk::read(&mut file).map_err(|error| unreadable(error.to_string()))?;
-    let boot = table.partitions.first().ok_or_else(|| unreadable("it has no partition".into()))?.extent;
-    let mut read = |name: &str| -> Result<Vec<u8>, Failure> {
-        let path = TreePath::parse(&format!("{GENERATION}/{name}")).map_err(|error| unreadable(error.to_string()))?;
-        let window = Window::new(&mut file, boot.offset_bytes(), boot.length_bytes())?;
-        hah_format::fat::read_file(window, &path).map_err(|error| unreadable(error.to_string()))
-    };
-    let kernel = read("kernel")?;
+fn extract_boot(guest: &Guest<'_>) -> Result<(), Failure> {
+    let directory = &guest.directory;
+    let mut boot = BootFiles::open(guest.image)?;
+    let kernel = boot.read("kernel")?;
     draft::write(&directory.join("kernel"), &gunzip(kernel)?)?;
-    draft::write(&directory.join("initramfs"), &read("initramfs")?)?;
-    draft::write(&directory.join("cmdline.txt"), &read("cmdline.txt")?)?;
-    if let Some(name) = &machine.device_tree {
-        draft::write(&directory.join("board.dtb"), &read(name)?)?;
+    draft::write(&directory.join("initramfs"), &boot.read("initramfs")?)?;
+    draft::write(&directory.join("cmdline.txt"), &boot.read("cmdline.txt")?)?;
+    if let Some(name) = &guest.machine.device_tree {
+        draft::write(&directory.join("board.dtb"), &boot.read(name)?)?;
     }
     Ok(())
 }
@@ -148,18 +194,16 @@ fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
 
 /// Makes the node's overlay, unless it has one of this very image. Says whether it was made.
 fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Failure> {
-    let disk = directory.join("disk.qcow2");
+    // Absolute, so that no path begins with a dash or looks like a protocol.
+    let disk = std::path::absolute(directory.join("disk.qcow2"))?;
     let stamp_path = directory.join("image.stamp");
     let image = fs::canonicalize(image)?;
     let metadata = fs::metadata(&image)?;
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    let stamp = format!(
-        "{}\n{}\n{}\n{disk_bytes}\n",
-        image.display(),
-        metadata.len(),
-        modified.map_or(0, |time| time.as_nanos())
-    );
-    if disk.exists() && fs::read_to_string(&stamp_path).is_ok_and(|old| old == stamp) {
+    let mut stamp = image.as_os_str().as_bytes().to_vec();
+    let nanos = modified.map_or(0, |time| time.as_nanos());
+    stamp.extend(format!("\n{}\n{nanos}\n{disk_bytes}\n", metadata.len()).as_bytes());
+    if disk.exists() && fs::read(&stamp_path).is_ok_and(|old| old == stamp) {
         return Ok(false);
     }
     // qemu-img writes to whatever has the name.
@@ -174,7 +218,7 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
     if !output.status.success() {
         return Err(Failure::user(format!("qemu-img: {}", String::from_utf8_lossy(&output.stderr).trim()), None));
     }
-    draft::write(&stamp_path, stamp.as_bytes())?;
+    draft::write(&stamp_path, &stamp)?;
     Ok(true)
 }
 
@@ -204,19 +248,4 @@ fn forwards(node: u16) -> Vec<(&'static str, u16, u16)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// qemu-img would write into it, and into a device.
-    #[test]
-    fn a_disk_that_is_a_fifo_is_refused() {
-        use std::os::unix::fs::FileTypeExt as _;
-        let directory = tempfile::tempdir().unwrap();
-        let (image, disk) = (directory.path().join("x.img"), directory.path().join("disk.qcow2"));
-        fs::write(&image, "image").unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &disk, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-        let failure = overlay(&image, directory.path(), 1 << 30).unwrap_err();
-        assert!(failure.message().ends_with("disk.qcow2 is a FIFO, and a regular file is to be written there"));
-        assert!(fs::symlink_metadata(&disk).unwrap().file_type().is_fifo());
-    }
-}
+mod tests;

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hah_node::identity::Secret;
+use hah_plan::line_ends;
 use serde::Deserialize;
 
 /// Where a value comes from.
@@ -64,8 +66,8 @@ pub struct Flags {
 /// Everything that can be configured outside recipes.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The store.
-    pub cache_dir: Sourced<PathBuf>,
+    /// Where the store is to be, if there is a place for it; see [`Settings::cache_dir`].
+    cache: Option<Sourced<PathBuf>>,
     /// Whether the network is forbidden.
     pub offline: Sourced<bool>,
     /// Threads and simultaneous downloads.
@@ -91,17 +93,17 @@ pub struct Environment {
     pub no_progress: bool,
     /// `TERM`; `dumb` has neither colour nor progress.
     pub term: Option<String>,
-    /// `HOME`.
+    /// `HOME`; none when it is relative.
     pub home: Option<PathBuf>,
-    /// `XDG_CACHE_HOME`.
+    /// `XDG_CACHE_HOME`; none when it is relative, as the XDG Base Directory Specification says.
     pub xdg_cache: Option<PathBuf>,
-    /// `XDG_CONFIG_HOME`.
+    /// `XDG_CONFIG_HOME`; likewise.
     pub xdg_config: Option<PathBuf>,
     /// `HAH_IMAGE_CACHE_DIR`: the store.
     pub cache_dir: Option<PathBuf>,
-    /// `HAH_IMAGE_OFFLINE`: `1` or `true` forbids the network.
+    /// `HAH_IMAGE_OFFLINE`: `1`, `true`, `yes` or `on` forbids the network; `0`, `false`, `no` or `off` does not.
     pub offline: Option<bool>,
-    /// `HAH_IMAGE_JOBS`: threads.
+    /// `HAH_IMAGE_JOBS`: threads, from 1.
     pub jobs: Option<usize>,
     /// `HAH_IMAGE_AGENT`: the agent's binary.
     pub agent: Option<PathBuf>,
@@ -118,33 +120,51 @@ pub struct Environment {
     pub apt_config: Option<PathBuf>,
     /// `SSH_AUTH_SOCK`: whether there is an SSH agent, whose keys `init` offers.
     pub ssh_auth_sock: Option<PathBuf>,
+    /// The first variable whose value means nothing, and what it takes.
+    pub wrong: Option<(&'static str, &'static str)>,
 }
 
 impl Environment {
-    /// Reads the process's environment, once.
+    /// Reads the process's environment, once. An empty variable counts as one that is not set.
     #[expect(clippy::disallowed_methods, reason = "this is the doorway")]
     pub fn read() -> Self {
         let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let text = |name: &str| var(name).and_then(|value| value.into_string().ok());
         let path = |name: &str| var(name).map(PathBuf::from);
+        let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
+        let offline = var("HAH_IMAGE_OFFLINE").map(|value| match value.to_str() {
+            Some("1" | "true" | "yes" | "on") => Some(true),
+            Some("0" | "false" | "no" | "off") => Some(false),
+            _ => None,
+        });
+        let jobs = var("HAH_IMAGE_JOBS")
+            .map(|value| value.to_str().and_then(|text| text.parse().ok()).filter(|jobs: &usize| *jobs > 0));
+        let passphrase = var("HAH_IMAGE_PASSPHRASE").map(|value| value.into_string().ok());
+        let wrong = [
+            (offline == Some(None), "HAH_IMAGE_OFFLINE", "1 or 0"),
+            (jobs == Some(None), "HAH_IMAGE_JOBS", "a number from 1"),
+            (passphrase == Some(None), "HAH_IMAGE_PASSPHRASE", "UTF-8"),
+        ];
+        let wrong = wrong.into_iter().find_map(|(is_wrong, name, wanted)| is_wrong.then_some((name, wanted)));
         Self {
             no_color: var("NO_COLOR").is_some(),
             ci: var("CI").is_some(),
             no_progress: var("HAH_IMAGE_NO_PROGRESS").is_some(),
             term: text("TERM"),
-            home: path("HOME"),
-            xdg_cache: path("XDG_CACHE_HOME"),
-            xdg_config: path("XDG_CONFIG_HOME"),
+            home: absolute("HOME"),
+            xdg_cache: absolute("XDG_CACHE_HOME"),
+            xdg_config: absolute("XDG_CONFIG_HOME"),
             cache_dir: path("HAH_IMAGE_CACHE_DIR"),
-            offline: text("HAH_IMAGE_OFFLINE").map(|value| matches!(value.as_str(), "1" | "true" | "yes")),
-            jobs: text("HAH_IMAGE_JOBS").and_then(|value| value.parse().ok()),
+            offline: offline.flatten(),
+            jobs: jobs.flatten(),
             agent: path("HAH_IMAGE_AGENT"),
-            passphrase: text("HAH_IMAGE_PASSPHRASE").map(Secret::new),
+            passphrase: passphrase.flatten().map(Secret::new),
             age_identity: path("HAH_IMAGE_AGE_IDENTITY"),
             path: var("PATH"),
             no_proxy: text("no_proxy"),
             apt_config: path("APT_CONFIG"),
             ssh_auth_sock: path("SSH_AUTH_SOCK"),
+            wrong,
         }
     }
 }
@@ -193,14 +213,41 @@ pub enum SettingsError {
         /// What is wrong, with line and column.
         message: String,
     },
+    /// A variable of the environment has a value that means nothing. The value may be a secret and is not shown.
+    #[error("the environment variable {name} takes {wanted}")]
+    Variable {
+        /// Which.
+        name: &'static str,
+        /// What it takes.
+        wanted: &'static str,
+    },
     /// There is neither `--cache-dir` nor a home.
-    #[error("no place for the cache: neither HOME nor XDG_CACHE_HOME nor HAH_IMAGE_CACHE_DIR is set")]
+    #[error("there is no place for the cache: HOME and XDG_CACHE_HOME are unset, empty or relative")]
     NoCacheDir,
+    /// The home directory is not there. Whoever lacks one does not want it made: a system account, a build sandbox.
+    #[error("there is no place for the cache: HOME is {}, and there is no such directory", .0.display())]
+    NoHome(PathBuf),
+}
+
+impl SettingsError {
+    /// What to do next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Io(_) | Self::Parse { .. } => None,
+            Self::Variable { .. } => Some("set it to that, or unset it"),
+            Self::NoCacheDir | Self::NoHome(_) => {
+                Some("name one with --cache-dir or HAH_IMAGE_CACHE_DIR, or set HOME to a directory that is there")
+            }
+        }
+    }
 }
 
 impl Settings {
     /// Resolves flags, environment and files. `project` is the project's directory.
     pub fn resolve(flags: Flags, environment: Environment, project: &Path) -> Result<Self, SettingsError> {
+        if let Some((name, wanted)) = environment.wrong {
+            return Err(SettingsError::Variable { name, wanted });
+        }
         let user = environment
             .xdg_config
             .clone()
@@ -212,7 +259,7 @@ impl Settings {
                 files.push((path, file));
             }
         }
-        let cache_dir = first(
+        let cache = first(
             flags.cache_dir.map(|value| (value, Origin::Flag("--cache-dir"))),
             environment.cache_dir.clone().map(|value| (value, Origin::Environment("HAH_IMAGE_CACHE_DIR"))),
             from_file(&files, |file| file.cache_dir.as_ref()),
@@ -221,8 +268,7 @@ impl Settings {
             let cache =
                 environment.xdg_cache.clone().or_else(|| environment.home.as_ref().map(|home| home.join(".cache")))?;
             Some(Sourced { value: cache.join("hah-image"), origin: Origin::Default })
-        })
-        .ok_or(SettingsError::NoCacheDir)?;
+        });
         let offline = first(
             flags.offline.map(|value| (value, Origin::Flag("--offline"))),
             environment.offline.map(|value| (value, Origin::Environment("HAH_IMAGE_OFFLINE"))),
@@ -264,13 +310,32 @@ impl Settings {
         });
         let keyrings = from_flags.chain(from_files).collect();
         let jobs = Sourced { value: jobs.value.clamp(1, 256), origin: jobs.origin };
-        Ok(Self { cache_dir, offline, jobs, mirrors, keyrings, agent, environment })
+        Ok(Self { cache, offline, jobs, mirrors, keyrings, agent, environment })
+    }
+
+    /// Where the store is. Only what needs it asks, so that the other verbs work without.
+    ///
+    /// # Errors
+    /// When there is no place for it: nobody named one, and there is no home directory.
+    pub fn cache_dir(&self) -> Result<&Path, SettingsError> {
+        let Some(Sourced { value, origin }) = &self.cache else { return Err(SettingsError::NoCacheDir) };
+        match &self.environment.home {
+            Some(home) if *origin == Origin::Default && value.starts_with(home) && !home.is_dir() => {
+                Err(SettingsError::NoHome(home.clone()))
+            }
+            _ => Ok(value),
+        }
     }
 
     /// `name = value  # origin` lines, for `config show`.
     pub fn rows(&self) -> Vec<(String, String, String)> {
+        let cache = match (self.cache_dir(), &self.cache) {
+            (Ok(path), Some(cache)) => (path.display().to_string(), cache.origin.to_string()),
+            (Err(error), _) => ("none".to_owned(), error.to_string()),
+            (Ok(_), None) => ("none".to_owned(), Origin::Default.to_string()),
+        };
         let mut rows = vec![
-            ("cache-dir".into(), self.cache_dir.value.display().to_string(), self.cache_dir.origin.to_string()),
+            ("cache-dir".into(), cache.0, cache.1),
             ("offline".into(), self.offline.value.to_string(), self.offline.origin.to_string()),
             ("jobs".into(), self.jobs.value.to_string(), self.jobs.origin.to_string()),
         ];
@@ -315,10 +380,11 @@ fn beside(file: &Path, path: &Path) -> PathBuf {
 fn read_file(path: &Path) -> Result<Option<SettingsFile>, SettingsError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        // HOME=/dev/null is how one says that there is none.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let parsed = toml::from_str(&text);
+    let parsed = toml::from_str(&line_ends::normalised(text));
     parsed.map(Some).map_err(|error| SettingsError::Parse { path: path.to_owned(), message: error.to_string() })
 }
 

@@ -7,6 +7,7 @@
 //! ├── derived/v1/HEX                     gzipped kernels, packs of costly passes, by derivation key
 //! ├── built/HEX.json                     which image stands at which output path, for the no-op build
 //! ├── roots/HEX                          path of a project whose lock keeps its inputs alive
+//! ├── derived-of/HEX.IMAGE              keys of the derived files that an image of a root needs
 //! ├── locks/HEX                          one per key being made; held by flock, so kill -9 frees it
 //! ├── lock                               held shared by builds and exclusively by gc
 //! └── tmp/                               unfinished; swept when nobody holds its lock
@@ -147,7 +148,7 @@ impl Store {
         for bucket in [Bucket::Downloads, Bucket::Packs, Bucket::Derived] {
             fs::create_dir_all(root.join(bucket.directory()))?;
         }
-        for name in ["built", "roots", "locks", "tmp"] {
+        for name in ["built", "roots", "derived-of", "locks", "tmp"] {
             fs::create_dir_all(root.join(name))?;
         }
         let lock = open_lock(&root.join("lock"))?;

@@ -7,6 +7,7 @@
 
 pub mod debian;
 pub mod diagnostic;
+pub mod line_ends;
 pub mod recipe;
 pub mod nomad_job;
 pub mod board;

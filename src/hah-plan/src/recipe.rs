@@ -48,6 +48,7 @@ pub use units::{ByteSize, ParseUnitError, Seconds};
 use crate::board::{Board, Table};
 use crate::cluster::Cluster;
 use crate::diagnostic::Diagnostics;
+use crate::line_ends;
 use crate::system::System;
 use hardware::BoardFile;
 use merge::Parts;
@@ -93,7 +94,8 @@ pub fn load_board(sources: &Sources, name: &str) -> Result<Board, Diagnostics> {
 /// Everything that is wrong with it.
 pub fn load_cluster(shown: &str, text: &str) -> Result<Cluster, Diagnostics> {
     let mut report = Report::default();
-    let text = std::sync::Arc::new(problem::Text { shown: shown.to_owned(), text: text.to_owned() });
+    let text =
+        std::sync::Arc::new(problem::Text { shown: shown.to_owned(), text: line_ends::normalised(text.to_owned()) });
     let cluster = cluster::read(&text, &mut report);
     report.finish(cluster)
 }

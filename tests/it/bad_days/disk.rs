@@ -9,11 +9,11 @@ use std::process::Command;
 use crate::archive::project::{PROGRAM, Run, Toy};
 
 /// A tmpfs, unmounted when dropped.
-struct Small(PathBuf);
+pub(super) struct Small(PathBuf);
 
 impl Small {
     /// Mounts `kib` KiB at `path`; `None` where that is not allowed.
-    fn mount(path: &Path, kib: u32) -> Option<Self> {
+    pub(super) fn mount(path: &Path, kib: u32) -> Option<Self> {
         std::fs::create_dir_all(path).unwrap();
         let size = format!("size={kib}k");
         let status = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(path).output();

@@ -113,7 +113,9 @@ pub fn kernel(store: &Store, system: &System, packs: &PackSet) -> Result<Kernel,
         KernelCompression::None => read(packs, &at)?,
         KernelCompression::Gzip => {
             let content = find(packs.packages(), &at)?;
-            let path = store.realise(Bucket::Derived, &gzip_key(&content.sha256()), |file| {
+            let key = gzip_key(&content.sha256());
+            packs.use_derived(key);
+            let path = store.realise(Bucket::Derived, &key, |file| {
                 let bytes = packs.bytes(content).map_err(StoreError::make)?;
                 // flate2's header has no name and no time unless asked for.
                 let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 
 use super::Context;
@@ -28,12 +29,12 @@ pub(super) struct BuildArgs {
     #[arg(long = "set", value_name = "RECIPE.PARAM=VALUE")]
     set: Vec<String>,
     /// An artifact from disk: nomad=PATH; verified like a download; repeatable
-    #[arg(long = "input", value_name = "NAME=PATH", value_parser = super::parse_input)]
+    #[arg(long = "input", value_name = "NAME=PATH", value_parser = OsStringValueParser::new().try_map(super::parse_input))]
     inputs: Vec<(String, PathBuf)>,
     /// Also write a compressed copy
     #[arg(long, value_enum, value_name = "KIND")]
     compress: Option<Compress>,
-    /// Print the derivations and whether each is there already; build nothing
+    /// Print what hah.lock leads to, and whether each is there already; build, lock and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Build a second time from an empty store with one thread, and compare
@@ -51,11 +52,7 @@ enum Compress {
 pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
     let mut request = Request::new(&args.image);
-    request.lock = match (args.locked, args.dry_run) {
-        (true, _) => LockPolicy::Locked,
-        (false, true) => LockPolicy::Propose,
-        (false, false) => LockPolicy::Update,
-    };
+    request.lock = if args.locked || args.dry_run { LockPolicy::AsItIs } else { LockPolicy::Update };
     let output = match &args.output {
         Some(output) => outputs::image_file(output, &args.image),
         None => project.output(&args.image),
@@ -69,7 +66,7 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
             );
             if context.printer.mode() != crate::printer::Mode::Json {
                 let state = if row.cached { "cached" } else { "to make" };
-                context.printer.data(&format!("{} {state:7} {}\n", &row.key[..12], row.what));
+                context.printer.data(format!("{} {state:7} {}\n", &row.key[..12], row.what));
             }
         }
         return Ok(0);
@@ -88,7 +85,7 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
             "sha256": built.sha256, "size": built.size, "mapped": built.mapped, "fresh": built.fresh})
     });
     if context.printer.mode() == crate::printer::Mode::Quiet {
-        context.printer.data(&format!("{}\n", built.path.display()));
+        context.printer.path(&built.path);
     }
     Ok(0)
 }

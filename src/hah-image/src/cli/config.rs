@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, verb: &ConfigVerb) -> Result<u8, Failure> {
     for (name, value, origin) in &rows {
         let setting = format!("{name} = {value}");
         if context.printer.mode() != crate::printer::Mode::Json {
-            context.printer.data(&format!("{setting:width$} # {origin}\n"));
+            context.printer.data(format!("{setting:width$} # {origin}\n"));
         }
         context
             .printer

@@ -78,14 +78,15 @@ pub(super) fn run(context: &Context) -> Result<u8, Failure> {
 
 /// Without these there is no image.
 fn needed(settings: &Settings) -> Vec<Check> {
-    let cache = &settings.cache_dir.value;
-    let store = crate::store::Store::open(cache, crate::store::Access::Shared);
-    let cache = match store {
-        Ok(_) => Check::good(format!("the cache {} is writable", cache.display())),
-        Err(error) => Check::bad(
-            format!("the cache {} is not writable: {error}", cache.display()),
-            "choose another with --cache-dir or HAH_IMAGE_CACHE_DIR",
-        ),
+    let cache = match settings.cache_dir() {
+        Ok(cache) => match crate::store::Store::open(cache, crate::store::Access::Shared) {
+            Ok(_) => Check::good(format!("the cache {} is writable", cache.display())),
+            Err(error) => Check::bad(
+                format!("the cache {} is not writable: {error}", cache.display()),
+                "choose another with --cache-dir or HAH_IMAGE_CACHE_DIR",
+            ),
+        },
+        Err(error) => Check::bad(error.to_string(), error.hint().unwrap_or_default()),
     };
     let agent = match agent::binary(settings, Architecture::Arm64) {
         Ok(_) => Check::good("an agent for arm64 is at hand"),
@@ -98,26 +99,27 @@ fn needed(settings: &Settings) -> Vec<Check> {
 }
 
 fn building(settings: &Settings) -> Vec<Check> {
-    let cache = &settings.cache_dir.value;
     let mut mirrors = Mirrors::new();
     crate::fetching::add_apt_mirrors(&mut mirrors, settings);
     let mirror = settings.mirrors.contains_key("debian") || mirrors.bases("debian").next().is_some();
-    let room = rustix::fs::statvfs(cache).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-    vec![
-        Check::of(
-            mirror,
-            if mirror { "a Debian mirror is known" } else { "no Debian mirror is known" },
-            "the snapshot archive serves every package, slowly; name a mirror: --mirror debian=URL, or [mirrors] in hah-image.toml",
-        ),
-        Check::of(
+    let mut checks = vec![Check::of(
+        mirror,
+        if mirror { "a Debian mirror is known" } else { "no Debian mirror is known" },
+        "the snapshot archive serves every package, slowly; name a mirror: --mirror debian=URL, or [mirrors] in hah-image.toml",
+    )];
+    // Without a place for the cache there is no room to speak of, and that has been said.
+    if let Ok(cache) = settings.cache_dir() {
+        let room = rustix::fs::statvfs(cache).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        checks.push(Check::of(
             room >= ROOM,
             format!("{} are free where the cache is", human_bytes(room)),
             &format!(
                 "the first build of an image may take {}: free some, or use another --cache-dir",
                 human_bytes(ROOM)
             ),
-        ),
-    ]
+        ));
+    }
+    checks
 }
 
 fn running(settings: &Settings) -> Vec<Check> {

@@ -1,8 +1,10 @@
 //! `flash`: an image onto a card. [`target`] finds the card, [`fleet`] does one for every node.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use fs_err as fs;
 use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 use hah_plan::recipe::ByteSize;
@@ -10,6 +12,7 @@ use hah_plan::recipe::ByteSize;
 use super::Context;
 use super::identity::{Planned, of_node};
 use super::secrets::KeyArgs;
+use super::shell;
 use crate::failure::{Exit, Failure};
 use crate::flash::content::{Content, Strangers};
 use crate::flash::device::{Device, Kernel};
@@ -29,7 +32,7 @@ mod target;
 pub(super) struct FlashArgs {
     /// An image: its name, or the path of an .img, plain or packed by zstd, xz, gzip, bzip2 or zip
     #[arg(value_name = "IMAGE", required_unless_present = "fleet")]
-    image: Option<String>,
+    image: Option<OsString>,
     /// The card: a device such as /dev/sdb, or a file that stands for one; without it, those that may be meant are listed
     #[arg(value_name = "DEVICE")]
     device: Option<PathBuf>,
@@ -40,7 +43,7 @@ pub(super) struct FlashArgs {
     #[arg(long, conflicts_with_all = ["image", "device", "node", "identity", "bmap", "no_bmap"])]
     fleet: bool,
     /// With --fleet: the card of a node; repeatable; the others' are asked for
-    #[arg(long = "card", value_name = "NAME=DEVICE", requires = "fleet", value_parser = parse_card)]
+    #[arg(long = "card", value_name = "NAME=DEVICE", requires = "fleet", value_parser = OsStringValueParser::new().try_map(parse_card))]
     cards: Vec<(String, PathBuf)>,
     /// With --fleet: also the cards that are done already
     #[arg(long, requires = "fleet")]
@@ -76,11 +79,8 @@ pub(super) struct FlashArgs {
     size: Option<ByteSize>,
 }
 
-fn parse_card(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), PathBuf::from(path))),
-        _ => Err("expected NAME=DEVICE, for example pi4-a=/dev/sdb".to_owned()),
-    }
+fn parse_card(text: OsString) -> Result<(String, PathBuf), String> {
+    super::named_path(&text).ok_or_else(|| "expected NAME=DEVICE, for example pi4-a=/dev/sdb".to_owned())
 }
 
 impl FlashArgs {
@@ -122,7 +122,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
     let chooser = Chooser { context, image: &image, needs: content.needs(&image), rules: args.rules() };
     let Some(device) = &args.device else {
         chooser.list(&Kernel::here());
-        let hint = Some(format!("hah-image flash {name} DEVICE"));
+        let hint = Some(format!("hah-image flash {} DEVICE", shell::shown(name)));
         return Err(Failure::new(Exit::Usage, "no device was given", hint));
     };
     // What cannot be put on record is not begun.
@@ -187,9 +187,11 @@ fn report(context: &Context, image: &Image, node: Option<Node<'_>>, flashed: &Fl
 }
 
 /// A name of the project, or a path.
-fn image_path(project: &Project, name: &str) -> Result<PathBuf, Failure> {
-    let is_path = name.contains('/') || name.contains('.');
-    let path = if is_path { PathBuf::from(name) } else { project.output(name) };
+fn image_path(project: &Project, name: &OsStr) -> Result<PathBuf, Failure> {
+    // No image has a name that is not UTF-8.
+    let known = name.to_str().filter(|name| !name.contains(['/', '.']));
+    let is_path = known.is_none();
+    let path = known.map_or_else(|| PathBuf::from(name), |name| project.output(name));
     if path.exists() {
         return Ok(path);
     }
@@ -199,7 +201,7 @@ fn image_path(project: &Project, name: &str) -> Result<PathBuf, Failure> {
     }
     let hint = match is_path {
         true => "give the path of an image, or the name of one that was built".to_owned(),
-        false => format!("build it first: hah-image build {name}"),
+        false => format!("build it first: hah-image build {}", name.display()),
     };
     Err(Failure::user(format!("there is no {}", path.display()), Some(hint)))
 }

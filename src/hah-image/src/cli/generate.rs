@@ -35,7 +35,7 @@ pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Result<u8, Failure
         Kind::Image => hah_plan::recipe::json_schema_image(),
         Kind::Cluster => hah_plan::recipe::json_schema_cluster(),
     };
-    context.printer.data(&format!("{schema:#}\n"));
+    context.printer.data(format!("{schema:#}\n"));
     Ok(0)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Result<u8, Failure
 pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "hah-image", &mut text);
-    context.printer.data(&String::from_utf8_lossy(&text));
+    context.printer.data(text);
     Ok(0)
 }
 
@@ -51,6 +51,6 @@ pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<u
 pub(super) fn man(context: &Context) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-    context.printer.data(&String::from_utf8_lossy(&text));
+    context.printer.data(text);
     Ok(0)
 }

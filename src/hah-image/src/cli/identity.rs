@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, verb: &IdentityVerb) -> Result<u8, Failure>
     let project = Project::open(&context.directory)?;
     let Planned { identity, .. } = of_node(context, &project, &args.node, &args.key)?;
     let text = redacted(&identity).map_err(|error| Failure::user(error.to_string(), None))?;
-    context.printer.data(&format!("{text:#}\n"));
+    context.printer.data(format!("{text:#}\n"));
     Ok(0)
 }
 

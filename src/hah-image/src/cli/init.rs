@@ -1,12 +1,13 @@
 //! `init`: a new project.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fs_err as fs;
 
-use super::Context;
+use super::{Context, shell};
 use crate::failure::{Exit, Failure};
 use crate::init::{self, Answers, NewFile, Node, keys};
 use crate::printer::{Mode, Outcome};
@@ -22,7 +23,7 @@ pub(super) struct InitArgs {
     name: Option<String>,
     /// The public key that logs in: its file, or `none`; one of the agent's or of ~/.ssh without
     #[arg(long, value_name = "FILE")]
-    ssh_key: Option<String>,
+    ssh_key: Option<OsString>,
     /// A node, with the image lab, lab-client, pi4-server, pi3-server or pi-client; repeatable
     #[arg(long = "node", value_name = "NAME[=IMAGE]", conflicts_with = "cluster")]
     nodes: Vec<String>,
@@ -94,9 +95,9 @@ fn name(args: &InitArgs, directory: &Path, person: Option<&Person<'_>>) -> Resul
 }
 
 fn key(context: &Context, args: &InitArgs, person: Option<&Person<'_>>) -> Result<Option<String>, Failure> {
-    let read = |file: &str| match file {
-        "none" => Ok(None),
-        file => keys::read(&home(context, file)).map(Some),
+    let read = |file: &OsStr| match file.to_str() {
+        Some("none") => Ok(None),
+        _ => keys::read(&home(context, file)).map(Some),
     };
     if let Some(file) = &args.ssh_key {
         return read(file).map_err(|reason| Failure::user(reason, Some("`ssh-keygen -t ed25519` makes a key".into())));
@@ -105,7 +106,7 @@ fn key(context: &Context, args: &InitArgs, person: Option<&Person<'_>>) -> Resul
     let Some(person) = person else { return Ok(found.into_iter().next().map(|key| key.line)) };
     if found.is_empty() {
         context.printer.say("There is no SSH key in an agent or in ~/.ssh; `ssh-keygen -t ed25519` makes one.");
-        return person.ask("File of the public key that logs in", "none", read);
+        return person.ask("File of the public key that logs in", "none", |file| read(OsStr::new(file)));
     }
     context.printer.say("The SSH key that logs in:");
     for (number, key) in (1..).zip(&found) {
@@ -116,14 +117,14 @@ fn key(context: &Context, args: &InitArgs, person: Option<&Person<'_>>) -> Resul
             Some(key) => Ok(Some(key.line.clone())),
             None => Err(format!("there is no key {number}")),
         },
-        Err(_) => read(answer),
+        Err(_) => read(OsStr::new(answer)),
     })
 }
 
 /// A path as a person types it at a prompt, where no shell replaces `~`.
-fn home(context: &Context, file: &str) -> PathBuf {
-    match (file.strip_prefix("~/"), &context.settings.environment.home) {
-        (Some(rest), Some(home)) => home.join(rest),
+fn home(context: &Context, file: &OsStr) -> PathBuf {
+    match (Path::new(file).strip_prefix("~"), &context.settings.environment.home) {
+        (Ok(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(file),
     }
 }
@@ -195,7 +196,11 @@ fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile])
         printer.warning("nobody can log in yet: cluster.toml and the images have places for an SSH key");
     }
     let image = answers.nodes.first().map_or("lab", |node| node.kind.image());
-    let enter = if args.project == Path::new(".") { String::new() } else { format!("cd {directory} && ") };
+    let enter = if args.project == Path::new(".") {
+        String::new()
+    } else {
+        format!("cd {} && ", shell::shown(args.project.as_os_str()))
+    };
     printer.note(&format!("look at cluster.toml and images/{image}.toml, then: {enter}hah-image build {image}"));
     printer.result(|| {
         serde_json::json!({"event": "result", "project": directory.to_string(), "name": answers.name,
@@ -203,6 +208,6 @@ fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile])
             "files": files.iter().map(|file| &file.path).collect::<Vec<_>>()})
     });
     if printer.mode() == Mode::Quiet {
-        printer.data(&format!("{directory}\n"));
+        printer.path(&args.project);
     }
 }

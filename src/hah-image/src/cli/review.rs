@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, args: &ReviewArgs) -> Result<u8, Failure> {
     let name: PackageName =
         args.package.parse().map_err(|error| Failure::new(Exit::Usage, format!("{error}"), None))?;
     let project = Project::open(&context.directory)?;
-    let (packs, errors) = build::scripts(context.tools(), &project, &Request::new(&args.image))?;
+    let (packs, errors) = build::scripts(context.tools(), &project, &Request::asking(&args.image))?;
     let packages = packs.packages();
     let package = packages.iter().find(|package| package.name == name).ok_or_else(|| {
         Failure::user(format!("{name} is not in image {}", args.image), Some("--image names another image".into()))
@@ -44,7 +44,7 @@ pub(super) fn run(context: &Context, args: &ReviewArgs) -> Result<u8, Failure> {
     for entry in open.iter().filter_map(|error| error.review_entry()) {
         let _ = write!(text, "\n{entry}");
     }
-    context.printer.data(&text);
+    context.printer.data(text);
     match open.first() {
         None => context.printer.note(&format!("every script of {name} is evaluated; there is nothing to review")),
         Some(error) if error.program.is_none() => context.printer.note(&format!("{error}\n hint: {}", error.hint())),

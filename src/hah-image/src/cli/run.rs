@@ -1,12 +1,14 @@
 //! `run`: boot an image in QEMU.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
 use clap::Args;
 use hah_plan::recipe::{ByteSize, ParseUnitError};
 
-use super::Context;
+use super::{Context, shell};
 use crate::failure::{Exit, Failure};
 use crate::project::Project;
 use crate::qemu::{self, Guest, Link};
@@ -16,7 +18,7 @@ use crate::qemu::{self, Guest, Link};
 pub(super) struct RunArgs {
     /// An image: its name, or the path of an .img
     #[arg(default_value = "lab")]
-    image: String,
+    image: OsString,
     /// Boot this card instead: a file that `flash` has written the image to
     #[arg(long, value_name = "FILE")]
     card: Option<PathBuf>,
@@ -38,12 +40,12 @@ pub(super) struct RunArgs {
     /// Begin with an empty disk: first boot happens again
     #[arg(long)]
     fresh: bool,
-    /// Print QEMU's command line and do not start it
+    /// Print QEMU's command line; start nothing, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU-ARGS")]
-    extra: Vec<std::ffi::OsString>,
+    extra: Vec<OsString>,
 }
 
 /// A size; GiB without a unit, as this option had it before it knew units.
@@ -59,7 +61,10 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     if !path.exists() {
         return Err(Failure::user(
             format!("there is no {}", path.display()),
-            Some(format!("build it first: hah-image build {}", args.image)),
+            Some(match is_path(&args.image) {
+                true => "give the path of an image, or the name of one that was built".to_owned(),
+                false => format!("build it first: hah-image build {}", args.image.display()),
+            }),
         ));
     }
     let board = crate::project::board_of(&project, &path)?;
@@ -78,18 +83,21 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
         )
     })?;
     let directory = path.with_extension("run").join(format!("{}-{}", machine.name, args.node));
-    if args.fresh && directory.exists() {
-        fs_err::remove_dir_all(&directory)?;
-    }
     let link = args.tap.as_deref().map_or(Link::User, Link::Tap);
     let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk.0, node: args.node, link };
-    let prepared = qemu::prepare(&guest)?;
     if args.dry_run {
-        let words: Vec<String> =
-            prepared.args.iter().chain(&args.extra).map(|word| quote(&word.to_string_lossy())).collect();
-        context.printer.data(&format!("{} {}\n", prepared.program, words.join(" ")));
+        let prepared = qemu::describe(&guest)?;
+        let words = std::iter::once(OsStr::new(&prepared.program))
+            .chain(prepared.args.iter().chain(&args.extra).map(OsString::as_os_str));
+        let mut line = words.map(shell::quoted).collect::<Vec<_>>().join(&b' ');
+        line.push(b'\n');
+        context.printer.data(line);
         return Ok(0);
     }
+    if args.fresh && guest.directory.exists() {
+        fs_err::remove_dir_all(&guest.directory)?;
+    }
+    let prepared = qemu::prepare(&guest)?;
     announce(context, args, &prepared);
     let status = Command::new(&prepared.program)
         .args(&prepared.args)
@@ -115,16 +123,14 @@ fn announce(context: &Context, args: &RunArgs, prepared: &qemu::Prepared) {
     context.printer.note("leave with Ctrl-A X; the node keeps its disk, --fresh starts over");
 }
 
-fn image_path(project: &Project, name: &str) -> PathBuf {
-    if name.ends_with(".img") || name.contains('/') { PathBuf::from(name) } else { project.output(name) }
+fn is_path(name: &OsStr) -> bool {
+    name.as_bytes().contains(&b'/') || name.as_bytes().ends_with(b".img")
 }
 
-fn quote(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=.,:/+@%".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+fn image_path(project: &Project, name: &OsStr) -> PathBuf {
+    match name.to_str() {
+        Some(name) if !is_path(OsStr::new(name)) => project.output(name),
+        _ => PathBuf::from(name),
     }
 }
 

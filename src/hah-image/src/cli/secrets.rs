@@ -329,7 +329,7 @@ fn get(context: &Context, project: &Project, cluster: &Cluster, args: &ValueArgs
             Some("`hah-image secrets set` sets it".into()),
         ));
     };
-    context.printer.data(&format!("{}\n", value.reveal()));
+    context.printer.data(format!("{}\n", value.reveal()));
     Ok(0)
 }
 

@@ -1,15 +1,13 @@
 //! `gc` and `store verify`.
 
-use std::collections::BTreeSet;
-
 use clap::{Args, Subcommand};
 use fs_err as fs;
 
 use super::Context;
+use crate::build::needs::{self, Unread};
 use crate::failure::{Exit, Failure};
-use crate::packs;
 use crate::printer::human_bytes;
-use crate::store::gc::Sweep;
+use crate::store::gc::{Live, Sweep};
 use crate::store::{Access, Store};
 
 /// Arguments of `gc`.
@@ -32,9 +30,10 @@ pub(super) enum StoreVerb {
 /// Removes what no root needs.
 pub(super) fn gc(context: &Context, args: &GcArgs) -> Result<u8, Failure> {
     let access = if args.dry_run { Access::Shared } else { Access::Exclusive };
-    let store = Store::open(&context.settings.cache_dir.value, access)?;
-    let mut live = BTreeSet::new();
-    for project in store.roots()? {
+    let store = Store::open(context.settings.cache_dir()?, access)?;
+    let sweep = if args.dry_run { Sweep::DryRun } else { Sweep::Remove };
+    let mut live = Live::default();
+    for project in store.roots(sweep)? {
         let path = project.join("hah.lock");
         let lock = hah_plan::lock::Lock::parse(&fs::read_to_string(&path)?).map_err(|error| {
             Failure::user(
@@ -42,9 +41,14 @@ pub(super) fn gc(context: &Context, args: &GcArgs) -> Result<u8, Failure> {
                 Some("repair or remove that lock: gc keeps what every root's lock names, and removes nothing while one cannot be read".into()),
             )
         })?;
-        live.extend(packs::live_keys(&lock));
+        for Unread { image, failure } in needs::add(&store, &project, &lock, &mut live)? {
+            context.printer.warning(&format!(
+                "{}: image {image} cannot be read, so everything is kept that its lock may need: {}",
+                project.display(),
+                failure.message().lines().next().unwrap_or_default()
+            ));
+        }
     }
-    let sweep = if args.dry_run { Sweep::DryRun } else { Sweep::Remove };
     let collected = store.collect(&live, sweep)?;
     let verb = if args.dry_run { "would remove" } else { "removed" };
     context.printer.say(&format!(
@@ -63,11 +67,11 @@ pub(super) fn gc(context: &Context, args: &GcArgs) -> Result<u8, Failure> {
 pub(super) fn run(context: &Context, verb: &StoreVerb) -> Result<u8, Failure> {
     match verb {
         StoreVerb::Path => {
-            context.printer.data(&format!("{}\n", context.settings.cache_dir.value.display()));
+            context.printer.path(context.settings.cache_dir()?);
             Ok(0)
         }
         StoreVerb::Verify => {
-            let store = Store::open(&context.settings.cache_dir.value, Access::Exclusive)?;
+            let store = Store::open(context.settings.cache_dir()?, Access::Exclusive)?;
             let verified = store.verify()?;
             for (path, why) in &verified.removed {
                 context.printer.warning(&format!("{}: {why}; removed", path.display()));

@@ -9,6 +9,7 @@ use hah_plan::scripts::Author;
 use super::Context;
 use crate::build::{self, Request};
 use crate::failure::{Exit, Failure};
+use crate::locking;
 use crate::project::Project;
 
 /// Arguments of `why`.
@@ -33,14 +34,27 @@ pub(super) struct TreeArgs {
     depth: usize,
 }
 
-/// The project's lock, which these verbs read.
-fn locked(project: &Project) -> Result<Lock, Failure> {
-    project.lock()?.ok_or_else(|| {
-        Failure::user(
-            format!("{} has no hah.lock yet", project.root().display()),
-            Some("run `hah-image lock` or `hah-image build` first".into()),
-        )
-    })
+/// The project's lock, as it is. It must answer the recipes of `image`, or of every image that it locks and the project
+/// still has.
+fn locked(project: &Project, image: Option<&str>) -> Result<Lock, Failure> {
+    let Some(lock) = project.lock()? else {
+        return Err(match image {
+            Some(image) => locking::stale(project, &[image]),
+            None => Failure::user(
+                format!("{} has no hah.lock yet", project.root().display()),
+                Some("run `hah-image lock` or `hah-image build` first".into()),
+            ),
+        });
+    };
+    let known = project.sources().images();
+    let asked = |name: &&str| image.map_or(known.contains(name), |image| image == *name);
+    let mut stale = Vec::new();
+    for name in lock.images().iter().map(|image| image.name.as_str()).filter(asked) {
+        if !locking::answers(&lock, &project.system(name, &[])?) {
+            stale.push(name);
+        }
+    }
+    if stale.is_empty() { Ok(lock) } else { Err(locking::stale(project, &stale)) }
 }
 
 /// Says why something is in an image.
@@ -49,7 +63,7 @@ pub(super) fn why(context: &Context, args: &WhyArgs) -> Result<u8, Failure> {
     if args.subject.starts_with('/') {
         return why_path(context, &project, args);
     }
-    let lock = locked(&project)?;
+    let lock = locked(&project, args.image.as_deref())?;
     let name: PackageName = args
         .subject
         .parse()
@@ -63,7 +77,7 @@ pub(super) fn why(context: &Context, args: &WhyArgs) -> Result<u8, Failure> {
                 "signature": reason.artifact.trust.to_string()})
         });
         if context.printer.mode() != crate::printer::Mode::Json {
-            context.printer.data(&format!("{reason}\n"));
+            context.printer.data(format!("{reason}\n"));
         }
     }
     let chains: Vec<_> = lock.why(&name).into_iter().filter(|chain| named(&chain.image)).collect();
@@ -81,7 +95,7 @@ pub(super) fn why(context: &Context, args: &WhyArgs) -> Result<u8, Failure> {
                 "version": chain.version.as_str(), "suite": chain.suite, "suite-why": suite_why, "asker": chain.asker, "asked": chain.asked.as_str(), "links": links})
         });
         if context.printer.mode() != crate::printer::Mode::Json {
-            context.printer.data(&format!("{chain}\n"));
+            context.printer.data(format!("{chain}\n"));
         }
     }
     Ok(0)
@@ -92,8 +106,9 @@ fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, 
     let image = args.image.as_deref().unwrap_or("lab");
     let path = hah_format::path::TreePath::parse(&args.subject)
         .map_err(|error| Failure::new(Exit::Usage, error.to_string(), None))?;
-    let configured = build::configured(context.tools(), project, &Request::new(image))?;
+    let configured = build::configured(context.tools(), project, &Request::asking(image))?;
     let path = configured.root.resolve(&path).unwrap_or(path);
+    let lock = locking::current(project, image)?;
     let origin = configured.provenance.origin(&path);
     let touched = configured.provenance.touched(&path);
     let Some(origin) = origin else {
@@ -104,28 +119,28 @@ fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, 
             "touched": touched.map(ToString::to_string)})
     });
     if context.printer.mode() != crate::printer::Mode::Json {
-        context.printer.data(&format!("{path} is from {origin}\n"));
+        context.printer.data(format!("{path} is from {origin}\n"));
     }
     if let Some(author) = touched
         && context.printer.mode() != crate::printer::Mode::Json
     {
-        context.printer.data(&format!("{author}, changed its owner, mode or attributes\n"));
+        context.printer.data(format!("{author}, changed its owner, mode or attributes\n"));
     }
     let package = match origin {
         Origin::Package(package) | Origin::Script(Author { package, .. }) => Some(package),
         _ => None,
     };
     if let Some(package) = package
-        && let Some(chain) = locked(project)?.why(package).into_iter().find(|chain| chain.image == image)
+        && let Some(chain) = lock.why(package).into_iter().find(|chain| chain.image == image)
         && context.printer.mode() != crate::printer::Mode::Json
     {
-        context.printer.data(&format!("{chain}\n"));
+        context.printer.data(format!("{chain}\n"));
     }
     if let Some(Origin::Artifact(name)) = configured.provenance.origin(&path)
-        && let Some(reason) = locked(project)?.why_artifact(name).into_iter().find(|reason| reason.image == image)
+        && let Some(reason) = lock.why_artifact(name).into_iter().find(|reason| reason.image == image)
         && context.printer.mode() != crate::printer::Mode::Json
     {
-        context.printer.data(&format!("{reason}\n"));
+        context.printer.data(format!("{reason}\n"));
     }
     Ok(0)
 }
@@ -133,11 +148,11 @@ fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, 
 /// Prints an image's packages as a tree.
 pub(super) fn tree(context: &Context, args: &TreeArgs) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
-    let lock = locked(&project)?;
+    let lock = locked(&project, Some(&args.image))?;
     let tree = lock.tree(&args.image, args.depth).ok_or_else(|| {
         let names: Vec<&str> = lock.images().iter().map(|image| image.name.as_str()).collect();
         Failure::user(format!("{} is not locked", args.image), Some(format!("locked images: {}", names.join(", "))))
     })?;
-    context.printer.data(&tree.to_string());
+    context.printer.data(tree.to_string());
     Ok(0)
 }

@@ -52,8 +52,9 @@ pub fn key(sha256: &Sha256, format: Format) -> Key {
     encoder.finish()
 }
 
-/// The keys of every pack that there may be of an artifact: the lock does not say its format.
-pub(super) fn keys(sha256: &Sha256) -> [Sha256; 3] {
+/// The keys of every pack that there may be of an artifact, for when its recipe cannot be read: the lock does not say
+/// its format.
+pub fn keys(sha256: &Sha256) -> [Sha256; 3] {
     Format::ALL.map(|format| key(sha256, format).0)
 }
 

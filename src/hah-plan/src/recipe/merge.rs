@@ -20,6 +20,7 @@ use super::problem::{Place, Problem, Report};
 use super::template::Scope;
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
+use crate::line_ends;
 use crate::nomad_job::{self, JobError};
 use crate::scripts::{ScriptAction, ScriptChoice, ScriptKind};
 use crate::system::{
@@ -409,6 +410,10 @@ impl<'a> Merge<'a> {
                 && let Some(bytes) = self.scope.content(from.scope, &entry.value.content, self.report)
             {
                 let File { path, access, .. } = &entry.value;
+                if let Some(flaw) = line_ends::script_flaw(&bytes) {
+                    let reason = format!("`/{}` {}", path.as_str(), flaw.reason());
+                    self.report.at(&entry.place, Problem::Invalid { reason, hint: flaw.hint() });
+                }
                 let claim = from.claim((access.clone(), bytes), &entry.place);
                 self.files.add(path.clone(), claim, (entry.replace, Sameness::Conflicts), self.report);
             }

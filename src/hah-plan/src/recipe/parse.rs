@@ -17,6 +17,7 @@ use super::template;
 use super::units::ByteSize;
 use crate::board::Table;
 use crate::debian::PackageName;
+use crate::line_ends;
 use crate::scripts::{ScriptAction, ScriptKind};
 use crate::system::{Archive, Expiry, Home, SuiteUse, UnitState};
 
@@ -242,7 +243,7 @@ impl Parser<'_> {
     }
 
     fn unit(&mut self, mut fields: Fields) -> Option<Entry<Unit>> {
-        let content = self.content(("a [[unit]] entry", Need::Optional), &mut fields);
+        let content = self.content(("a [[unit]] entry", Need::Optional), &mut fields).map(text_content);
         let states = [
             ("", None),
             ("enabled", Some(UnitState::Enabled)),
@@ -261,14 +262,14 @@ impl Parser<'_> {
     }
 
     fn drop_in(&mut self, mut fields: Fields) -> Option<Entry<DropIn>> {
-        let content = self.content(("a [[unit.drop-in]] entry", Need::Required), &mut fields);
+        let content = self.content(("a [[unit.drop-in]] entry", Need::Required), &mut fields).map(text_content);
         let name = fields.text("name");
         let (name, content) = (name?, content?);
         Some(self.entry(name.map(|name| DropIn { name, content }), fields))
     }
 
     fn nomad_job(&mut self, mut fields: Fields) -> Option<Entry<NomadJob>> {
-        let content = self.content(("a [[nomad-job]] entry", Need::Required), &mut fields);
+        let content = self.content(("a [[nomad-job]] entry", Need::Required), &mut fields).map(text_content);
         let (name, content) = (fields.text("name")?, content?);
         Some(self.entry(name.map(|name| NomadJob { name, content }), fields))
     }
@@ -389,6 +390,17 @@ impl Parser<'_> {
         let template = literal(text);
         template::check(&template, self.report);
         template
+    }
+}
+
+/// The content of a file that is text whatever it says: from beside, too, its line ends are as [`line_ends`] has them.
+fn text_content(content: Content) -> Content {
+    match content {
+        Content::Verbatim(bytes) => Content::Verbatim(match String::from_utf8(bytes) {
+            Ok(text) => line_ends::normalised(text).into_bytes(),
+            Err(error) => error.into_bytes(),
+        }),
+        template @ Content::Template(_) => template,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::problem::{Problem, Report, Text};
 use crate::diagnostic::did_you_mean;
+use crate::line_ends;
 
 /// Longest TOML file or template, in bytes.
 const TEXT_MAX: usize = 1 << 20;
@@ -79,7 +80,7 @@ impl Sources {
         self.text(&path, bytes, report)
     }
 
-    /// `bytes` of the file `path` as text.
+    /// `bytes` of the file `path` as text, its line ends as [`line_ends`] has them.
     pub(super) fn text(&self, path: &str, bytes: Arc<[u8]>, report: &mut Report) -> Option<Arc<Text>> {
         let shown = self.files.get(path).map_or(path, |source| &source.shown).to_owned();
         if bytes.len() > BYTES_MAX {
@@ -91,7 +92,7 @@ impl Sources {
             return None;
         }
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Some(Arc::new(Text { shown, text: text.to_owned() })),
+            Ok(text) => Some(Arc::new(Text { shown, text: line_ends::normalised(text.to_owned()) })),
             Err(_) => {
                 report.anywhere(Problem::NotUtf8(shown));
                 None

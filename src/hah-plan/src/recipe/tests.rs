@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the shipped recipes are read from the repository")]
 
+mod line_ends;
 mod messages;
 mod schema;
 mod shipped;

@@ -5,6 +5,7 @@
 //! the image and the identity that it would get now is done, so a second run goes on where the first one stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::super::Context;
@@ -89,7 +90,8 @@ fn usage(message: impl Into<String>, hint: Option<&str>) -> Failure {
 /// The images of these nodes, each opened and hashed once; those that are not built are told together.
 fn images(project: &Project, nodes: &[Planned]) -> Result<BTreeMap<String, Built>, Failure> {
     let names: BTreeSet<&str> = nodes.iter().map(|node| node.image.as_str()).collect();
-    let missing: Vec<&str> = names.iter().copied().filter(|name| image_path(project, name).is_err()).collect();
+    let missing: Vec<&str> =
+        names.iter().copied().filter(|name| image_path(project, OsStr::new(name)).is_err()).collect();
     if !missing.is_empty() {
         let builds: Vec<String> = missing.iter().map(|name| format!("hah-image build {name}")).collect();
         return Err(Failure::user(
@@ -98,7 +100,7 @@ fn images(project: &Project, nodes: &[Planned]) -> Result<BTreeMap<String, Built
         ));
     }
     let built = |name: &str| -> Result<(String, Built), Failure> {
-        let image = Image::open(&image_path(project, name)?, &Map::Beside)?;
+        let image = Image::open(&image_path(project, OsStr::new(name))?, &Map::Beside)?;
         let content = Content::look(&image, Strangers::Refused)?;
         let sha256 = image.sha256()?.to_string();
         Ok((name.to_owned(), Built { image, content, sha256 }))

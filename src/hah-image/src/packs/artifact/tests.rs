@@ -170,13 +170,3 @@ fn an_archive_that_is_none() {
      hint: check `format` and `url` of the artifact in its recipe
     ");
 }
-
-/// Every pack that a lock's artifact may have is live, whatever its format.
-#[test]
-fn collections_keep_packs_and_downloads() {
-    let bytes = tar_gz(&[("acme", b"x")]);
-    let (_directory, pack) = packed(&bytes, Format::TarGz, &["acme"]).unwrap();
-    let lock = hah_plan::lock::Lock::default().with_artifacts("lab", vec![pack.locked.clone()]);
-    let live = super::super::live_keys(&lock);
-    assert!(live.contains(&pack.locked.sha256) && live.contains(&key(&pack.locked.sha256, Format::TarGz).0));
-}
