@@ -56,6 +56,10 @@ fn sed(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
             process.complain(format_args!("-e expression #1, {message}"));
             return Ok(1);
         }
+        Err(ScriptError::NoLabel(label)) => {
+            process.complain(format_args!("can't find label for jump to `{label}'"));
+            return Ok(4);
+        }
         Err(ScriptError::Refused(what)) => return Err(Refusal::new(format!("the sed script: {what}"))),
     };
     let end = if options.has("z") { 0 } else { b'\n' };

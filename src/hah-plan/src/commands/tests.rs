@@ -10,3 +10,4 @@ mod text;
 mod grep;
 mod sed;
 mod find;
+mod awk;

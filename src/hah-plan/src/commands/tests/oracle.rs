@@ -52,8 +52,11 @@ pub(super) fn files(entries: &[(&str, &str)]) -> Files {
     let mut files = Files::new();
     for (name, text) in entries {
         let (name, mode) = match name.split_once('@') {
-            Some((name, mode)) => (name, Some(u16::from_str_radix(mode, 8).unwrap())),
-            None => (*name, None),
+            Some((name, mode)) => match mode.strip_suffix('/') {
+                Some(mode) => (format!("{name}/"), Some(u16::from_str_radix(mode, 8).unwrap())),
+                None => (name.to_owned(), Some(u16::from_str_radix(mode, 8).unwrap())),
+            },
+            None => ((*name).to_owned(), None),
         };
         let file = match name.strip_suffix('/') {
             Some(_) => File::Dir(mode.unwrap_or(0o755)),
@@ -124,6 +127,7 @@ pub(super) fn with_process<T>(files: &Files, run: impl FnOnce(&mut Process<'_, '
     let mut tree = Root::new();
     let path = |text: &str| TreePath::parse(text).unwrap();
     tree.insert(path("work"), Node::dir(0o755)).unwrap();
+    tree.insert(path("dev"), Node::dir(0o755)).unwrap();
     tree.insert(path("tmp"), Node::dir(0o1777)).unwrap();
     let text = |text: &str| Node::file(0o644, Content::inline(text.as_bytes()));
     let passwd = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n";
