@@ -4,7 +4,7 @@ mod conversion;
 
 use super::{Command, Process, Refusal};
 
-pub(super) use conversion::{Conversion, parse_conversion};
+pub(super) use conversion::parse_conversion;
 
 pub(super) const COMMANDS: &[Command] = &[Command::always("printf", printf)];
 

@@ -11,3 +11,4 @@ mod grep;
 mod sed;
 mod find;
 mod awk;
+mod others;

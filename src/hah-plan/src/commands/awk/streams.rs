@@ -10,8 +10,8 @@ use crate::shell;
 /// A file or command that is written to.
 #[derive(Debug)]
 enum Output {
-    /// Whether it is added to, and what waits.
-    File(bool, Vec<u8>),
+    /// What waits to be added to it.
+    File(Vec<u8>),
     Command(Vec<u8>),
 }
 
@@ -58,13 +58,13 @@ impl Streams {
             }
             let output = match way {
                 Way::Command => Output::Command(Vec::new()),
-                way => Output::File(way == Way::Append, Vec::new()),
+                _ => Output::File(Vec::new()),
             };
             self.order.push(name.to_owned());
             self.outputs.insert(name.to_owned(), output);
         }
         match self.outputs.get_mut(name) {
-            Some(Output::File(_, waiting) | Output::Command(waiting)) => waiting.extend_from_slice(text),
+            Some(Output::File(waiting) | Output::Command(waiting)) => waiting.extend_from_slice(text),
             None => {}
         }
         Ok(())
@@ -73,7 +73,7 @@ impl Streams {
     /// Writes what waits for files, so that others can see it.
     pub(super) fn flush(&mut self, process: &mut Process<'_, '_>) -> Result<(), Stop> {
         for name in &self.order {
-            if let Some(Output::File(_, waiting)) = self.outputs.get_mut(name)
+            if let Some(Output::File(waiting)) = self.outputs.get_mut(name)
                 && !waiting.is_empty()
             {
                 let text = std::mem::take(waiting);

@@ -94,13 +94,13 @@ struct Row {
 }
 
 impl Row {
-    fn parse(line: &str) -> Self {
+    fn parse(line: &str, files: &Files) -> Self {
         let (line, sorted) = match line.strip_suffix(" | sort") {
             Some(line) => (line, true),
             None => (line, false),
         };
         let (line, stdin) = match line.rsplit_once(" < ") {
-            Some((line, name)) if !name.contains(' ') => (line, Some(name.to_owned())),
+            Some((line, name)) if files.contains_key(name) => (line, Some(name.to_owned())),
             _ => (line, None),
         };
         Self { words: words(line), stdin, sorted }
@@ -283,7 +283,7 @@ pub(super) fn check_rows(files: &Files, rows: &str) {
     let mut wrong = Vec::new();
     for line in rows.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("##")) {
         let line = line.replace('\u{2424}', "\n");
-        let row = Row::parse(&line);
+        let row = Row::parse(&line, files);
         if !has(&row.words[0]) {
             continue;
         }
@@ -325,4 +325,14 @@ pub(super) fn check_rows(files: &Files, rows: &str) {
         }
     }
     assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What a real program makes of its standard input.
+pub(super) fn piped(program: &str, args: &[&str], stdin: &[u8]) -> Option<Vec<u8>> {
+    if !has(program) {
+        return None;
+    }
+    let mut child = Program::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    Some(child.wait_with_output().unwrap().stdout)
 }
