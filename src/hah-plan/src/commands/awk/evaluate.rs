@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::run::{CONVFMT, Cell, Flow, Machine, NF, NR, SUBSEP, Stop};
+use super::run::{CONVFMT, Cell, FS, Flow, Machine, NF, NR, RS, SUBSEP, Stop};
 use super::syntax::{Expression, Place, Source, Variable};
 use super::value::Value;
 use crate::commands::Refusal;
@@ -28,6 +28,10 @@ impl Machine<'_, '_, '_> {
                 self.set_field_count(count as usize)
             }
             Variable::Global(number) => {
+                // A record is taken apart by the separator that stood when it was read.
+                if matches!(number, FS | RS) {
+                    self.split_record()?;
+                }
                 self.globals[number].value = value;
                 Ok(())
             }

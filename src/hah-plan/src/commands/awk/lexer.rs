@@ -30,51 +30,9 @@ const BUILTINS: [&str; 24] = [
     "sqrt", "int", "rand", "srand", "tolower", "toupper", "system", "close", "fflush", "systime", "strftime",
 ];
 /// Longer signs first.
-const SIGNS: [&str; 44] = [
-    "**=",
-    "&&",
-    "||",
-    "++",
-    "--",
-    "+=",
-    "-=",
-    "*=",
-    "/=",
-    "%=",
-    "^=",
-    "**",
-    "==",
-    "<=",
-    ">=",
-    "!=",
-    "!~",
-    ">>",
-    "{",
-    "}",
-    "(",
-    ")",
-    "[",
-    "]",
-    ";",
-    ",",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "^",
-    "!",
-    ">",
-    "<",
-    "|",
-    "?",
-    ":",
-    "~",
-    "$",
-    "=",
-    "|&",
-    "\u{0}",
-    "\u{0}\u{0}",
+const SIGNS: [&str; 39] = [
+    "&&", "||", "++", "--", "+=", "-=", "*=", "/=", "%=", "^=", "==", "<=", ">=", "!=", "!~", ">>", "{", "}", "(", ")",
+    "[", "]", ";", ",", "+", "-", "*", "/", "%", "^", "!", ">", "<", "|", "?", ":", "~", "$", "=",
 ];
 
 /// Splits a program.
@@ -124,11 +82,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ProgramError> {
             }
             _ => match SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
                 Some(sign) => {
-                    tokens.push(Token::Sign(match *sign {
-                        "**" => "^",
-                        "**=" => "^=",
-                        sign => sign,
-                    }));
+                    tokens.push(Token::Sign(sign));
                     at += sign.len();
                 }
                 None => {
@@ -245,7 +199,7 @@ pub(super) fn unescaped(text: &[u8]) -> Vec<u8> {
             b'b' => out.push(8),
             b'f' => out.push(12),
             b'v' => out.push(11),
-            byte @ (b'\\' | b'"' | b'/') => out.push(byte),
+            byte @ (b'\\' | b'"') => out.push(byte),
             b'\n' => {}
             first @ b'0'..=b'7' => {
                 let mut value = u32::from(first - b'0');

@@ -293,7 +293,7 @@ impl Parser {
                     Token::Sign(sign @ (">" | ">>" | "|")) => {
                         let sign = *sign;
                         self.at += 1;
-                        let name = self.joined()?;
+                        let name = self.expression()?;
                         Some(match sign {
                             ">" => Target::Write(name),
                             ">>" => Target::Append(name),

@@ -14,7 +14,7 @@ pub(super) fn bracket(process: &mut Process<'_, '_>, args: &[String]) -> Result<
 }
 
 /// test(1): `-b -c -d -e -f -g -h -k -L -N -O -G -p -r -s -S -t -u -w -x -n -z`, `= == != -eq -ne -lt -le -gt -ge
-/// -nt -ot -ef < >`, `! -a -o ( )`.
+/// -nt -ot -ef`, `! -a -o ( )`.
 pub(super) fn test(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match by_count(process, &words)? {
@@ -94,8 +94,6 @@ fn binary(process: &Process<'_, '_>, left: &str, operator: &str, right: &str) ->
     Ok(Ok(match operator {
         "=" | "==" => left == right,
         "!=" => left != right,
-        "<" => left < right,
-        ">" => left > right,
         "-nt" | "-ot" | "-ef" => {
             let (left, right) = (process.stat(left).ok(), process.stat(right).ok());
             match (operator, left, right) {
@@ -106,7 +104,7 @@ fn binary(process: &Process<'_, '_>, left: &str, operator: &str, right: &str) ->
                 _ => false,
             }
         }
-        "=~" => return process.unknown("=~"),
+        "=~" | "<" | ">" => return process.unknown(operator),
         _ => {
             let number = |text: &str| decimal(text.trim().strip_prefix('+').unwrap_or(text.trim()));
             let (Some(left_number), Some(right_number)) = (number(left), number(right)) else {

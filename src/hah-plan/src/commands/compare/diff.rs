@@ -135,7 +135,7 @@ fn files(process: &mut Process<'_, '_>, options: &Options, left: &str, right: &s
     }
     if texts.iter().any(|text| text.contains(&0)) && !options.has("a") {
         process.print_line(format!("Binary files {left} and {right} differ"));
-        return Ok(2);
+        return Ok(1);
     }
     if loose {
         return process.unknown("with differences shown that do not count");

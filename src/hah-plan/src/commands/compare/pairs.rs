@@ -18,12 +18,8 @@ pub(super) fn comm(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8,
     let (Some(left), Some(right)) = (process.read_operand(left)?, process.read_operand(right)?) else { return Ok(1) };
     let end = if options.has("z") { 0 } else { b'\n' };
     let (left, right) = (lines(&left, end), lines(&right, end));
-    let sorted = |lines: &[&[u8]]| lines.is_sorted();
-    if !options.has("nocheck-order") && !(sorted(&left) && sorted(&right)) {
-        return process.unknown("of files that are not in order");
-    }
     let joint = options.value("output-delimiter").unwrap_or("\t").to_owned();
-    let (mut at, mut other) = (0, 0);
+    let (mut at, mut other, mut all_paired) = (0, 0, true);
     while at < left.len() || other < right.len() {
         let order = match (left.get(at), right.get(other)) {
             (Some(left), Some(right)) => left.cmp(right),
@@ -35,6 +31,7 @@ pub(super) fn comm(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8,
             Ordering::Greater => (right[other], 2),
             Ordering::Equal => (left[at], 3),
         };
+        all_paired &= order.is_eq();
         at += usize::from(order.is_le());
         other += usize::from(order.is_ge());
         if options.has(["1", "2", "3"][column - 1]) {
@@ -45,7 +42,20 @@ pub(super) fn comm(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8,
         process.print(line);
         process.print([end]);
     }
-    Ok(0)
+    // Disorder matters only where lines were found to be alone.
+    let mut status = 0;
+    if !options.has("nocheck-order") && (!all_paired || options.has("check-order")) {
+        for (number, lines) in [(1, &left), (2, &right)] {
+            if !lines.is_sorted() {
+                process.complain(format_args!("file {number} is not in sorted order"));
+                status = 1;
+            }
+        }
+        if status == 1 {
+            process.complain("input is not in sorted order");
+        }
+    }
+    Ok(status)
 }
 
 /// join(1): `-1 -2 -j -t -a -v -i`, on one field. Chosen columns (`-o`) are not.
@@ -87,7 +97,7 @@ pub(super) fn join(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8,
     let joint = separator.map_or_else(|| vec![b' '], |separator| vec![separator]);
     let has = |name: &str, file: &str| options.given.iter().any(|given| given.name == name && given.text() == file);
     let only_alone = options.has("v");
-    let mut alone = |process: &mut Process<'_, '_>, row: &[Vec<u8>], field: usize, file: &str| {
+    let alone = |process: &mut Process<'_, '_>, row: &[Vec<u8>], field: usize, file: &str| {
         if has("a", file) || has("v", file) {
             let rest = row.iter().enumerate().filter(|(index, _)| *index != field).map(|(_, part)| part.clone());
             let parts: Vec<Vec<u8>> = std::iter::once(key(row, field)).chain(rest).collect();

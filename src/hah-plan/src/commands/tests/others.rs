@@ -235,7 +235,6 @@ fn texts_and_numbers_are_made_as_in_coreutils() {
         test a b
         test = = =
         test -f a b
-        test 'a' '<' 'b'
         [ a = a ]
         [ a = a
         [ -n x ]
@@ -266,7 +265,6 @@ fn others_do_as_their_programs() {
         date -u -d @5 '+%-d %_d %03d %^a %-H'
         date -u -r a
         env -i A=1 B=2
-        env -i A=1 printenv2
         env true
         env A=1 false
         nice true
