@@ -10,6 +10,7 @@
 mod lexer;
 mod syntax;
 mod parser;
+mod operators;
 mod value;
 mod records;
 mod run;

@@ -80,7 +80,7 @@ fn sums(process: &mut Process<'_, '_>, args: &[String], digest: fn(&[u8]) -> Str
                     "FAILED"
                 }
             };
-            if !options.has("status") && !(options.has("quiet") && verdict == "OK") {
+            if !options.has("status") && (!options.has("quiet") || verdict != "OK") {
                 process.print_line(format!("{file}: {verdict}"));
             }
         }

@@ -277,9 +277,9 @@ impl Search {
                 }
                 self.separated = true;
                 if !self.only {
-                    for number in first..index {
+                    for (number, before) in lines.iter().enumerate().take(index).skip(first) {
                         self.prefix(process, name, number, '-');
-                        process.print(lines[number]);
+                        process.print(*before);
                         process.print([self.end]);
                     }
                 }

@@ -50,7 +50,7 @@ fn which(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> 
         let mut found = false;
         for path in paths {
             if process.stat(&path).is_ok_and(|stat| stat.is_file() && stat.is_executable())
-                && !(found && !options.has("a"))
+                && (!found || options.has("a"))
             {
                 found = true;
                 if !options.has("s") {

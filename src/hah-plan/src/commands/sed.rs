@@ -1,7 +1,8 @@
 //! sed(1): the whole language of POSIX and GNU's additions, but `e`, which would run programs.
 
-mod script;
+mod escapes;
 mod replace;
+mod script;
 mod run;
 
 use super::operands::{base_name, in_directory, lines_with_ends, shell_quoted, without_end};

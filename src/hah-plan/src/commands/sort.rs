@@ -155,7 +155,7 @@ fn sort(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
 }
 
 /// `sort -m`: files are in order already, and the first line of each is all that is compared.
-fn merged<'t>(files: Vec<Vec<&'t [u8]>>, order: impl Fn(&&[u8], &&[u8]) -> Ordering) -> Vec<&'t [u8]> {
+fn merged<'t>(files: Vec<Vec<&'t [u8]>>, order: impl Fn(&&'t [u8], &&'t [u8]) -> Ordering) -> Vec<&'t [u8]> {
     let mut files: Vec<_> = files.into_iter().map(|lines| lines.into_iter().peekable()).collect();
     let mut out = Vec::new();
     loop {

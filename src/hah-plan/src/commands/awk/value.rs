@@ -103,7 +103,7 @@ pub(super) fn number_text(number: f64, format: &[u8]) -> Vec<u8> {
     let format = std::str::from_utf8(format).unwrap_or("%.6g");
     match format.find('%').and_then(|start| Some((start, parse_conversion(&format[start..])?))) {
         Some((start, (conversion, used))) if "eEfFgG".contains(conversion.letter) => {
-            let mut out = format[..start].as_bytes().to_vec();
+            let mut out = format.as_bytes()[..start].to_vec();
             out.extend(conversion.float(number));
             out.extend_from_slice(&format.as_bytes()[start + used..]);
             out

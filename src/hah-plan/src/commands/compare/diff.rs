@@ -51,7 +51,7 @@ fn directories(process: &mut Process<'_, '_>, options: &Options, left: &str, rig
     for name in names {
         let (one, other) = (in_directory(left, &name), in_directory(right, &name));
         let there = (process.stat(&one).is_ok(), process.stat(&other).is_ok());
-        if !(there.0 && there.1) && !options.has("N") {
+        if (!there.0 || !there.1) && !options.has("N") {
             let directory = if there.0 { left } else { right };
             process.print_line(format!("Only in {}: {name}", directory.trim_end_matches('/')));
             status = status.max(1);
