@@ -72,7 +72,7 @@ pub struct Stat {
     pub meta: Meta,
     /// Kind; a hard link's is that of the file that it names.
     pub kind: Kind<()>,
-    /// Length in bytes of a regular file; of a symbolic link that of its target; else 0.
+    /// Length in bytes of a regular file; of a symbolic link that of its target; of a directory 4096; else 0.
     pub size: u64,
     /// Names that the file has: 1, or more for hard links.
     pub links: u64,
@@ -226,7 +226,8 @@ impl<'a> World<'a> {
         let (kind, size) = match &node.kind {
             Kind::File(content) => (Kind::File(()), content.size()),
             Kind::Symlink(target) => (Kind::Symlink(target.clone()), target.len() as u64),
-            Kind::Dir => (Kind::Dir, 0),
+            // What a disk says of a small directory: no script asks for more, but `[ -s dir ]` holds.
+            Kind::Dir => (Kind::Dir, 4096),
             Kind::HardLink(first) => (Kind::HardLink(first.clone()), 0),
             Kind::CharDevice(major, minor) => (Kind::CharDevice(*major, *minor), 0),
             Kind::BlockDevice(major, minor) => (Kind::BlockDevice(*major, *minor), 0),
@@ -288,6 +289,7 @@ impl<'a> World<'a> {
             None => match Self::device(&real) {
                 Some(Device::Full) => return Err(Errno::NoSpace),
                 Some(_) => return Ok(()),
+                None if path.ends_with('/') => return Err(Errno::IsADirectory),
                 None => self.require_dir(&real)?,
             },
         }
@@ -349,6 +351,9 @@ impl<'a> World<'a> {
         if real.is_root() || self.tree.contains(&real) || Self::device(&real).is_some() {
             return Err(Errno::Exists);
         }
+        if path.ends_with('/') && !node.is_dir() {
+            return Err(Errno::NotFound);
+        }
         self.require_dir(&real)?;
         self.put(real, node)
     }
@@ -359,6 +364,11 @@ impl<'a> World<'a> {
         let first = self.file_of(&first);
         let meta = match self.tree.get(&first) {
             Some(node) if node.is_dir() => return Err(Errno::NotPermitted),
+            // The tree has hard links of regular files only; a second link or device of the same kind is as good.
+            Some(node) if !matches!(node.kind, Kind::File(_)) => {
+                let node = node.clone();
+                return self.create(cwd, path, node);
+            }
             Some(node) => node.meta.clone(),
             None => return Err(Errno::NotFound),
         };
@@ -429,6 +439,9 @@ impl<'a> World<'a> {
         }
         if target.starts_with(&source) {
             return Err(Errno::Invalid);
+        }
+        if to.ends_with('/') && !moved {
+            return Err(Errno::NotADirectory);
         }
         self.require_dir(&target)?;
         match self.tree.get(&target) {

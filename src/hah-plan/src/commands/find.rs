@@ -69,7 +69,7 @@ fn find(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
             Links::Operands | Links::All => process.stat(path).or_else(|_| process.lstat(path)),
         };
         match process.check(&format!("‘{path}’"), stat)? {
-            Some(stat) => finder.visit(process, path, (path, 0), stat, &mut Vec::new())?,
+            Some(stat) => finder.visit(process, path, (path, 0, stat), &mut Vec::new())?,
             None => finder.status = 1,
         }
         if finder.quit {
@@ -85,8 +85,7 @@ impl Finder {
         &mut self,
         process: &mut Process<'_, '_>,
         path: &str,
-        (start, depth): (&str, usize),
-        stat: Stat,
+        (start, depth, stat): (&str, usize, Stat),
         above: &mut Vec<hah_format::path::TreePath>,
     ) -> Result<(), Refusal> {
         process.step()?;
@@ -118,7 +117,7 @@ impl Finder {
                     _ => process.lstat(&child),
                 };
                 match stat {
-                    Ok(stat) => self.visit(process, &child, (start, depth + 1), stat, above)?,
+                    Ok(stat) => self.visit(process, &child, (start, depth + 1, stat), above)?,
                     Err(Errno::NotFound) => {}
                     Err(error) => return Err(error.into()),
                 }

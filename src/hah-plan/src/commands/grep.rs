@@ -195,7 +195,7 @@ impl Search {
             }
             Err(error) if error.is_final() => Err(error.into()),
             Err(error) => {
-                self.trouble |= error != crate::world::Errno::IsADirectory;
+                self.trouble = true;
                 if !self.silent {
                     process.complain(format_args!("{name}: {error}"));
                 }
@@ -264,7 +264,7 @@ impl Search {
             if hit {
                 binary |= !self.text && self.utf8 && std::str::from_utf8(line).is_err();
                 if binary {
-                    process.print_line(format!("grep: {name}: binary file matches"));
+                    process.complain(format_args!("{name}: binary file matches"));
                     break;
                 }
                 let first = index.saturating_sub(self.before).max(shown_to);
@@ -277,9 +277,9 @@ impl Search {
                 }
                 self.separated = true;
                 if !self.only {
-                    for number in first..index {
+                    for (number, before) in lines.iter().enumerate().take(index).skip(first) {
                         self.prefix(process, name, number, '-');
-                        process.print(lines[number]);
+                        process.print(*before);
                         process.print([self.end]);
                     }
                 }

@@ -5,6 +5,9 @@ use hah_format::path::TreePath;
 use super::{Process, Refusal};
 use crate::world::{Errno, Follow, Stat};
 
+/// An operand and its bytes.
+pub(super) type NamedText = (String, Vec<u8>);
+
 impl Process<'_, '_> {
     /// The bytes of an operand; `-` is standard input. `None` when the command has complained that it cannot be read.
     pub(super) fn read_operand(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refusal> {
@@ -16,7 +19,7 @@ impl Process<'_, '_> {
     }
 
     /// The bytes of all operands one after the other, standard input without any; and whether all could be read.
-    pub(super) fn read_operands(&mut self, names: &[String]) -> Result<(Vec<(String, Vec<u8>)>, bool), Refusal> {
+    pub(super) fn read_operands(&mut self, names: &[String]) -> Result<(Vec<NamedText>, bool), Refusal> {
         let standard = ["-".to_owned()];
         let names = if names.is_empty() { &standard } else { names };
         let (mut files, mut whole) = (Vec::new(), true);

@@ -38,7 +38,7 @@ pub(super) fn canonical(process: &Process<'_, '_>, path: &str, missing: Missing)
             let mut is_there = true;
             for part in absolute.split('/').filter(|part| !part.is_empty() && *part != ".") {
                 if part == ".." {
-                    reached.truncate(reached.trim_end_matches('/').rfind('/').unwrap_or(0) + 1);
+                    reached.truncate(reached.rfind('/').unwrap_or(0).max(1));
                     is_there = true;
                     continue;
                 }

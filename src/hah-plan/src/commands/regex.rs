@@ -23,8 +23,10 @@ use super::Refusal;
 pub(super) enum Dialect {
     /// `grep`, `sed`, `expr`.
     Basic,
-    /// `grep -E`, `sed -E`, `find -regextype posix-extended`.
+    /// `sed -E`, `find -regextype posix-extended`.
     Extended,
+    /// `grep -E`: extended, and a brace or a closing parenthesis that means nothing is itself.
+    Egrep,
     /// awk(1): extended, and a backslash quotes in brackets as well; no back-references.
     Awk,
 }

@@ -1,7 +1,8 @@
 //! sed(1): the whole language of POSIX and GNU's additions, but `e`, which would run programs.
 
-mod script;
+mod escapes;
 mod replace;
+mod script;
 mod run;
 
 use super::operands::{base_name, in_directory, lines_with_ends, shell_quoted, without_end};
@@ -55,6 +56,10 @@ fn sed(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
         Err(ScriptError::Invalid(message)) => {
             process.complain(format_args!("-e expression #1, {message}"));
             return Ok(1);
+        }
+        Err(ScriptError::NoLabel(label)) => {
+            process.complain(format_args!("can't find label for jump to `{label}'"));
+            return Ok(4);
         }
         Err(ScriptError::Refused(what)) => return Err(Refusal::new(format!("the sed script: {what}"))),
     };

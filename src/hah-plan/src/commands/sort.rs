@@ -82,7 +82,7 @@ fn sort(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     let end = if options.has("z") { 0 } else { b'\n' };
     let standard = ["-".to_owned()];
     let names = if options.operands.is_empty() { &standard } else { options.operands.as_slice() };
-    let mut text = Vec::new();
+    let mut texts = Vec::new();
     for name in names {
         let read = match name.as_str() {
             "-" => Ok(process.take_stdin()),
@@ -92,9 +92,12 @@ fn sort(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
         if bytes.last().is_some_and(|last| *last != end) {
             bytes.push(end);
         }
-        text.append(&mut bytes);
+        texts.push(bytes);
     }
-    let mut lines: Vec<&[u8]> = lines_with_ends(&text, end).map(|line| without_end(line, end)).collect();
+    let length = texts.iter().map(Vec::len).sum();
+    let per_file: Vec<Vec<&[u8]>> =
+        texts.iter().map(|text| lines_with_ends(text, end).map(|line| without_end(line, end)).collect()).collect();
+    let mut lines: Vec<&[u8]> = per_file.concat();
     process.world.spend_steps(lines.len() as u64)?;
     let by_keys = |left: &&[u8], right: &&[u8]| {
         keys.iter()
@@ -126,11 +129,15 @@ fn sort(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
         }
         return Ok(u8::from(wrong.is_some()));
     }
-    lines.sort_by(order);
+    if options.has("m") {
+        lines = merged(per_file, order);
+    } else {
+        lines.sort_by(order);
+    }
     if unique {
         lines.dedup_by(|right, left| by_keys(left, right).is_eq());
     }
-    let mut out = Vec::with_capacity(text.len());
+    let mut out = Vec::with_capacity(length);
     for line in lines {
         out.extend_from_slice(line);
         out.push(end);
@@ -145,4 +152,23 @@ fn sort(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
         }
     }
     Ok(0)
+}
+
+/// `sort -m`: files are in order already, and the first line of each is all that is compared.
+fn merged<'t>(files: Vec<Vec<&'t [u8]>>, order: impl Fn(&&'t [u8], &&'t [u8]) -> Ordering) -> Vec<&'t [u8]> {
+    let mut files: Vec<_> = files.into_iter().map(|lines| lines.into_iter().peekable()).collect();
+    let mut out = Vec::new();
+    loop {
+        let mut least: Option<(usize, &[u8])> = None;
+        for (index, lines) in files.iter_mut().enumerate() {
+            if let Some(line) = lines.peek()
+                && least.is_none_or(|(_, least)| order(line, &least).is_lt())
+            {
+                least = Some((index, line));
+            }
+        }
+        let Some((index, line)) = least else { return out };
+        files[index].next();
+        out.push(line);
+    }
 }

@@ -10,3 +10,5 @@ mod text;
 mod grep;
 mod sed;
 mod find;
+mod awk;
+mod others;

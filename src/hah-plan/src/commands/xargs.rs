@@ -35,10 +35,8 @@ fn xargs(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> 
     };
     let (most_words, most_lines) = (number("n")?, number("L")?);
     let most_bytes = number("s")?.min(LINE_MAX);
-    let replaced = match options.given.iter().rev().find(|given| matches!(given.name, "I" | "i")) {
-        Some(given) => Some(given.value.clone().unwrap_or_else(|| "{}".to_owned())),
-        None => None,
-    };
+    let replaced = options.given.iter().rev().find(|given| matches!(given.name, "I" | "i"));
+    let replaced = replaced.map(|given| given.value.clone().unwrap_or_else(|| "{}".to_owned()));
     let delimiter = match options.value("d") {
         _ if options.has("0") => Some('\0'),
         Some("\\n") => Some('\n'),

@@ -201,7 +201,7 @@ pub(in crate::commands) fn parse_date(text: &str, now: i64) -> Option<i64> {
     let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
     let (hour, minute) = (clock.next()??, clock.next()??);
     let second = clock.next().unwrap_or(Some(0))?;
-    moment(year, month, day, hour, minute, second).filter(|_| clock.next().is_none())
+    moment((year, month, day), (hour, minute, second)).filter(|_| clock.next().is_none())
 }
 
 /// The form that date(1) itself prints in the C locale: `Thu Jan  1 00:00:00 UTC 2026`.
@@ -217,10 +217,10 @@ fn parse_own_form(text: &str) -> Option<i64> {
     let month = names.iter().position(|name| name == month)? as i64 + 1;
     let mut clock = clock.split(':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
-    moment(year.parse().ok()?, month, day.parse().ok()?, hour, minute, second)
+    moment((year.parse().ok()?, month, day.parse().ok()?), (hour, minute, second))
 }
 
-fn moment(year: i64, month: i64, day: i64, hour: i64, minute: i64, second: i64) -> Option<i64> {
+fn moment((year, month, day): (i64, i64, i64), (hour, minute, second): (i64, i64, i64)) -> Option<i64> {
     let whole =
         (1..=12).contains(&month) && (0..24).contains(&hour) && (0..60).contains(&minute) && (0..=60).contains(&second);
     let time = days_of(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
@@ -247,5 +247,5 @@ pub(in crate::commands) fn parse_stamp(text: &str, now: u32) -> Option<i64> {
         _ => return None,
     };
     let part = |at: usize| rest[at..at + 2].parse::<i64>().ok();
-    moment(year, part(0)?, part(2)?, part(4)?, part(6)?, second)
+    moment((year, part(0)?, part(2)?), (part(4)?, part(6)?, second))
 }

@@ -45,6 +45,8 @@ struct Copier {
     remove_destination: bool,
     force: bool,
     as_links: Option<char>,
+    /// New files have the mode that any new file has: `--no-preserve=mode`.
+    plain_mode: bool,
     verbose: bool,
     /// Where a file with several names was copied to first.
     copied: BTreeMap<TreePath, String>,
@@ -62,6 +64,7 @@ impl Copier {
             remove_destination: false,
             force: false,
             as_links: None,
+            plain_mode: false,
             verbose: false,
             copied: BTreeMap::new(),
         };
@@ -111,7 +114,10 @@ impl Copier {
         for part in what.split(',') {
             let kept = &mut self.preserved;
             match part {
-                "mode" => kept.mode = on,
+                "mode" => {
+                    kept.mode = on;
+                    self.plain_mode = !on;
+                }
                 "ownership" => kept.owner = on,
                 "timestamps" => kept.time = on,
                 "links" => kept.links = on,
@@ -200,21 +206,28 @@ impl Copier {
             return process.unknown("-i on a file that is there");
         }
         let same = match source.is_symlink() {
-            true => target.path == source.path,
+            true => {
+                let behind = process.stat(from).map(|stat| stat.path);
+                target.path == source.path || behind.is_ok_and(|behind| behind == target.path)
+            }
             false => behind.as_ref().is_some_and(|old| process.world.is_same_file(&old.path, &source.path)),
         };
-        if same && (target.path == source.path || !self.remove_destination && self.as_links.is_none()) {
+        if same
+            && (target.path == source.path
+                || source.is_symlink()
+                || !self.remove_destination && self.as_links.is_none())
+        {
             let (from, to) = (shell_quoted(from), shell_quoted(to));
             process.complain(format_args!("{from} and {to} are the same file"));
             return Ok(Settled::Fail);
         }
-        if target.is_symlink() && behind.is_none() && !source.is_symlink() && !self.remove_destination && !self.force {
+        if target.is_symlink() && behind.is_none() && !source.is_symlink() && !self.remove_destination {
             let to = shell_quoted(to);
             process.complain(format_args!("not writing through dangling symlink {to}"));
             return Ok(Settled::Fail);
         }
         let replaced = self.remove_destination
-            || self.force && (self.as_links.is_some() || target.is_symlink() && behind.is_none())
+            || self.force && self.as_links.is_some()
             || !source.is_file()
             || self.preserved.links && target.links > 1;
         if replaced {
@@ -249,7 +262,7 @@ impl Copier {
             Kind::BlockDevice(major, minor) => Some(Kind::BlockDevice(*major, *minor)),
             Kind::Dir => return Err(Errno::IsADirectory),
         };
-        let mode = source.meta.mode & 0o777 & !process.umask;
+        let mode = self.mode_of(process, source);
         match kind {
             Some(kind) => {
                 let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { mode };
@@ -280,7 +293,7 @@ impl Copier {
             Ok(_) => Ok(false),
             // Its owner must be able to fill it, whatever the source's mode is.
             Err(Errno::NotFound) => {
-                process.world.make_dir(&process.cwd, to, source.meta.mode & 0o777 & !process.umask).map(|()| true)
+                process.world.make_dir(&process.cwd, to, self.mode_of(process, source)).map(|()| true)
             }
             Err(error) => Err(error),
         };
@@ -301,6 +314,16 @@ impl Copier {
         }
         let kept = self.keep(process, to, source);
         Ok(process.check(&what, kept)?.is_some() && well)
+    }
+
+    /// The mode of a new file before anything is kept.
+    fn mode_of(&self, process: &Process<'_, '_>, source: &Stat) -> u16 {
+        let mode = match (self.plain_mode, source.is_dir()) {
+            (true, true) => 0o777,
+            (true, false) => 0o666,
+            (false, _) => source.meta.mode & 0o777,
+        };
+        mode & !process.umask
     }
 
     /// Gives the copy what is to be kept of its source.

@@ -46,9 +46,6 @@ pub(super) fn ln(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, R
                 status = 1;
                 continue;
             }
-            if !stat.is_file() && !matches!(stat.kind, hah_format::tree::Kind::HardLink(_)) && !options.has("L") {
-                return process.unknown("to something that is no file");
-            }
         }
         if let Ok(old) = process.lstat(&path)
             && (options.has("f") || options.has("i"))

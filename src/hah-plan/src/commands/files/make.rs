@@ -17,7 +17,7 @@ pub(super) fn mkdir(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8
     let mut mode = None;
     if let Some(text) = options.value("m") {
         match parse_mode(text) {
-            Some(change) => mode = Some(change.apply(0o777, true, process.umask)),
+            Some(change) => mode = Some(change.apply(0o777 & !process.umask, true, process.umask)),
             None => {
                 let text = process.quote(text);
                 process.complain(format_args!("invalid mode {text}"));

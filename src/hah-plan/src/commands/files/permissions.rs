@@ -110,7 +110,7 @@ impl Walk {
             stat => stat,
         };
         match process.check(&format!("cannot access {}", shell_quoted(path)), stat)? {
-            Some(stat) => self.node(process, path, &stat, 0, visit),
+            Some(stat) => self.node(process, (path, 0), &stat, visit),
             None => Ok(false),
         }
     }
@@ -118,9 +118,8 @@ impl Walk {
     fn node(
         &self,
         process: &mut Process<'_, '_>,
-        path: &str,
+        (path, depth): (&str, usize),
         stat: &Stat,
-        depth: usize,
         visit: &mut Visit<'_>,
     ) -> Result<bool, Refusal> {
         process.step()?;
@@ -129,7 +128,7 @@ impl Walk {
             for name in process.world.list(&process.cwd, path)? {
                 let child = in_directory(path, &name);
                 let stat = process.lstat(&child)?;
-                well &= self.node(process, &child, &stat, depth + 1, visit)?;
+                well &= self.node(process, (&child, depth + 1), &stat, visit)?;
             }
         }
         Ok(well)

@@ -1,8 +1,8 @@
 //! Which lines grep(1) selects: several patterns, whole words, whole lines, fixed strings.
 
+use crate::commands::Refusal;
 use crate::commands::options::Options;
 use crate::commands::regex::{Dialect, Pattern, PatternError, Range, Reading};
-use crate::commands::{Process, Refusal};
 
 /// All patterns of one grep.
 pub(super) struct Matcher {
@@ -20,7 +20,7 @@ impl Matcher {
         options: &Options,
         utf8: bool,
     ) -> Result<Result<Self, String>, Refusal> {
-        let dialect = if language == 'E' { Dialect::Extended } else { Dialect::Basic };
+        let dialect = if language == 'E' { Dialect::Egrep } else { Dialect::Basic };
         let fold = options.given.iter().rev().find(|given| matches!(given.name, "i" | "y" | "no-ignore-case"));
         let reading =
             Reading { fold: fold.is_some_and(|given| given.name != "no-ignore-case"), ..Reading::plain(dialect, utf8) };
@@ -119,18 +119,4 @@ fn quoted(text: &[u8]) -> Vec<u8> {
         out.push(*byte);
     }
     out
-}
-
-impl Process<'_, '_> {
-    /// Compiles a pattern of a command that dies with `status` when it is wrong.
-    pub(in crate::commands) fn pattern(&mut self, text: &[u8], reading: Reading) -> Result<Option<Pattern>, Refusal> {
-        match Pattern::new(text, reading) {
-            Ok(pattern) => Ok(Some(pattern)),
-            Err(PatternError::Invalid(message)) => {
-                self.complain(message);
-                Ok(None)
-            }
-            Err(refused) => Err(refused.into()),
-        }
-    }
 }

@@ -5,8 +5,6 @@ use crate::commands::options::{Options, Order};
 use crate::commands::{Process, Refusal};
 
 /// du(1) with `-b` (`--apparent-size --block-size=1`): `-s -c -a -d`. What blocks a disk would take depends on the disk.
-///
-/// Directories count nothing, where a disk counts their own blocks.
 pub(super) fn du(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     let spec = "a,all b,bytes c,total d,max-depth= s,summarize x,one-file-system k ,apparent-size h m";
     let options = process.options(args, spec, Order::Any)?;

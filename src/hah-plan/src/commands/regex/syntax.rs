@@ -90,10 +90,7 @@ pub(super) fn parse(text: &[u8], reading: Reading) -> Result<Tree, PatternError>
     };
     let root = parser.branches()?;
     if parser.at < characters.len() {
-        return Err(PatternError::Invalid(match reading.dialect {
-            Dialect::Basic => "Unmatched ) or \\)",
-            Dialect::Extended | Dialect::Awk => "Unmatched ) or \\)",
-        }));
+        return Err(PatternError::Invalid("Unmatched ) or \\)"));
     }
     let Parser { groups, has_back_reference, has_branches, .. } = parser;
     Ok(Tree { root, groups, has_back_reference, has_branches })
@@ -184,10 +181,10 @@ impl Parser<'_> {
             match operator {
                 Some((Operator::Or, _)) => break,
                 Some((Operator::Close, _)) if !self.open.is_empty() => break,
-                Some((Operator::Close, _)) if self.is_basic() => {
-                    return Err(PatternError::Invalid("Unmatched ) or \\)"));
+                Some((Operator::Close, _)) if self.reading.dialect == Dialect::Egrep => {
+                    self.at += 1;
+                    parts.push(Syntax::Character(u32::from(')')));
                 }
-                // A lone `)` is itself in POSIX's extended language, and an error to the C library.
                 Some((Operator::Close, _)) => return Err(PatternError::Invalid("Unmatched ) or \\)")),
                 Some((Operator::Open, length)) => {
                     self.at += length;
@@ -242,7 +239,9 @@ impl Parser<'_> {
             Operator::Question => (0, Some(1)),
             _ => match self.interval()? {
                 Some(interval) => interval,
-                // `{` that begins no interval is itself in the extended language.
+                None if self.reading.dialect == Dialect::Extended => {
+                    return Err(PatternError::Invalid("Invalid preceding regular expression"));
+                }
                 None => {
                     self.at = start + 1;
                     parts.push(Syntax::Character(u32::from('{')));
@@ -307,6 +306,12 @@ impl Parser<'_> {
     fn single(&mut self, character: char, first: bool) -> Result<Syntax, PatternError> {
         self.at += 1;
         match character {
+            '.' if self.reading.lines => {
+                let mut class = Class::default();
+                class.add(10, 10);
+                class.negate();
+                Ok(Syntax::Class(class))
+            }
             '.' => Ok(Syntax::Any),
             '[' => self.brackets(),
             '^' if !self.is_basic() || first => Ok(Syntax::Place(Place::LineStart)),
@@ -420,6 +425,9 @@ impl Parser<'_> {
             class.add(start, end);
         }
         if negated {
+            if self.reading.lines {
+                class.add(10, 10);
+            }
             class.negate();
         }
         Ok(Syntax::Class(class))

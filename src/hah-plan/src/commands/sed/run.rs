@@ -161,10 +161,6 @@ impl<'s> Editor<'s> {
                             self.print_pattern();
                         }
                         self.flush(process)?;
-                        // The rest of an edited file stays as it is.
-                        if separate {
-                            self.dump_rest();
-                        }
                         return Ok(Some(status));
                     }
                     Next::Cycle | Next::Step(_) => {
@@ -186,13 +182,6 @@ impl<'s> Editor<'s> {
             }
         }
         Ok(None)
-    }
-
-    fn dump_rest(&mut self) {
-        while self.next_line() {
-            let (text, ended) = (std::mem::take(&mut self.pattern), self.ended);
-            self.output.line(&text, ended, self.end);
-        }
     }
 
     /// What was printed.
@@ -222,6 +211,7 @@ impl<'s> Editor<'s> {
                     self.ended = line.ended;
                     self.at += 1;
                     self.line += 1;
+                    self.replaced = false;
                     return true;
                 }
                 None => {
@@ -258,8 +248,9 @@ impl<'s> Editor<'s> {
             match queued {
                 Queued::Text(text) => self.output.raw(&text, self.end),
                 Queued::Line(line) => self.output.line(&line, true, self.end),
-                // A file that is not there is nothing.
+                // A file that is not there is nothing, but the line before it is ended.
                 Queued::File(name) => {
+                    self.output.raw(b"", self.end);
                     let read = match name.as_str() {
                         "/dev/stdin" => Ok(process.take_stdin()),
                         _ => process.world.read(&process.cwd, &name),
@@ -277,7 +268,6 @@ impl<'s> Editor<'s> {
 
     fn cycle(&mut self, process: &mut Process<'_, '_>) -> Result<Next, Refusal> {
         let script = self.script;
-        self.replaced = false;
         let mut at = 0;
         while let Some(step) = script.steps.get(at) {
             process.step()?;

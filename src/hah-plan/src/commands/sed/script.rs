@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
+use super::escapes::with_escapes;
 use super::replace::{Replacement, parse_replacement};
 use crate::commands::regex::{Dialect, Pattern, PatternError, Reading};
 
@@ -12,6 +13,8 @@ use crate::commands::regex::{Dialect, Pattern, PatternError, Reading};
 pub(super) enum ScriptError {
     /// sed says so too; its message.
     Invalid(String),
+    /// sed says so when it is about to start, with status 4.
+    NoLabel(String),
     /// Only we say so.
     Refused(String),
 }
@@ -247,12 +250,18 @@ impl Parser<'_> {
     }
 
     /// Text up to an unescaped `delimiter`, which is taken too. An escaped delimiter is the delimiter itself.
+    ///
+    /// In the brackets of a pattern it is an ordinary character.
     fn delimited(&mut self, delimiter: char, is_pattern: bool) -> Option<String> {
         let mut text = String::new();
         loop {
             match self.left.next()? {
                 letter if letter == delimiter => return Some(text),
-                '\n' if is_pattern => return None,
+                '\n' => return None,
+                '[' if is_pattern => {
+                    text.push('[');
+                    self.brackets(&mut text)?;
+                }
                 '\\' => match self.left.next()? {
                     letter if letter == delimiter => {
                         // `s&a&\&&` keeps the backslash: the ampersand is no reference there.
@@ -268,6 +277,36 @@ impl Parser<'_> {
                         text.push(letter);
                     }
                 },
+                letter => text.push(letter),
+            }
+        }
+    }
+
+    /// The rest of a bracket expression, its end too.
+    fn brackets(&mut self, text: &mut String) -> Option<()> {
+        let start = text.len();
+        loop {
+            let letter = self.left.next()?;
+            let is_first = matches!(&text[start..], "" | "^");
+            match letter {
+                '\n' => return None,
+                ']' if !is_first => {
+                    text.push(']');
+                    return Some(());
+                }
+                '\\' if self.left.next_if_eq(&'n').is_some() => text.push('\n'),
+                '[' if self.left.peek().is_some_and(|mark| matches!(mark, ':' | '.' | '=')) => {
+                    let mark = self.left.next()?;
+                    text.extend(['[', mark]);
+                    loop {
+                        let inner = self.left.next()?;
+                        text.push(inner);
+                        if inner == mark && self.left.next_if_eq(&']').is_some() {
+                            text.push(']');
+                            break;
+                        }
+                    }
+                }
                 letter => text.push(letter),
             }
         }
@@ -397,9 +436,16 @@ impl Parser<'_> {
             return invalid("expected \\ after `a', `c' or `i'");
         }
         if self.left.next_if_eq(&'\\').is_some() {
-            self.blanks();
-            if self.left.next_if_eq(&'\n').is_none() && self.left.peek().is_none() {
-                return invalid("expected \\ after `a', `c' or `i'");
+            // Blanks before the line end are nothing; before text they are part of it.
+            let mut ahead = self.left.clone();
+            while ahead.next_if(|letter| *letter == ' ' || *letter == '\t').is_some() {}
+            match ahead.next() {
+                Some('\n') => self.left = ahead,
+                None => {
+                    self.left = ahead;
+                    return Ok(Vec::new());
+                }
+                Some(_) => {}
             }
         }
         let mut text = String::new();
@@ -408,8 +454,13 @@ impl Parser<'_> {
                 '\n' => break,
                 '\\' => match self.left.next() {
                     None => break,
+                    Some('a') => text.push('\u{7}'),
+                    Some('f') => text.push('\u{c}'),
+                    Some('n') => text.push('\n'),
+                    Some('r') => text.push('\r'),
                     Some('t') => text.push('\t'),
-                    Some(escape @ ('a' | 'f' | 'v' | 'r' | 'n' | 'd' | 'o' | 'x' | 'c')) => {
+                    Some('v') => text.push('\u{b}'),
+                    Some(escape @ ('d' | 'o' | 'x' | 'c')) => {
                         return Err(ScriptError::Refused(format!("\\{escape} in the text of a command")));
                     }
                     Some(letter) => text.push(letter),
@@ -523,7 +574,7 @@ impl Parser<'_> {
             let place = match self.labels.get(&label) {
                 _ if label.is_empty() => end,
                 Some(place) => *place,
-                None => return Err(ScriptError::Invalid(format!("can't find label for jump to `{label}'"))),
+                None => return Err(ScriptError::NoLabel(label)),
             };
             match &mut self.script.steps[at].action {
                 Action::Jump(to) | Action::JumpIfReplaced(to) | Action::JumpUnlessReplaced(to) => *to = place,
@@ -532,54 +583,4 @@ impl Parser<'_> {
         }
         Ok(self.script)
     }
-}
-
-/// GNU's escapes for characters: `\t`, `\xHH`, … What they make is never special.
-fn with_escapes(text: &str) -> Result<String, ScriptError> {
-    let mut out = String::new();
-    let mut left = text.chars().peekable();
-    while let Some(letter) = left.next() {
-        if letter != '\\' {
-            out.push(letter);
-            continue;
-        }
-        match left.next() {
-            Some('a') => out.push('\u{7}'),
-            Some('f') => out.push('\u{c}'),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some('v') => out.push('\u{b}'),
-            Some(escape @ ('x' | 'd' | 'o')) => {
-                let (base, most) = match escape {
-                    'x' => (16, 2),
-                    'd' => (10, 3),
-                    _ => (8, 3),
-                };
-                let (mut code, mut count) = (0, 0);
-                while count < most
-                    && let Some(digit) = left.peek().and_then(|digit| digit.to_digit(base))
-                {
-                    code = code * base + digit;
-                    left.next();
-                    count += 1;
-                }
-                match char::from_u32(code).filter(|made| count > 0 && made.is_ascii()) {
-                    Some(made) => {
-                        if "^$.*[]\\+?(){}|/".contains(made) {
-                            return Err(ScriptError::Refused(format!("\\{escape} of a special character")));
-                        }
-                        out.push(made);
-                    }
-                    None => return Err(ScriptError::Refused(format!("\\{escape} of such a character"))),
-                }
-            }
-            Some('c') => return Err(ScriptError::Refused("\\c".to_owned())),
-            Some(other) => {
-                out.push('\\');
-                out.push(other);
-            }
-            None => out.push('\\'),
-        }
-    }
-    Ok(out)
 }

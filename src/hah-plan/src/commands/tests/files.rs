@@ -73,7 +73,6 @@ fn copying_is_as_in_cp() {
         cp -r d e
         cp -r d n
         cp -R d/. e
-        cp -r d d/sub/new
         cp d e
         cp a nope/n
         cp nope n

@@ -139,7 +139,6 @@ fn command_lines_are_as_in_xargs() {
         xargs -E d/c.conf echo < list
         xargs -L 1 < lines
         xargs -r0 -n 1 echo < nul
-        xargs -P4 -n1 echo < list
         xargs ls -d < list
         xargs chmod 700 < list
         xargs --no-run-if-empty --max-args=1 echo < list"#,

@@ -52,8 +52,11 @@ pub(super) fn files(entries: &[(&str, &str)]) -> Files {
     let mut files = Files::new();
     for (name, text) in entries {
         let (name, mode) = match name.split_once('@') {
-            Some((name, mode)) => (name, Some(u16::from_str_radix(mode, 8).unwrap())),
-            None => (*name, None),
+            Some((name, mode)) => match mode.strip_suffix('/') {
+                Some(mode) => (format!("{name}/"), Some(u16::from_str_radix(mode, 8).unwrap())),
+                None => (name.to_owned(), Some(u16::from_str_radix(mode, 8).unwrap())),
+            },
+            None => ((*name).to_owned(), None),
         };
         let file = match name.strip_suffix('/') {
             Some(_) => File::Dir(mode.unwrap_or(0o755)),
@@ -91,13 +94,13 @@ struct Row {
 }
 
 impl Row {
-    fn parse(line: &str) -> Self {
+    fn parse(line: &str, files: &Files) -> Self {
         let (line, sorted) = match line.strip_suffix(" | sort") {
             Some(line) => (line, true),
             None => (line, false),
         };
         let (line, stdin) = match line.rsplit_once(" < ") {
-            Some((line, name)) if !name.contains(' ') => (line, Some(name.to_owned())),
+            Some((line, name)) if files.contains_key(name) => (line, Some(name.to_owned())),
             _ => (line, None),
         };
         Self { words: words(line), stdin, sorted }
@@ -124,6 +127,7 @@ pub(super) fn with_process<T>(files: &Files, run: impl FnOnce(&mut Process<'_, '
     let mut tree = Root::new();
     let path = |text: &str| TreePath::parse(text).unwrap();
     tree.insert(path("work"), Node::dir(0o755)).unwrap();
+    tree.insert(path("dev"), Node::dir(0o755)).unwrap();
     tree.insert(path("tmp"), Node::dir(0o1777)).unwrap();
     let text = |text: &str| Node::file(0o644, Content::inline(text.as_bytes()));
     let passwd = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n";
@@ -281,7 +285,7 @@ pub(super) fn check_rows(files: &Files, rows: &str) {
     let mut wrong = Vec::new();
     for line in rows.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("##")) {
         let line = line.replace('\u{2424}', "\n");
-        let row = Row::parse(&line);
+        let row = Row::parse(&line, files);
         if !has(&row.words[0]) {
             continue;
         }
@@ -323,4 +327,14 @@ pub(super) fn check_rows(files: &Files, rows: &str) {
         }
     }
     assert!(wrong.is_empty(), "{} rows differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What a real program makes of its standard input.
+pub(super) fn piped(program: &str, args: &[&str], stdin: &[u8]) -> Option<Vec<u8>> {
+    if !has(program) {
+        return None;
+    }
+    let mut child = Program::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    Some(child.wait_with_output().unwrap().stdout)
 }

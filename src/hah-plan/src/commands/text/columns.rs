@@ -85,7 +85,7 @@ fn bytes_of(
                 && ranges.iter().any(|(first, _)| *first == index + 1)
                 && !ranges.iter().any(|(first, end)| *first <= index && *end > index);
         if let (true, Some(joint)) = (begins, options.value("output-delimiter")) {
-            process.print(joint.to_owned());
+            process.print(joint);
         }
         process.print([*byte]);
         last = Some(index);

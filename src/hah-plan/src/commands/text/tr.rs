@@ -23,6 +23,13 @@ pub(super) fn tr(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, R
             return Ok(1);
         }
     };
+    for text in [Some(first), second].into_iter().flatten() {
+        if let Some(range) = reversed_range(text) {
+            let range = process.quote(&range);
+            process.complain(format_args!("range-endpoints of {range} are in reverse collating sequence order"));
+            return Ok(1);
+        }
+    }
     let Some(mut from) = set(first, None) else { return process.unknown(&format!("'{first}'")) };
     if complement {
         from = (0..=255).filter(|byte| !from.contains(byte)).collect();
@@ -77,6 +84,18 @@ pub(super) fn tr(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, R
 
 fn cased(set: &str) -> Option<&'static str> {
     ["[:lower:]", "[:upper:]"].into_iter().find(|class| set.contains(class))
+}
+
+/// A range of plain characters whose end comes before its start.
+fn reversed_range(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let range = bytes.windows(3).find(|three| {
+        let plain = three[0].is_ascii_alphanumeric() && three[2].is_ascii_alphanumeric();
+        plain && three[1] == b'-' && three[2] < three[0]
+    })?;
+    // `a-z-b` is a range and two characters.
+    let at = range.as_ptr() as usize - bytes.as_ptr() as usize;
+    (at < 2 || bytes[at - 1] != b'-').then(|| String::from_utf8_lossy(range).into_owned())
 }
 
 /// The bytes of a set in order. `[x*]` fills up to `length`; without it, it is not known here.
