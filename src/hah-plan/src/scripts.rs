@@ -36,7 +36,7 @@ pub use effect::{
 pub use install::{Configuration, INFO, install};
 pub use order::dependents;
 pub use survey::diversions;
-pub use table::{Review, ReviewTable, TableError, parse_table};
+pub use table::{Review, ReviewTable, ScriptReview, TableError, parse_table};
 
 /// What a recipe says about one script: the person's way out, which is named in build output and manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

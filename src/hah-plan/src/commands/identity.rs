@@ -1,5 +1,7 @@
 //! Who and where: id(1), whoami(1), groups(1), logname(1), uname(1), arch(1), hostname(1), nproc(1).
 
+use hah_format::path::TreePath;
+
 use super::accounts;
 use super::options::Order;
 use super::{Command, Process, Refusal};
@@ -90,14 +92,22 @@ fn groups(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal>
     Ok(status)
 }
 
-/// uname(1): `-s -m -n -o -p -i`; which kernel a node boots (`-r -v -a`) is not the image's packages' to know.
+/// uname(1): `-s -m -n -o -p -i`, and `-r` where the tree has the modules of exactly one kernel, which is then the one
+/// that nodes boot; `-v` and `-a` are refused.
 fn uname(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
-    let spec = "s,kernel-name m,machine n,nodename o,operating-system p,processor i,hardware-platform";
+    let spec = "s,kernel-name r,kernel-release m,machine n,nodename o,operating-system p,processor i,hardware-platform";
     let options = process.options(args, spec, Order::Any)?;
     let machine = process.world.machine.clone();
+    let kernels = process.world.list(&TreePath::root(), "/usr/lib/modules").unwrap_or_default();
+    let release = match kernels.as_slice() {
+        [release] => release.as_str(),
+        _ if options.has("r") => return process.unknown("-r in an image without exactly one kernel"),
+        _ => "",
+    };
     let parts = [
         ("s", "Linux"),
         ("n", "localhost"),
+        ("r", release),
         ("m", machine.as_str()),
         ("p", "unknown"),
         ("i", "unknown"),

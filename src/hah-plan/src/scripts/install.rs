@@ -96,6 +96,13 @@ pub(super) fn evaluate(
         }
         return Ok(());
     }
+    if let Some(review) = configuration.reviews.script(package.name.as_str(), kind) {
+        let passes = review.handled_by.iter().cloned().map(Effect::HandledBy);
+        passes.for_each(|effect| world.effects.add(&package.name, effect));
+        let call = (vec![kind.member().to_owned()], review.summary.clone());
+        world.effects.report.reviewed.push(Sourced { what: call, package: package.name.clone() });
+        return Ok(());
+    }
     world.author = Some(Author { package: package.name.clone(), script: kind, line: 1 });
     let script = Script {
         name: format!("{INFO}/{}.{}", package.name, kind.member()),
@@ -143,7 +150,6 @@ fn environment(package: &UnpackedPackage, kind: ScriptKind) -> BTreeMap<String, 
     [
         ("DEBIAN_FRONTEND", "noninteractive"),
         ("DPKG_ADMINDIR", "/var/lib/dpkg"),
-        ("DPKG_FORCE", "security-mac,downgrade"),
         ("DPKG_MAINTSCRIPT_ARCH", package.architecture.as_str()),
         ("DPKG_MAINTSCRIPT_NAME", kind.member()),
         ("DPKG_MAINTSCRIPT_PACKAGE", package.name.as_str()),

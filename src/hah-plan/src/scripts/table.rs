@@ -12,6 +12,16 @@
 //! for any part of a word, and as the last word for any further ones. A new version of a package that makes the same call
 //! needs no new review.
 //!
+//! A script whose whole work the image itself does is named whole, with `kind` instead of `command`:
+//!
+//! ```toml
+//! [[script]]
+//! package = "raspi-firmware"
+//! kind = "postinst"
+//! summary = "copies the firmware to the boot partition"
+//! none = "the image writer makes the boot partition"
+//! ```
+//!
 //! An entry declares the call's effects, or names the native passes that do the work (`handled-by`), or says why there is
 //! nothing to do (`none`), or that it belongs to the node's first boot (`first-boot`).
 //! `[users]` and `[groups]` tables give stable ids to names for which packages leave the choice to the system.
@@ -24,7 +34,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::effect::{
-    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, Slave, Statoverride, SystemUser,
+    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, ScriptKind, Slave, Statoverride, SystemUser,
     UnitAction, UnitEffect,
 };
 
@@ -72,6 +82,19 @@ impl Review {
     }
 }
 
+/// One script that is not evaluated, since the image itself does its work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScriptReview {
+    /// The package.
+    pub package: Box<str>,
+    /// Which of its scripts.
+    pub kind: ScriptKind,
+    /// What the script does on a fresh install.
+    pub summary: Box<str>,
+    /// The native passes that do its work; empty when `none` says why there is nothing to do.
+    pub handled_by: Vec<Box<str>>,
+}
+
 /// Whether `word` is `pattern`, in which `*` stands for any text.
 fn matches(pattern: &str, word: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == word };
@@ -90,6 +113,7 @@ fn matches(pattern: &str, word: &str) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct ReviewTable {
     reviews: Vec<Review>,
+    scripts: Vec<ScriptReview>,
     /// Stable ids of system users and groups.
     pub ids: Ids,
 }
@@ -120,7 +144,17 @@ impl ReviewTable {
         self.reviews.iter().find(|review| review.covers(package, argv))
     }
 
-    /// Every review, in the order of the files.
+    /// The review of a whole script.
+    pub fn script(&self, package: &str, kind: ScriptKind) -> Option<&ScriptReview> {
+        self.scripts.iter().find(|review| matches(&review.package, package) && review.kind == kind)
+    }
+
+    /// Every review of a script, in the order of the files.
+    pub fn scripts(&self) -> impl Iterator<Item = &ScriptReview> {
+        self.scripts.iter()
+    }
+
+    /// Every review of a call, in the order of the files.
     pub fn iter(&self) -> impl Iterator<Item = &Review> {
         self.reviews.iter()
     }
@@ -151,6 +185,28 @@ pub fn parse_table(sources: &[(&str, &str)]) -> Result<ReviewTable, Vec<TableErr
                 Err(what) => errors.push(error(at, format!("{package}: {what}"))),
             }
         }
+        for script in raw.script {
+            let at = script.span().start;
+            let script = script.into_inner();
+            let (package, kind) = (script.package.clone(), ScriptKind::from(script.kind));
+            if table.scripts.iter().any(|other| *other.package == *package && other.kind == kind) {
+                errors.push(error(at, format!("{package}: its {kind} is reviewed twice")));
+                continue;
+            }
+            let handled_by: Vec<Box<str>> =
+                script.handled_by.map(OneOrMany::into_list).unwrap_or_default().into_iter().map(Into::into).collect();
+            let summary = script.summary.into();
+            match (&script.none, handled_by.is_empty()) {
+                (Some(why), true) if !why.trim().is_empty() => {}
+                (None, false) => {}
+                _ => {
+                    let what = "either `none` says why there is nothing to do, or `handled-by` names passes";
+                    errors.push(error(at, format!("{package}: {what}")));
+                    continue;
+                }
+            }
+            table.scripts.push(ScriptReview { package: package.into(), kind, summary, handled_by });
+        }
         for (ids, raw) in [(&mut table.ids.users, raw.users), (&mut table.ids.groups, raw.groups)] {
             for (name, id) in raw {
                 let at = id.span().start;
@@ -177,6 +233,8 @@ fn line_at(text: &str, offset: usize) -> usize {
 struct RawTable {
     #[serde(default)]
     program: Vec<Spanned<RawProgram>>,
+    #[serde(default)]
+    script: Vec<Spanned<RawScript>>,
     #[serde(default)]
     users: BTreeMap<String, Spanned<u32>>,
     #[serde(default)]
@@ -243,6 +301,34 @@ struct RawProgram {
     mask: Vec<String>,
     #[serde(default)]
     diversion: Vec<RawDiversion>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawKind {
+    Preinst,
+    Config,
+    Postinst,
+}
+
+impl From<RawKind> for ScriptKind {
+    fn from(kind: RawKind) -> Self {
+        match kind {
+            RawKind::Preinst => Self::Preinst,
+            RawKind::Config => Self::Config,
+            RawKind::Postinst => Self::Postinst,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawScript {
+    package: String,
+    kind: RawKind,
+    summary: String,
+    none: Option<String>,
+    handled_by: Option<OneOrMany<String>>,
 }
 
 fn root() -> String {

@@ -8,9 +8,9 @@ use crate::commands::options::Order;
 use crate::commands::{Process, Refusal};
 use crate::world::Errno;
 
-/// mkdir(1): `-p`, `-m MODE`, `-v`. SELinux contexts (`-Z`) are not.
+/// mkdir(1): `-p`, `-m MODE`, `-v`; `-Z` sets nothing, since SELinux is off.
 pub(super) fn mkdir(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
-    let options = process.options(args, "p,parents m,mode= v,verbose", Order::Any)?;
+    let options = process.options(args, "p,parents m,mode= v,verbose Z", Order::Any)?;
     if options.operands.is_empty() {
         return process.missing_operand(1);
     }
