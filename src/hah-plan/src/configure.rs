@@ -3,7 +3,7 @@
 //! A [`Pass`] is a function from [`Target`] to [`Target`] that replaces one Debian tool; [`PASSES`] is their order, and the order is part of the contract:
 //!
 //! 1. directories exist before anything is put in them;
-//! 2. maintainer scripts come next, since they place conffiles that later passes read;
+//! 2. maintainer scripts come next, since they place conffiles that later passes read; then goes what recipes do without;
 //! 3. users, alternatives, units;
 //! 4. files that are derived from what packages ship (PAM stacks, certificates, module index, hardware database);
 //! 5. files that are derived from the image's own facts (os-release, fstab, host name);
@@ -17,6 +17,7 @@
 
 mod skeleton;
 mod scripts;
+mod removals;
 mod first_boot;
 pub mod users;
 mod alternatives;
@@ -103,6 +104,7 @@ impl fmt::Debug for Pass {
 pub const PASSES: &[Pass] = &[
     Pass { name: "skeleton", replaces: "the postinst of base-files", run: skeleton::run },
     Pass { name: "scripts", replaces: "the packages' config, preinst and postinst scripts", run: scripts::run },
+    Pass { name: "removals", replaces: "dpkg's path-exclude", run: removals::run },
     Pass { name: "users", replaces: "update-passwd, systemd-sysusers, adduser, shadowconfig", run: users::run },
     Pass { name: "alternatives", replaces: "update-alternatives", run: alternatives::run },
     Pass { name: "first_boot", replaces: "what scripts do that belongs to one machine", run: first_boot::run },

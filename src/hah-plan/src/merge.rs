@@ -6,9 +6,10 @@
 //! 3. **One owner.** Directories are shared, and the first package in order of name decides their mode and owner.
 //!    Anything else that two packages ship is an error that names both, even when the bytes agree,
 //!    unless one declares `Replaces` on the other (Debian Policy 7.6.1).
-//! 4. **Removals**: paths that the recipes do without, as with dpkg's `path-exclude`.
-//! 5. **Artifacts** add what their recipes install. A file of a package in the same place is an error: of a program there is one.
-//! 6. **Recipes** place files, directories and links over what is there; last, so a recipe replaces a conffile knowingly.
+//! 4. **Artifacts** add what their recipes install. A file of a package in the same place is an error: of a program there is one.
+//! 5. **Recipes** place files, directories and links over what is there; last, so a recipe replaces a conffile knowingly.
+//!
+//! [`remove`] comes later: maintainer scripts may want what the recipes do without.
 //!
 //! Hard links stay valid throughout: when the first name of a file goes, the next one becomes the file.
 
@@ -49,7 +50,8 @@ pub struct Ingredients<'a> {
     pub packages: &'a [UnpackedPackage],
     /// Diversions that the packages' scripts declare.
     pub diversions: &'a [Sourced<Diversion>],
-    /// Paths to do without.
+    /// Paths to do without. They go when the maintainer scripts have run ([`remove`]); what an artifact has at one takes
+    /// its place.
     pub removes: &'a [RemoveSpec],
     /// Programs that are no packages.
     pub artifacts: &'a [UnpackedArtifact],
@@ -169,9 +171,8 @@ pub fn merge(ingredients: Ingredients<'_>) -> Result<Merged, MergeError> {
     for package in packages {
         merging.add(package)?;
     }
-    merging.remove(ingredients.removes);
     for artifact in ingredients.artifacts {
-        merging.add_artifact(artifact)?;
+        merging.add_artifact(artifact, ingredients.removes)?;
     }
     for placed in ingredients.placed {
         merging.place(placed)?;
@@ -312,49 +313,19 @@ impl Merging<'_> {
         Ok(())
     }
 
-    fn add_artifact(&mut self, artifact: &UnpackedArtifact) -> Result<(), MergeError> {
+    fn add_artifact(&mut self, artifact: &UnpackedArtifact, removes: &[RemoveSpec]) -> Result<(), MergeError> {
         for (spelled, node) in artifact.tree.iter().filter(|(_, node)| !node.is_dir()) {
             let path = self.aliases.lead(spelled).unwrap_or_else(|_| spelled.clone());
-            if let Some(other) = self.provenance.origin(&path) {
+            let gives_way = removes.iter().any(|remove| remove.removes(&path));
+            if gives_way {
+                self.release(&path);
+            } else if let Some(other) = self.provenance.origin(&path) {
                 let (other, artifact) = (other.clone(), artifact.name.clone());
                 return Err(MergeError::Artifact { path, other, artifact });
             }
             self.insert(path, node.clone(), Origin::Artifact(artifact.name.as_str().into()))?;
         }
         Ok(())
-    }
-
-    fn remove(&mut self, removes: &[RemoveSpec]) {
-        let (mut doomed, mut kept) = (Vec::new(), BTreeSet::new());
-        for (path, _) in self.root.iter() {
-            if removes.iter().any(|remove| remove.removes(path)) {
-                doomed.push(path.clone());
-            } else {
-                kept.extend(path.ancestors());
-            }
-        }
-        // Doomed names of files that stay go first, so that none of them can become the file.
-        let is_link =
-            |root: &Root, path: &TreePath| matches!(root.get(path).map(|node| &node.kind), Some(Kind::HardLink(_)));
-        for path in doomed.iter().filter(|path| is_link(&self.root, path)).cloned().collect::<Vec<_>>() {
-            self.provenance.forget(&path);
-            self.root.remove(&path);
-        }
-        let linked: BTreeSet<TreePath> = self
-            .root
-            .iter()
-            .filter_map(|(_, node)| match &node.kind {
-                Kind::HardLink(first) => Some(first.clone()),
-                _ => None,
-            })
-            .collect();
-        for path in doomed.iter().filter(|path| linked.contains(path)) {
-            self.release(path);
-        }
-        for path in doomed.iter().filter(|path| !kept.contains(path)) {
-            self.provenance.forget(path);
-            self.root.remove(path);
-        }
     }
 
     /// Prepares for the file at `path` to go: when it has other names, the first of them becomes the file.
@@ -403,6 +374,39 @@ pub fn placements(system: &System) -> Vec<Placed> {
         recipe: spec.recipe.as_str().into(),
     });
     directories.chain(files).chain(symlinks).collect()
+}
+
+/// Removes what recipes do without. What a recipe has placed itself stays.
+pub fn remove(root: &mut Root, provenance: &mut Provenance, removes: &[RemoveSpec]) {
+    let (mut doomed, mut kept) = (Vec::new(), BTreeSet::new());
+    for (path, _) in root.iter() {
+        if removes.iter().any(|remove| remove.removes(path)) && !provenance.is_from_recipe(path) {
+            doomed.push(path.clone());
+        } else {
+            kept.extend(path.ancestors());
+        }
+    }
+    // Doomed names of files that stay go first, so that none of them can become the file.
+    let is_link =
+        |root: &Root, path: &TreePath| matches!(root.get(path).map(|node| &node.kind), Some(Kind::HardLink(_)));
+    for path in doomed.iter().filter(|path| is_link(root, path)).cloned().collect::<Vec<_>>() {
+        provenance.forget(&path);
+        root.remove(&path);
+    }
+    let linked: BTreeSet<TreePath> = root
+        .iter()
+        .filter_map(|(_, node)| match &node.kind {
+            Kind::HardLink(first) => Some(first.clone()),
+            _ => None,
+        })
+        .collect();
+    for path in doomed.iter().filter(|path| linked.contains(path)) {
+        release(root, path);
+    }
+    for path in doomed.iter().filter(|path| !kept.contains(path)) {
+        provenance.forget(path);
+        root.remove(path);
+    }
 }
 
 /// Before the file at `path` is removed or replaced: the first of its other names becomes the file, the rest follow it.

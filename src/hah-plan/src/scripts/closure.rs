@@ -185,7 +185,7 @@ impl Bench {
     /// The merged tree after the packages' scripts.
     pub(crate) fn scripted(&self) -> Target<'_> {
         let mut target = self.target();
-        for pass in PASSES.iter().take_while(|pass| pass.name != "users") {
+        for pass in PASSES.iter().take_while(|pass| pass.name != "removals") {
             configure::run(pass, &mut target).unwrap_or_else(|error| panic!("{error}"));
         }
         target

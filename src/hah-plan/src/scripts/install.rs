@@ -113,7 +113,7 @@ pub(super) fn evaluate(
     };
     let programs = Reviewed { package, table: configuration.reviews };
     let done = shell::run(world, &text, script, &programs);
-    world.author = None;
+    let last_line = world.author.take().map_or(1, |author| author.line);
     let error = |line: u32, what: String, program: Option<String>| {
         let excerpt = text.lines().nth(line.saturating_sub(1) as usize).unwrap_or_default();
         Box::new(ScriptError {
@@ -139,7 +139,7 @@ pub(super) fn evaluate(
                 "" => format!("it ends with status {}", finished.status),
                 said => format!("it ends with status {}, saying: {said}", finished.status),
             };
-            Err(error(1, what, None))
+            Err(error(last_line, what, None))
         }
         Err(Stopped { line, what, program, .. }) => Err(error(line, what, program)),
     }
@@ -177,8 +177,9 @@ impl Programs for Reviewed<'_> {
         apply::apply(process.world, &self.package.name, &review.effects)?;
         let call = Sourced { what: (argv.to_vec(), review.summary.clone()), package: self.package.name.clone() };
         process.world.effects.report.reviewed.push(call);
-        if review.first_boot {
-            let what = FirstBoot { command: argv.to_vec(), summary: review.summary.clone() };
+        if let Some(words) = &review.first_boot {
+            let command = if words.is_empty() { argv.to_vec() } else { words.clone() };
+            let what = FirstBoot { command, summary: review.summary.clone() };
             process.world.effects.add(&self.package.name, Effect::FirstBoot(what));
         }
         process.print(&*review.stdout);

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! An entry declares the call's effects, or names the native passes that do the work (`handled-by`), or says why there is
-//! nothing to do (`none`), or that it belongs to the node's first boot (`first-boot`).
+//! nothing to do (`none`), or that it belongs to the node's first boot (`first-boot`: `true`, or the words of the command
+//! that the node runs instead).
 //! `[users]` and `[groups]` tables give stable ids to names for which packages leave the choice to the system.
 
 use std::collections::BTreeMap;
@@ -53,8 +54,8 @@ pub struct Review {
     pub stdout: Box<str>,
     /// Its exit status.
     pub status: u8,
-    /// Whether the node makes the call, on its first boot.
-    pub first_boot: bool,
+    /// What the node runs on its first boot instead, if anything; empty for the very call.
+    pub first_boot: Option<Vec<String>>,
 }
 
 impl Review {
@@ -268,7 +269,7 @@ struct RawProgram {
     #[serde(default)]
     status: u8,
     #[serde(default)]
-    first_boot: bool,
+    first_boot: Option<RawFirstBoot>,
     none: Option<String>,
     handled_by: Option<OneOrMany<String>>,
     #[serde(default)]
@@ -301,6 +302,14 @@ struct RawProgram {
     mask: Vec<String>,
     #[serde(default)]
     diversion: Vec<RawDiversion>,
+}
+
+/// `true`, or the words of another command.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawFirstBoot {
+    Whether(bool),
+    Words(Vec<String>),
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -523,7 +532,12 @@ fn review(raw: RawProgram) -> Result<Review, String> {
     if command.first().is_none_or(|program| program.starts_with('*')) {
         return Err("`command` must begin with the program's name".to_owned());
     }
-    match (&raw.none, effects.is_empty() && !raw.first_boot) {
+    let first_boot = match raw.first_boot {
+        None | Some(RawFirstBoot::Whether(false)) => None,
+        Some(RawFirstBoot::Whether(true)) => Some(Vec::new()),
+        Some(RawFirstBoot::Words(words)) => Some(words),
+    };
+    match (&raw.none, effects.is_empty() && first_boot.is_none()) {
         (None, true) => return Err("no effect is declared and `none` does not say why".to_owned()),
         (Some(_), false) => return Err("`none` stands beside declared effects".to_owned()),
         (Some(why), true) if why.trim().is_empty() => {
@@ -538,7 +552,7 @@ fn review(raw: RawProgram) -> Result<Review, String> {
         effects,
         stdout: raw.stdout.into(),
         status: raw.status,
-        first_boot: raw.first_boot,
+        first_boot,
     })
 }
 

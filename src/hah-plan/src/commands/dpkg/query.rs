@@ -57,7 +57,8 @@ pub(super) fn dpkg_query(process: &mut Process<'_, '_>, args: &[String]) -> Resu
         Some("-S") => search(process, &operands),
         Some("--control-list") => control_list(process, &operands),
         Some("--control-show") => control_show(process, &operands),
-        Some(other) => process.unknown(&format!("{other}: dpkg's copies of scripts are not in an image, and it")),
+        Some("-c" | "--control-path") => control_path(process, &operands),
+        Some(other) => process.unknown(other),
         None => process.error("need an action option"),
     }
 }
@@ -424,6 +425,22 @@ fn control_list(process: &mut Process<'_, '_>, names: &[&str]) -> Result<u8, Ref
         process.print_line(member);
     }
     Ok(0)
+}
+
+/// `-c PACKAGE [FILE]`: where dpkg would have its copies; an image has none there, so whoever looks finds nothing.
+fn control_path(process: &mut Process<'_, '_>, names: &[&str]) -> Result<u8, Refusal> {
+    let Some((name, member)) = names.split_first() else {
+        return process.error("--control-path needs at least one argument");
+    };
+    let Some(package) = find(process.world.packages, name).into_iter().next() else {
+        return not_installed(process, name);
+    };
+    let members = package.control.keys().filter(|known| *known != "control");
+    let wanted: Vec<&String> = members.filter(|known| member.first().is_none_or(|member| *member == **known)).collect();
+    for member in &wanted {
+        process.print_line(format!("/var/lib/dpkg/info/{}.{member}", package.name));
+    }
+    Ok(u8::from(!member.is_empty() && wanted.is_empty()))
 }
 
 fn control_show(process: &mut Process<'_, '_>, names: &[&str]) -> Result<u8, Refusal> {

@@ -242,7 +242,9 @@ fn a_package_is_as_far_as_its_scripts_are() {
     assert_eq!(run(&mut tree, "dpkg-query -W -f ${Package;x} tool").status, 2);
     assert!(refused(&mut tree, "dpkg -i x.deb").contains("changes or fetches packages"));
     assert!(refused(&mut tree, "apt-get install x").contains("changes or fetches packages"));
-    assert!(refused(&mut tree, "dpkg-query --control-path tool").contains("not in an image"));
+    assert_eq!(run(&mut tree, "dpkg-query -c base-thing templates").out, "/var/lib/dpkg/info/base-thing.templates\n");
+    assert_eq!(run(&mut tree, "dpkg-query -c base-thing postrm").status, 1);
+    assert_eq!(run(&mut tree, "dpkg-query -c nobody postrm").status, 1);
     assert_eq!(run(&mut tree, "dpkg-query --control-list base-thing").out, "conffiles\ntemplates\n");
 }
 
