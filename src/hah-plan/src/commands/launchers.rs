@@ -15,7 +15,6 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::always("stdbuf", |process, args| behind(process, args, "i,input= o,output= e,error=")),
     Command::always("timeout", timeout),
     Command::always("chroot", chroot),
-    Command::always("run-parts", run_parts),
     Command::always("sleep", sleep),
 ];
 
@@ -129,55 +128,6 @@ fn chroot(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal>
         [directory, words @ ..] if directory == "/" && !words.is_empty() => instead(process, words),
         _ => process.unknown("into another directory"),
     }
-}
-
-/// run-parts(8): `--list --test --regex=RE --arg=ARG -a ARG --exit-on-error --new-session --report --verbose --lsbsysinit`(not).
-fn run_parts(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
-    let spec = "a,arg= v,verbose ,list ,test ,regex= ,exit-on-error ,new-session ,report ,umask= ,reverse";
-    let options = process.options(args, spec, Order::Any)?;
-    let [directory] = options.operands.as_slice() else { return process.missing_operand(1) };
-    let directory = directory.trim_end_matches('/');
-    let listed = process.world.list(&process.cwd, directory);
-    let Some(mut names) = process.check(&format!("failed to open directory {directory}"), listed)? else {
-        return Ok(1);
-    };
-    let regex = match options.value("regex") {
-        Some(text) => {
-            let reading = super::regex::Reading::plain(super::regex::Dialect::Extended, process.is_utf8());
-            Some(super::regex::Pattern::new(text.as_bytes(), reading)?)
-        }
-        None => None,
-    };
-    if options.has("reverse") {
-        names.reverse();
-    }
-    let mut status = 0;
-    for name in names {
-        let wanted = match &regex {
-            Some(regex) => regex.is_match(name.as_bytes())?,
-            None => name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')),
-        };
-        let path = format!("{directory}/{name}");
-        let Ok(stat) = process.stat(&path) else { continue };
-        if !wanted || !stat.is_file() || !options.has("list") && !stat.is_executable() {
-            continue;
-        }
-        if options.has("list") || options.has("test") {
-            process.print_line(path);
-            continue;
-        }
-        let arguments = options.given.iter().filter(|given| given.name == "a").map(|given| given.text().to_owned());
-        let words: Vec<String> = std::iter::once(path.clone()).chain(arguments).collect();
-        let code = instead(process, &words)?;
-        if code != 0 {
-            process.complain(format_args!("{path} exited with return code {code}"));
-            status = 1;
-            if options.has("exit-on-error") {
-                return Ok(code);
-            }
-        }
-    }
-    Ok(status)
 }
 
 /// sleep(1): no time passes.

@@ -15,14 +15,9 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::always("reset", no_terminal),
     Command::always("logger", logger),
     Command::always("getconf", getconf),
-    Command::in_tree("pidof", |_, _| Ok(1)),
-    Command::in_tree("pgrep", |_, _| Ok(1)),
-    Command::in_tree("pkill", |_, _| Ok(1)),
-    Command::in_tree("killall", |_, _| Ok(1)),
     Command::in_tree("kill", kill),
     Command::in_tree("ps", ps),
     Command::in_tree("who", |_, _| Ok(0)),
-    Command::always("mountpoint", mountpoint),
     Command::always("mount", mount),
     Command::always("umount", umount),
     Command::always("findmnt", |_, _| Ok(1)),
@@ -131,27 +126,6 @@ fn ps(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     }
     process.print_line("    PID TTY          TIME CMD");
     Ok(u8::from(!args.is_empty() && args.iter().any(|arg| matches!(arg.as_str(), "-p" | "-C" | "--pid" | "p"))))
-}
-
-/// mountpoint(1): `-q`, `-d` not. Only `/` is one.
-fn mountpoint(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
-    let options = process.options(args, "q,quiet ,nofollow", Order::Any)?;
-    let [path] = options.operands.as_slice() else { return process.missing_operand(1) };
-    let (verdict, status) = match process.stat(path) {
-        Err(error) if error.is_final() => return Err(error.into()),
-        Err(error) => {
-            if !options.has("q") {
-                process.complain(format_args!("{path}: {error}"));
-            }
-            return Ok(1);
-        }
-        Ok(stat) if stat.path.is_root() => ("is a mountpoint", 0),
-        Ok(_) => ("is not a mountpoint", 32),
-    };
-    if !options.has("q") {
-        process.print_line(format!("{path} {verdict}"));
-    }
-    Ok(status)
 }
 
 /// mount(8): the list is empty; mounting is refused.

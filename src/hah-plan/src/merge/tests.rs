@@ -155,7 +155,7 @@ fn diversions_move_other_packages_files() {
 fn hard_links_outlive_their_first_name() {
     let packages = [package("alpha", "", &["a/x", "b/y = a/x", "c/z = a/x"])];
     let removes = [RemoveSpec { pattern: "/a".parse().unwrap(), except: Vec::new(), recipe: "slim".into() }];
-    let mut merged = of(&packages).unwrap();
+    let mut merged = merged(&packages).unwrap();
     remove(&mut merged.root, &mut merged.provenance, &removes);
     assert_eq!(listing(&merged), ["/b/y: alpha a/x, package alpha", "/c/z: = /b/y, package alpha"]);
     assert!(!merged.root.contains(&TreePath::parse("a").unwrap()));
@@ -179,7 +179,7 @@ fn removals_keep_what_is_excepted_and_the_directories_above_it() {
         except: vec!["/doc/*/copyright".parse().unwrap()],
         recipe: "slim".into(),
     }];
-    let mut merged = of(&packages).unwrap();
+    let mut merged = merged(&packages).unwrap();
     remove(&mut merged.root, &mut merged.provenance, &removes);
     let paths: Vec<String> = merged.root.iter().map(|(path, _)| path.to_string()).collect();
     assert_eq!(paths, ["/", "/doc", "/doc/a", "/doc/a/copyright", "/lib", "/lib/x"]);

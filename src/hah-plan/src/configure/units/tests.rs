@@ -7,7 +7,9 @@ use crate::system::UnitSpec;
 
 const PASS: Pass = Pass { name: "units", replaces: "", run };
 
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 14] = [
+    "base-passwd",
+    "dbus-system-bus-common",
     "base-files",
     "dbus",
     "dpkg",
@@ -90,7 +92,7 @@ fn links_agree_with_systemctl() {
 
 #[test]
 fn recipes_enable_only_what_there_is() {
-    let Some(mut bench) = Bench::of(&["base-files", "systemd"]) else { return };
+    let Some(mut bench) = Bench::of(&["base-files", "base-passwd", "systemd"]) else { return };
     for (name, reason) in [
         ("nothing.service", "no package or recipe has this unit"),
         ("systemd-logind.service", "[Install] section"),

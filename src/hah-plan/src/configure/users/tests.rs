@@ -105,7 +105,7 @@ fn the_files_are_whole_and_ids_are_stable() {
     let Some(mut bench) = Bench::of(&PACKAGES) else { return };
     bench.system.users.push(deploy());
     bench.system.groups.push(GroupSpec { name: "lab".to_owned(), gid: 1001, recipe: "test".to_owned() });
-    let mut target = bench.target();
+    let mut target = bench.scripted();
     run_pass(&PASS, &mut target).unwrap();
     let passwd = text(&target, "etc/passwd");
     for line in [
