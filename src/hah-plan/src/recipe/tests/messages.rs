@@ -126,7 +126,7 @@ fn all_errors_at_once() {
        |
      2 | x = 2
        | ^
-       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, persist, os-release, debconf, ids
+       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, script, persist, os-release, debconf, ids
 
     error: a recipe needs `summary`
       --> recipes/r.toml:1:1
