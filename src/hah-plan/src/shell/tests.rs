@@ -1,3 +1,6 @@
+mod sandbox;
+mod corpus;
+
 use super::*;
 use crate::merge::Provenance;
 use crate::rootfs::Root;
