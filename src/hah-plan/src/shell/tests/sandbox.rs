@@ -9,13 +9,18 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use crate::merge::Provenance;
-use crate::rootfs::{Contents, Root};
+use crate::rootfs::{Content, Contents, Root};
 use crate::scripts::closure::{Kept, Scratch};
 use crate::shell::{NoPrograms, Script, Stopped, run};
 use crate::world::World;
 
 /// Exported variables, for both.
 const ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/root"), ("LC_ALL", "C"), ("PATH", "/usr/bin:/bin")];
+
+/// Programs that scripts of the corpus call, which the tree must have.
+const PROGRAMS: [&str; 14] = [
+    "awk", "env", "false", "id", "ls", "md5sum", "nice", "seq", "sh", "sort", "true", "uname", "which", "xargs",
+];
 
 /// What can be seen of a script that ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +93,12 @@ fn in_ours(scratch: &Scratch, directory: &str, text: &str) -> Result<Seen, Stopp
         root.insert(path, Node::dir(0o755)).unwrap();
     }
     root.insert(TreePath::parse("bin").unwrap(), Node::symlink("usr/bin")).unwrap();
+    for program in PROGRAMS {
+        let path = TreePath::parse(&format!("usr/bin/{program}")).unwrap();
+        root.insert(path, Node::file(0o755, Content::inline(*b"\x7fELF"))).unwrap();
+    }
+    let passwd = Content::inline(*b"root:x:0:0:root:/root:/bin/bash\n");
+    root.insert(TreePath::parse("etc/passwd").unwrap(), Node::file(0o644, passwd)).unwrap();
     let mut world = World::new(root, Provenance::default(), &kept, 1_700_000_000);
     world.budget.steps = 1_000_000;
     world.budget.bytes = 64 << 20;
