@@ -296,6 +296,8 @@ impl Shell<'_, '_> {
         child.loops = self.loops;
         child.conditions = self.conditions;
         child.option_at = self.option_at;
+        // `local` works in a subshell of a function, and what it hides comes back with the subshell's end.
+        child.hidden = self.hidden.iter().map(|_| Frame::default()).collect();
         child.jobs = self.jobs.clone();
         child.logical.clone_from(&self.logical);
         child.bash = self.bash;

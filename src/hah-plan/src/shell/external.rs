@@ -278,7 +278,7 @@ impl Shell<'_, '_> {
             Err(error) => return Err(self.stop(Refusal::new(format!("{path}: {error}")))),
         };
         // A text without `#!` is run by the shell that calls it.
-        let text = !bytes.starts_with(b"#!") && !bytes.contains(&0);
+        let text = !bytes.starts_with(b"#!") && !bytes.starts_with(b"\x7fELF") && !bytes.contains(&0);
         if let Some(options) = shebang(&bytes).or_else(|| text.then(String::new)) {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             return self.nested(path, &text, &argv[1..], &options);

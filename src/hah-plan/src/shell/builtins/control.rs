@@ -172,7 +172,7 @@ fn joined(from: &str, target: &str) -> String {
         }
     }
     // Two slashes at the beginning stay two (POSIX.1-2017, 4.13).
-    let root = if whole.starts_with("//") && !whole.starts_with("///") { "//" } else { "/" };
+    let root = if target.starts_with("//") && !whole.starts_with("///") { "//" } else { "/" };
     format!("{root}{}", parts.join("/"))
 }
 
