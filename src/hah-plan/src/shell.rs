@@ -298,12 +298,10 @@ impl<'s, 'w> Shell<'s, 'w> {
 
     /// What a script leaves, its EXIT trap included.
     fn end(mut self, done: Eval) -> Result<Finished, Stopped> {
-        let done = done.and_then(|()| self.leave());
-        let done = match done {
-            Err(Halt::Stop(stopped)) => return Err(*stopped),
-            Err(Halt::Exit | Halt::Error) => self.leave(),
-            other => other,
-        };
+        if let Err(Halt::Stop(stopped)) = done {
+            return Err(*stopped);
+        }
+        let done = self.leave();
         if let Err(Halt::Stop(stopped)) = done {
             return Err(*stopped);
         }

@@ -193,28 +193,28 @@ impl Parser {
     fn newline(&mut self) -> Parse<()> {
         self.take();
         for pending in std::mem::take(&mut self.pending) {
-            let (start, mut body) = (self.line, String::new());
-            let mut continued = false;
-            while let Some(line) = self.raw_line() {
-                let line = if pending.tabs && !continued { line.trim_start_matches('\t') } else { &line };
-                // What goes on from the line before is not the end.
-                if !continued && line == pending.delimiter {
-                    break;
-                }
-                continued = !pending.verbatim && line.chars().rev().take_while(|c| *c == '\\').count() % 2 == 1;
-                body.push_str(line);
-                body.push('\n');
-            }
-            let word = if pending.verbatim {
-                Word(vec![Part::Quoted(body)])
-            } else {
-                let mut inner = Parser::new(&body, start);
-                inner.depth = self.depth;
-                inner.here_document()?
+            let Pending { delimiter, tabs, .. } = &pending;
+            let word = match pending.verbatim {
+                true => Word(vec![Part::Quoted(self.verbatim_document(delimiter, *tabs))]),
+                false => self.here_document(delimiter, *tabs)?,
             };
             *pending.text.borrow_mut() = word;
         }
         Ok(())
+    }
+
+    /// The text of a here-document in which nothing is expanded.
+    fn verbatim_document(&mut self, delimiter: &str, tabs: bool) -> String {
+        let mut body = String::new();
+        while let Some(line) = self.raw_line() {
+            let line = if tabs { line.trim_start_matches('\t') } else { &line };
+            if line == delimiter {
+                break;
+            }
+            body.push_str(line);
+            body.push('\n');
+        }
+        body
     }
 
     /// The rest of the line, without its end; `None` at the end of the text.

@@ -12,7 +12,7 @@ enum Context {
     Bare,
     /// In double quotes.
     Double,
-    /// In a here-document.
+    /// In a line of a here-document.
     Here,
     /// In `${name op …}` outside double quotes.
     Brace,
@@ -31,10 +31,27 @@ impl Parser {
         if self.at == start { Ok(None) } else { Ok(Some(Word(parts))) }
     }
 
-    /// The text of a here-document, to its end.
-    pub(super) fn here_document(&mut self) -> Parse<Word> {
+    /// The text of a here-document, to its end. Its end is looked for only where a line of its own begins: not behind a
+    /// continued line, nor inside of an expansion.
+    pub(super) fn here_document(&mut self, delimiter: &str, tabs: bool) -> Parse<Word> {
         let mut parts = Vec::new();
-        self.parts(Context::Here, &mut parts)?;
+        loop {
+            while tabs && self.peek_raw() == Some('\t') {
+                self.at += 1;
+            }
+            let behind = self.at + delimiter.chars().count();
+            let ends = self.text[self.at..].iter().copied().take(behind - self.at).eq(delimiter.chars())
+                && self.text.get(behind).is_none_or(|c| *c == '\n');
+            if ends {
+                self.at = behind;
+                self.take();
+                break;
+            }
+            if self.peek_raw().is_none() {
+                break;
+            }
+            self.parts(Context::Here, &mut parts)?;
+        }
         Ok(Word(vec![Part::Double(parts)]))
     }
 
@@ -51,6 +68,10 @@ impl Parser {
                 (Context::Bare, '\r') if self.peek_at(1).is_none_or(|c| c == '\n') => break,
                 (Context::Double, '"') => break,
                 (Context::Brace | Context::DoubleBrace, '}') => break,
+                (Context::Here, '\n') => {
+                    self.literal(context, parts, next);
+                    break;
+                }
                 (Context::Arithmetic, '(') => {
                     parentheses += 1;
                     self.literal(context, parts, next);

@@ -113,7 +113,7 @@ fn command() -> BoxedStrategy<String> {
                 1 => words().prop_map(|words| format!("echo {words} | cat | sed s/a/A/")),
                 2 => (word(), inner.clone()).prop_map(|(word, a)| format!("{{ cat <<E\n{word} \\$v \"q\" $( {a}\n) \\\\ `echo b`\nE\n}}")),
                 1 => inner.clone().prop_map(|a| format!("{{ {a}\n}} >f1")),
-                1 => inner.clone().prop_map(|a| format!("{{ {a}\n}} >>f2 2>&1")),
+                1 => inner.clone().prop_map(|a| format!("{{ {a}\n}} >>f2")),
                 1 => inner.clone().prop_map(|a| format!("{{ {a}\n}} <g1")),
                 1 => inner.clone().prop_map(|a| format!("{{ {a}\n}} 2>/dev/null")),
                 1 => inner.clone().prop_map(|a| format!("{{ {a}\n}} >nodir/f")),
