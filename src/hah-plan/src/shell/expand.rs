@@ -289,7 +289,6 @@ impl Shell<'_, '_> {
             _ => self.variables.get(name)?.value.clone(),
         }
     }
-
 }
 
 /// Where a part stands.

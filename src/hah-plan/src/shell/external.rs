@@ -66,7 +66,8 @@ impl Shell<'_, '_> {
         match done {
             // A program's here-document is expanded in the process that becomes the program.
             Err(Halt::Error)
-                if !part_of_shell && redirects.iter().any(|redirect| matches!(redirect.kind, RedirectKind::Here(_))) =>
+                if !part_of_shell
+                    && redirects.iter().any(|redirect| matches!(redirect.kind, RedirectKind::Here(_))) =>
             {
                 Ok(())
             }

@@ -52,8 +52,8 @@ pub(super) const RESERVED: [&str; 16] =
 
 /// Special built-ins, whose names no function may have.
 const SPECIAL: [&str; 15] = [
-    ":", ".", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times", "trap",
-    "unset",
+    ":", ".", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times",
+    "trap", "unset",
 ];
 
 /// Whether `text` may be the name of a variable or a function.

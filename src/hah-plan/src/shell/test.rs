@@ -42,8 +42,7 @@ type Answer = Result<bool, Wrong>;
 const DEPTH_MAX: u32 = 60;
 
 /// Operators between two words, but for `-a` and `-o`, which join whole tests.
-const BINARY: [&str; 13] =
-    ["=", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"];
+const BINARY: [&str; 13] = ["=", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"];
 
 struct Reader<'r, 's, 'w> {
     shell: &'r mut Shell<'s, 'w>,

@@ -111,8 +111,8 @@ pub(super) fn dot(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
 /// The names of signals by number; those without a name have their number.
 const SIGNALS: [&str; 32] = [
     "EXIT", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
-    "TERM", "16", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
+    "TERM", "16", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH",
+    "IO", "PWR", "SYS",
 ];
 
 /// The number of a signal that is given by its name or number.
@@ -407,13 +407,19 @@ pub(super) fn kill(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [] => return Err(shell.die("kill: usage: kill [-s sigspec | -signum | -sigspec] [pid | job]...")),
         ["-l"] => {
-            let text: String = SIGNALS.iter().map(|name| format!("{}\n", if *name == "EXIT" { "0" } else { name })).collect();
+            let text: String =
+                SIGNALS.iter().map(|name| format!("{}\n", if *name == "EXIT" { "0" } else { name })).collect();
             shell.print(text.as_bytes())?;
         }
         ["-l", status, ..] => {
             // Of a program that a signal has ended, the status is 128 more.
-            let name = status.parse::<usize>().ok().and_then(|status| SIGNALS.get(if status > 128 { status - 128 } else { status }));
-            let Some(name) = name else { return Err(shell.die(&format!("kill: invalid signal number or exit status: {status}"))) };
+            let name = status
+                .parse::<usize>()
+                .ok()
+                .and_then(|status| SIGNALS.get(if status > 128 { status - 128 } else { status }));
+            let Some(name) = name else {
+                return Err(shell.die(&format!("kill: invalid signal number or exit status: {status}")));
+            };
             shell.print(format!("{name}\n").as_bytes())?;
         }
         // Whether it is there.

@@ -110,7 +110,8 @@ impl Arguments<'_> {
         }
         if let Some(number) = arithmetic::number(digits) {
             // Beyond the range, it is the range's end and a complaint.
-            if number == i64::MAX && digits.trim_start_matches('0') != i64::MAX.to_string() && !digits.starts_with("0x") {
+            if number == i64::MAX && digits.trim_start_matches('0') != i64::MAX.to_string() && !digits.starts_with("0x")
+            {
                 self.wrong.push(text.clone());
             }
             return number.wrapping_mul(sign);

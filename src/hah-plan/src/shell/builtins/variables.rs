@@ -119,8 +119,24 @@ pub(super) fn set(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
 
 /// The options by name, in dash's order; those that concern a terminal are always off.
 const OPTIONS: [&str; 18] = [
-    "errexit", "noglob", "ignoreeof", "interactive", "monitor", "noexec", "stdin", "xtrace", "verbose", "vi", "emacs",
-    "noclobber", "allexport", "notify", "nounset", "privileged", "nolog", "debug",
+    "errexit",
+    "noglob",
+    "ignoreeof",
+    "interactive",
+    "monitor",
+    "noexec",
+    "stdin",
+    "xtrace",
+    "verbose",
+    "vi",
+    "emacs",
+    "noclobber",
+    "allexport",
+    "notify",
+    "nounset",
+    "privileged",
+    "nolog",
+    "debug",
 ];
 
 /// `set -o` for a person, `set +o` for a shell.

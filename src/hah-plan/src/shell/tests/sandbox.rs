@@ -18,9 +18,8 @@ use crate::world::World;
 const ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/root"), ("LC_ALL", "C"), ("PATH", "/usr/bin:/bin")];
 
 /// Programs that scripts of the corpus call, which the tree must have.
-const PROGRAMS: [&str; 14] = [
-    "awk", "env", "false", "id", "ls", "md5sum", "nice", "seq", "sh", "sort", "true", "uname", "which", "xargs",
-];
+const PROGRAMS: [&str; 14] =
+    ["awk", "env", "false", "id", "ls", "md5sum", "nice", "seq", "sh", "sort", "true", "uname", "which", "xargs"];
 
 /// What can be seen of a script that ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
