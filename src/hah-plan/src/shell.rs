@@ -247,7 +247,9 @@ struct Shell<'s, 'w> {
     loops: u32,
     /// Conditions around it, in which `set -e` does not count.
     conditions: u32,
-    /// Where getopts(1) is in a word that holds several options.
+    /// The word that getopts(1) reads next, from 1. Each function has its own, as in dash.
+    option_index: usize,
+    /// Where it is in a word that holds several options.
     option_at: usize,
     /// What was started with `&`.
     jobs: Jobs,
@@ -290,6 +292,7 @@ impl<'s, 'w> Shell<'s, 'w> {
             calls: 0,
             loops: 0,
             conditions: 0,
+            option_index: 1,
             option_at: 0,
             jobs: Jobs::default(),
             bash: false,
@@ -353,12 +356,12 @@ impl<'s, 'w> Shell<'s, 'w> {
             return Err(self.die(&format!("{name}: is read only")));
         }
         let export = self.options.allexport;
+        if name == "OPTIND" {
+            (self.option_index, self.option_at) = (value.parse().unwrap_or(1).max(1), 0);
+        }
         let variable = self.variables.entry(name.to_owned()).or_default();
         variable.value = Some(value);
         variable.exported |= export;
-        if name == "OPTIND" {
-            self.option_at = 0;
-        }
         Ok(())
     }
 

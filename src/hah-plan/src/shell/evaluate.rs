@@ -295,7 +295,7 @@ impl Shell<'_, '_> {
         child.calls = self.calls;
         child.loops = self.loops;
         child.conditions = self.conditions;
-        child.option_at = self.option_at;
+        (child.option_index, child.option_at) = (self.option_index, self.option_at);
         // `local` works in a subshell of a function, and what it hides comes back with the subshell's end.
         child.hidden = self.hidden.iter().map(|_| Frame::default()).collect();
         child.jobs = self.jobs.clone();
@@ -352,12 +352,15 @@ impl Shell<'_, '_> {
         self.deeper()?;
         let positional = std::mem::replace(&mut self.positional, args.to_vec());
         let loops = std::mem::take(&mut self.loops);
+        let options = std::mem::replace(&mut self.option_index, 1);
+        let option_at = std::mem::take(&mut self.option_at);
         self.hidden.push(Frame::default());
         let done = self.command(body);
         let frame = self.hidden.pop().unwrap_or_default();
         for (name, variable) in frame.variables.into_iter().rev() {
             self.restore(name, variable);
         }
+        (self.option_index, self.option_at) = (options, option_at);
         self.options = frame.options.unwrap_or(self.options);
         self.loops = loops;
         self.positional = positional;

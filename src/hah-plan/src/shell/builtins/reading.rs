@@ -101,7 +101,7 @@ pub(super) fn getopts(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     let words = if rest.is_empty() { shell.positional.clone() } else { rest.to_vec() };
     let silent = options.starts_with(':');
     // The number of the next word, from 1; inside of one that holds several options it counts as gone already.
-    let mut next = shell.value("OPTIND").and_then(|value| value.parse::<usize>().ok()).unwrap_or(1).max(1);
+    let mut next = shell.option_index;
     let mut at = shell.option_at;
     let inside = at > 0 && words.get(next.wrapping_sub(2)).is_some_and(|word| word.chars().count() > at);
     if !inside {

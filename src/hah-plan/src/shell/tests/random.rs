@@ -68,7 +68,7 @@ fn simple() -> BoxedStrategy<String> {
         2 => one_of(&[
             "unset x", "unset u v", "export x", "IFS=:", "IFS=' :'", "IFS=", "unset IFS", "set -e", "set +e", "set -f", "set +f",
             "read x y", "read -r x <g1", "cat g1", "echo out >&2", "command echo c", "eval", "wait", "trap 'echo t $?' EXIT", "trap - EXIT",
-            "set -u", "x=1 y=$x", "x=2 :", "x=3 true", "x=4 eval 'echo $x'", "cd /", "pwd | sed 's/.*box//'", "umask", "getopts ab: o",
+            "set -u", "x=1 y=$x", "x=2 :", "x=3 true", "x=4 eval 'echo $x'", "cd ../box", "pwd | sed 's/.*box//'", "umask", "getopts ab: o",
             "getopts a:b o -b -a", "exec 3>&1", "echo three >&3", "readonly r=1", "r=2", "local x", "local y=$x", "echo \"$o $OPTARG $OPTIND\"",
         ]),
     ]
