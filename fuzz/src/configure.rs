@@ -16,8 +16,11 @@ use hah_plan::debian::{Architecture, PackageName};
 use hah_plan::merge::Provenance;
 use hah_plan::recipe::{self, Sources};
 use hah_plan::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
-use hah_plan::scripts::{self, Effects, Manager, ReviewTable, Sourced, UnitAction, UnitEffect};
+use hah_plan::scripts::{
+    self, Configuration, Effects, Manager, ReviewTable, ScriptError, Sourced, UnitAction, UnitEffect,
+};
 use hah_plan::system::System;
+use hah_plan::world::{Budget, World};
 
 use crate::sections;
 
@@ -102,6 +105,31 @@ fn unpack(input: &[u8]) -> Option<(UnpackedPackage, Kept)> {
     Some((package, kept))
 }
 
+/// What the scripts of a package leave.
+pub struct Evaluated {
+    /// The tree.
+    pub root: Root,
+    /// What they asked for.
+    pub effects: Effects,
+    /// Those that could not be evaluated.
+    pub errors: Vec<ScriptError>,
+}
+
+/// Evaluates the scripts of the input's package under a table of reviews, within a small budget.
+pub fn scripts(input: &[u8], table: &ReviewTable) -> Option<Evaluated> {
+    let (package, kept) = unpack(input)?;
+    Some(evaluate(&[package], &kept, table))
+}
+
+fn evaluate(packages: &[UnpackedPackage], kept: &Kept, table: &ReviewTable) -> Evaluated {
+    let mut world = World::new(packages[0].tree.clone(), Provenance::default(), kept, 1_767_225_600);
+    world.packages = packages;
+    world.effects.ids = table.ids.clone();
+    world.budget = Budget { steps: 20_000, bytes: 8 << 20 };
+    let done = scripts::install(&mut world, Configuration { reviews: table, choices: &[] });
+    Evaluated { root: world.tree, effects: world.effects, errors: done.err().unwrap_or_default() }
+}
+
 /// Runs the named passes over the input's tree, twice from the start, and returns what came of it.
 ///
 /// # Panics
@@ -109,8 +137,7 @@ fn unpack(input: &[u8]) -> Option<(UnpackedPackage, Kept)> {
 pub fn run(input: &[u8], passes: &[&str]) -> Option<Root> {
     let (package, kept) = unpack(input)?;
     let packages = [package];
-    let mut effects = scripts::effects(&packages, &TABLE)
-        .unwrap_or_else(|_| Effects { ids: TABLE.ids.clone(), ..Effects::default() });
+    let Evaluated { root: scripted, mut effects, .. } = evaluate(&packages, &kept, &TABLE);
     // Every unit that is shipped is asked for.
     for directory in ["usr/lib/systemd/system", "usr/lib/systemd/user"] {
         let manager = if directory.ends_with("user") { Manager::User } else { Manager::System };
@@ -124,11 +151,12 @@ pub fn run(input: &[u8], passes: &[&str]) -> Option<Root> {
         ImageIdentity { name: "fuzz".to_owned(), version: "1".to_owned(), id: Sha256::of(b""), disk: DiskId::Mbr(1) };
     let once = || {
         let mut target = Target {
-            root: packages[0].tree.clone(),
+            root: scripted.clone(),
             provenance: Provenance::default(),
             packages: &packages,
             system: &SYSTEM,
-            effects: &effects,
+            effects: effects.clone(),
+            reviews: &TABLE,
             contents: &kept,
             image: &image,
             epoch: 1_767_225_600,

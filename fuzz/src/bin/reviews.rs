@@ -7,9 +7,13 @@ use hah_plan::scripts::parse_table;
 libfuzzer_sys::fuzz_target!(|text: &str| {
     match parse_table(&[("reviews.toml", text)]) {
         Ok(table) => {
-            for (package, kind, _, review) in table.iter() {
-                let _ = (package.len(), kind.member());
-                assert!(!review.summary.trim().is_empty());
+            for review in table.iter() {
+                assert!(!review.summary.trim().is_empty() && !review.command.is_empty());
+                // A command line that spells its own pattern is covered.
+                let argv: Vec<String> = review.command.iter().map(|word| word.to_string()).collect();
+                if !review.package.contains('*') {
+                    assert!(table.get(&review.package, &argv).is_some());
+                }
             }
         }
         Err(errors) => {

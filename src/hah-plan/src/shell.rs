@@ -5,7 +5,7 @@
 //! | [`syntax`] | what a script says |
 //! | [`parser`] | from text to that |
 //! | [`expand`] | words to arguments: parameters, commands, arithmetic, splitting, paths |
-//! | [`pattern`], [`arithmetic`] | what they need |
+//! | [`pattern`], [`arithmetic`], [`fields`] | what they need |
 //! | [`evaluate`] | commands, functions, subshells, `set -e` |
 //! | [`redirect`] | file descriptors |
 //! | [`builtins`] | what is a part of the shell |
@@ -14,15 +14,23 @@
 //! Nothing runs at the same time: the commands of a pipeline run one after the other, each to its end, and a command
 //! behind `&` runs where it stands.
 //! Everything has one answer: `$$` is always the same, and there is no clock.
+//!
+//! What dash does and this does not is refused, never done in another way: aliases, signals that a script sends itself,
+//! output to a file that has been removed or renamed since it was opened.
+//! A syntax error ends the evaluation even where dash would go on behind the `eval`, since it may as well be text for
+//! another shell. In scripts of bash, a few of its words (`source`, `declare`, `[ a == b ]`) are known; the rest is refused.
+//!
 //! Hostile scripts are bounded: nesting by [`parser::NESTING_MAX`] and [`CALLS_MAX`], work and memory by the world's budget.
 
 mod syntax;
 mod parser;
 mod pattern;
 mod arithmetic;
+mod fields;
 mod expand;
 mod evaluate;
 mod redirect;
+mod jobs;
 mod builtins;
 mod test;
 mod external;
@@ -34,6 +42,7 @@ use hah_format::path::TreePath;
 
 use crate::commands::{Finished, Process, Programs, Refusal};
 use crate::world::{Errno, World};
+use jobs::Jobs;
 use redirect::Descriptors;
 use syntax::Command;
 
@@ -84,6 +93,7 @@ impl Programs for NoPrograms {
 /// the script's exit status.
 pub fn run(world: &mut World<'_>, text: &str, script: Script, programs: &dyn Programs) -> Result<Finished, Stopped> {
     let mut shell = Shell::new(world, script, programs);
+    shell.bash = external::is_for_bash(text.as_bytes());
     let done = shell.script(text);
     shell.end(done)
 }
@@ -120,8 +130,10 @@ pub fn launch(process: &mut Process<'_, '_>, words: &[String], stdin: Vec<u8>) -
 enum Halt {
     /// It cannot: the build is to hear of it.
     Stop(Box<Stopped>),
-    /// `exit`, or an error after which a shell exits; the status is [`Shell::status`].
+    /// `exit`, or `set -e`; the status is [`Shell::status`].
     Exit,
+    /// An error after which a shell exits, unless it happened in a built-in that is not special; so has the status.
+    Error,
     /// `return`.
     Return,
     /// `break` out of so many loops.
@@ -132,6 +144,14 @@ enum Halt {
 
 /// What evaluating gives: nothing but a changed shell.
 type Eval = Result<(), Halt>;
+
+/// What a function's `local` has hidden.
+#[derive(Debug, Default)]
+struct Frame {
+    variables: Vec<(String, Option<Variable>)>,
+    /// For `local -`.
+    options: Option<Options>,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Variable {
@@ -204,9 +224,12 @@ struct Shell<'s, 'w> {
     variables: BTreeMap<String, Variable>,
     functions: BTreeMap<String, Rc<Command>>,
     /// What `local` has hidden, a list for each function that runs.
-    hidden: Vec<Vec<(String, Option<Variable>)>>,
+    hidden: Vec<Frame>,
     options: Options,
+    /// Where it really is.
     cwd: TreePath,
+    /// Where it is by the words of `cd`, links not followed.
+    logical: String,
     umask: u16,
     descriptors: Descriptors,
     /// `$?`
@@ -224,10 +247,14 @@ struct Shell<'s, 'w> {
     loops: u32,
     /// Conditions around it, in which `set -e` does not count.
     conditions: u32,
-    /// Where getopts(1) is in a word that holds several options.
+    /// The word that getopts(1) reads next, from 1. Each function has its own, as in dash.
+    option_index: usize,
+    /// Where it is in a word that holds several options.
     option_at: usize,
-    /// Whether anything was started with `&`.
-    background: bool,
+    /// What was started with `&`.
+    jobs: Jobs,
+    /// Whether the script is one of bash.
+    bash: bool,
 }
 
 impl<'s, 'w> Shell<'s, 'w> {
@@ -253,6 +280,7 @@ impl<'s, 'w> Shell<'s, 'w> {
             functions: BTreeMap::new(),
             hidden: Vec::new(),
             options: Options::default(),
+            logical: format!("/{}", script.cwd.as_str()),
             cwd: script.cwd,
             umask: 0o022,
             descriptors: Descriptors::new(script.stdin),
@@ -264,19 +292,19 @@ impl<'s, 'w> Shell<'s, 'w> {
             calls: 0,
             loops: 0,
             conditions: 0,
+            option_index: 1,
             option_at: 0,
-            background: false,
+            jobs: Jobs::default(),
+            bash: false,
         }
     }
 
     /// What a script leaves, its EXIT trap included.
     fn end(mut self, done: Eval) -> Result<Finished, Stopped> {
-        let done = done.and_then(|()| self.leave());
-        let done = match done {
-            Err(Halt::Stop(stopped)) => return Err(*stopped),
-            Err(Halt::Exit) => self.leave(),
-            other => other,
-        };
+        if let Err(Halt::Stop(stopped)) = done {
+            return Err(*stopped);
+        }
+        let done = self.leave();
         if let Err(Halt::Stop(stopped)) = done {
             return Err(*stopped);
         }
@@ -298,7 +326,7 @@ impl<'s, 'w> Shell<'s, 'w> {
     fn die(&mut self, what: &str) -> Halt {
         self.complain(what);
         self.status = 2;
-        Halt::Exit
+        Halt::Error
     }
 
     /// `NAME: LINE: what` on standard error.
@@ -328,12 +356,12 @@ impl<'s, 'w> Shell<'s, 'w> {
             return Err(self.die(&format!("{name}: is read only")));
         }
         let export = self.options.allexport;
+        if name == "OPTIND" {
+            (self.option_index, self.option_at) = (value.parse().unwrap_or(1).max(1), 0);
+        }
         let variable = self.variables.entry(name.to_owned()).or_default();
         variable.value = Some(value);
         variable.exported |= export;
-        if name == "OPTIND" {
-            self.option_at = 0;
-        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ const DEPTH_MAX: u32 = 100;
 /// The value of `text`, in which parameters have been expanded already.
 pub(super) fn evaluate(shell: &mut Shell<'_, '_>, text: &str) -> Result<i64, Halt> {
     let mut reader = Reader { text: text.chars().collect(), at: 0, depth: 0 };
-    let done = reader.comma(shell, true).and_then(|value| {
+    let done = reader.assignment(shell, true).and_then(|value| {
         reader.blanks();
         if reader.at == reader.text.len() { Ok(value) } else { Err(Wrong::Syntax) }
     });
@@ -73,19 +73,6 @@ impl Reader {
     }
 
     /// `live` is false in a branch that is not taken: it is read and has no effect.
-    fn comma(&mut self, shell: &mut Shell<'_, '_>, live: bool) -> Value {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(Wrong::Syntax);
-        }
-        let mut value = self.assignment(shell, live)?;
-        while self.operator(",") {
-            value = self.assignment(shell, live)?;
-        }
-        self.depth -= 1;
-        Ok(value)
-    }
-
     fn assignment(&mut self, shell: &mut Shell<'_, '_>, live: bool) -> Value {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
@@ -124,7 +111,7 @@ impl Reader {
         if !self.operator("?") {
             return Ok(condition);
         }
-        let yes = self.comma(shell, live && condition != 0)?;
+        let yes = self.assignment(shell, live && condition != 0)?;
         if !self.operator(":") {
             return Err(Wrong::Syntax);
         }
@@ -185,7 +172,7 @@ impl Reader {
             }
             Some('(') => {
                 self.at += 1;
-                let value = self.comma(shell, live)?;
+                let value = self.assignment(shell, live)?;
                 if !self.operator(")") {
                     return Err(Wrong::Syntax);
                 }

@@ -7,14 +7,17 @@ mod reading;
 
 use super::{Eval, Shell, test};
 
+pub(super) use super::parser::is_name;
+
 /// A built-in: gets its arguments, sets the status.
 pub(super) type Builtin = fn(&mut Shell<'_, '_>, &[String]) -> Eval;
 
 /// The special built-in of this name: an error in one ends the shell, and what is assigned for it stays.
-pub(super) fn special(name: &str) -> Option<Builtin> {
+pub(super) fn special(shell: &Shell<'_, '_>, name: &str) -> Option<Builtin> {
     Some(match name {
         ":" => succeed,
-        "." | "source" => control::dot,
+        "." => control::dot,
+        "source" if shell.bash => control::dot,
         "break" => control::leave_loops,
         "continue" => control::next_turn,
         "eval" => control::eval,
@@ -33,7 +36,7 @@ pub(super) fn special(name: &str) -> Option<Builtin> {
 }
 
 /// Another built-in of this name.
-pub(super) fn regular(name: &str) -> Option<Builtin> {
+pub(super) fn regular(shell: &Shell<'_, '_>, name: &str) -> Option<Builtin> {
     Some(match name {
         "true" => succeed,
         "false" => fail,
@@ -48,12 +51,22 @@ pub(super) fn regular(name: &str) -> Option<Builtin> {
         "umask" => control::umask,
         "read" => reading::read,
         "getopts" => reading::getopts,
-        "local" | "declare" | "typeset" => variables::local,
-        "hash" | "wait" | "jobs" | "bg" | "fg" | "ulimit" => succeed,
-        "alias" | "unalias" => control::alias,
+        "local" => variables::local,
+        "declare" | "typeset" if shell.bash => variables::declare,
+        "jobs" | "ulimit" => succeed,
+        "bg" | "fg" => control::no_job,
+        "hash" => control::hash,
+        "wait" => control::wait,
+        "alias" => control::alias,
+        "unalias" => control::unalias,
         "kill" => control::kill,
         _ => return None,
     })
+}
+
+/// Whether it takes assignments as arguments, which are expanded as such. An error in one of these ends the shell.
+pub(super) fn declares(name: &str) -> bool {
+    matches!(name, "export" | "readonly" | "local")
 }
 
 fn succeed(shell: &mut Shell<'_, '_>, _: &[String]) -> Eval {
@@ -64,11 +77,4 @@ fn succeed(shell: &mut Shell<'_, '_>, _: &[String]) -> Eval {
 fn fail(shell: &mut Shell<'_, '_>, _: &[String]) -> Eval {
     shell.status = 1;
     Ok(())
-}
-
-/// Whether `text` may be the name of a variable.
-fn is_name(text: &str) -> bool {
-    !text.starts_with(|c: char| c.is_ascii_digit())
-        && !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::parser::{Parser, SyntaxError};
 use super::pattern;
 use super::syntax::{AndOr, Command, CommandKind, Join, List, Pipeline};
-use super::{CALLS_MAX, Eval, Halt, Refusal, Shell, Variable};
+use super::{CALLS_MAX, Eval, Frame, Halt, Refusal, Shell, Variable};
 use crate::commands::Programs;
 use crate::world::World;
 
@@ -17,10 +17,13 @@ impl Shell<'_, '_> {
     /// Evaluates a script's text, one complete command after the other.
     pub(super) fn script(&mut self, text: &str) -> Eval {
         let mut parser = Parser::new(text, 1);
+        let mut empty = true;
         while let Some(list) = self.parsed(parser.next())? {
-            if !self.options.noexec {
-                self.list(&list)?;
-            }
+            empty = false;
+            self.list(&list)?;
+        }
+        if empty {
+            self.status = 0;
         }
         Ok(())
     }
@@ -50,7 +53,7 @@ impl Shell<'_, '_> {
         self.conditions = 0;
         match self.inner_script(&action) {
             // An `exit` of the trap has the last word.
-            Err(Halt::Exit) => Ok(()),
+            Err(Halt::Exit | Halt::Error) => Ok(()),
             Err(Halt::Stop(stopped)) => Err(Halt::Stop(stopped)),
             _ => {
                 self.status = status;
@@ -68,8 +71,8 @@ impl Shell<'_, '_> {
 
     fn and_or(&mut self, item: &AndOr) -> Eval {
         if item.background {
-            self.background = true;
             self.subshell(|shell| shell.joined(item))?;
+            self.jobs.add(self.status);
             self.status = 0;
             return Ok(());
         }
@@ -159,6 +162,9 @@ impl Shell<'_, '_> {
             }
         }
         self.final_only(spent)?.ok();
+        if self.options.noexec {
+            return Ok(());
+        }
         if let CommandKind::Simple { assignments, words } = &command.kind {
             self.simple(assignments, words, &command.redirects)?;
             return self.check();
@@ -166,16 +172,13 @@ impl Shell<'_, '_> {
         if command.redirects.is_empty() {
             return self.compound(&command.kind);
         }
-        let outer = self.descriptors.clone();
-        let done = match self.redirect(&command.redirects)? {
-            true => self.compound(&command.kind),
+        self.with_redirects(&command.redirects, |shell, opened| match opened {
+            true => shell.compound(&command.kind),
             false => {
-                self.status = 2;
-                self.check()
+                shell.status = 2;
+                shell.check()
             }
-        };
-        self.descriptors = outer;
-        done
+        })
     }
 
     fn compound(&mut self, kind: &CommandKind) -> Eval {
@@ -193,7 +196,9 @@ impl Shell<'_, '_> {
                         return self.list(body);
                     }
                 }
-                self.status = 0;
+                if otherwise.is_empty() {
+                    self.status = 0;
+                }
                 self.list(otherwise)
             }
             CommandKind::Loop { until, condition, body } => {
@@ -290,8 +295,12 @@ impl Shell<'_, '_> {
         child.calls = self.calls;
         child.loops = self.loops;
         child.conditions = self.conditions;
-        child.option_at = self.option_at;
-        child.background = self.background;
+        (child.option_index, child.option_at) = (self.option_index, self.option_at);
+        // `local` works in a subshell of a function, and what it hides comes back with the subshell's end.
+        child.hidden = self.hidden.iter().map(|_| Frame::default()).collect();
+        child.jobs = self.jobs.clone();
+        child.logical.clone_from(&self.logical);
+        child.bash = self.bash;
         let mut done = evaluate(&mut child);
         if !matches!(done, Err(Halt::Stop(_))) {
             let left = child.leave();
@@ -343,11 +352,16 @@ impl Shell<'_, '_> {
         self.deeper()?;
         let positional = std::mem::replace(&mut self.positional, args.to_vec());
         let loops = std::mem::take(&mut self.loops);
-        self.hidden.push(Vec::new());
+        let options = std::mem::replace(&mut self.option_index, 1);
+        let option_at = std::mem::take(&mut self.option_at);
+        self.hidden.push(Frame::default());
         let done = self.command(body);
-        for (name, variable) in self.hidden.pop().unwrap_or_default().into_iter().rev() {
+        let frame = self.hidden.pop().unwrap_or_default();
+        for (name, variable) in frame.variables.into_iter().rev() {
             self.restore(name, variable);
         }
+        (self.option_index, self.option_at) = (options, option_at);
+        self.options = frame.options.unwrap_or(self.options);
         self.loops = loops;
         self.positional = positional;
         self.calls -= 1;

@@ -1,91 +1,25 @@
 //! Expansion of words (POSIX.1-2017, 2.6): tilde, parameters, commands, arithmetic; then splitting, paths, quotes.
 
-use hah_format::path::TreePath;
-
+use super::fields::{Mark, Text};
 use super::pattern::{self, Marked};
 use super::syntax::{Change, End, Instead, Parameter, Part, Word};
-use super::{Halt, Shell, arithmetic};
-
-/// A field in the making: its characters, and whether any quotes stood in it, which keep an empty one.
-#[derive(Clone, Debug, Default)]
-struct Field {
-    text: Vec<Marked>,
-    quoted: bool,
-}
-
-/// Fields in the making. The last one is open: what comes next is added to it.
-struct Fields<'a> {
-    done: Vec<Field>,
-    open: Option<Field>,
-    /// `IFS`, when the result is to be split.
-    separators: Option<&'a str>,
-}
-
-impl Fields<'_> {
-    fn open(&mut self) -> &mut Field {
-        self.open.get_or_insert_with(Field::default)
-    }
-
-    fn close(&mut self) {
-        self.done.extend(self.open.take());
-    }
-
-    /// Adds text that does not come from an expansion, or comes from a quoted one.
-    fn add(&mut self, text: &str, quoted: bool) {
-        let field = self.open();
-        field.quoted |= quoted;
-        field.text.extend(text.chars().map(|c| (c, quoted)));
-    }
-
-    /// Adds what an expansion outside quotes gave, which is split.
-    fn add_split(&mut self, text: &str) {
-        let Some(separators) = self.separators else { return self.add(text, false) };
-        let is_blank = |c: char| matches!(c, ' ' | '\t' | '\n') && separators.contains(c);
-        let mut rest = text.chars().peekable();
-        while let Some(c) = rest.next() {
-            if !separators.contains(c) {
-                self.open().text.push((c, false));
-                continue;
-            }
-            // Blanks around one other separator belong to it.
-            let mut hard = !is_blank(c);
-            while let Some(&next) = rest.peek() {
-                if is_blank(next) {
-                    rest.next();
-                } else if separators.contains(next) && !hard {
-                    hard = true;
-                    rest.next();
-                } else {
-                    break;
-                }
-            }
-            if hard {
-                // It ends a field even when that is empty.
-                self.open().quoted = true;
-            }
-            self.close();
-        }
-    }
-}
+use super::{Halt, Shell, arithmetic, builtins};
 
 impl Shell<'_, '_> {
     /// Words of a command, expanded to arguments.
     pub(super) fn expand_words(&mut self, words: &[Word]) -> Result<Vec<String>, Halt> {
         let mut out = Vec::new();
-        for word in words {
-            let separators = self.value("IFS").unwrap_or_else(|| " \t\n".to_owned());
-            let mut fields = Fields { done: Vec::new(), open: None, separators: Some(&separators) };
-            self.expand_parts(&word.0, Quotes::Outside, &mut fields)?;
-            fields.close();
-            for field in fields.done.into_iter().filter(|field| field.quoted || !field.text.is_empty()) {
-                if !self.options.noglob && pattern::is_pattern(&field.text) {
-                    let found = pattern::paths(self.world, &self.cwd, &field.text);
-                    if !found.is_empty() {
-                        out.extend(found);
-                        continue;
-                    }
-                }
-                out.push(field.text.iter().map(|(c, _)| *c).collect());
+        // What `export` and its kin get as `NAME=value` is expanded as an assignment.
+        let mut declares = false;
+        for (index, word) in words.iter().enumerate() {
+            if declares && word.is_assignment() {
+                out.push(self.expand_assigned(word)?);
+                continue;
+            }
+            self.expand_fields(word, &mut out)?;
+            if index == 0 || declares || out.first().is_some_and(|name| name == "command") {
+                let name = out.iter().find(|name| *name != "command");
+                declares = name.is_some_and(|name| builtins::declares(name) && !self.functions.contains_key(name));
             }
         }
         let bytes: usize = out.iter().map(String::len).sum();
@@ -93,30 +27,50 @@ impl Shell<'_, '_> {
         Ok(out)
     }
 
-    /// A word that stays one: an assignment's value, a redirection's target, the subject of `case`.
+    fn expand_fields(&mut self, word: &Word, out: &mut Vec<String>) -> Result<(), Halt> {
+        let mut text = Text::default();
+        self.expand_parts(&word.0, Place::Word, &mut text)?;
+        let separators = self.value("IFS").unwrap_or_else(|| " \t\n".to_owned());
+        for field in text.fields(&separators) {
+            if !self.options.noglob && pattern::is_pattern(&field) {
+                let found = pattern::paths(self.world, &self.cwd, &field);
+                if !found.is_empty() {
+                    out.extend(found);
+                    continue;
+                }
+            }
+            out.push(field.iter().map(|(c, _)| *c).collect());
+        }
+        Ok(())
+    }
+
+    /// A word that stays one: a redirection's target, the subject of `case`.
     pub(super) fn expand_one(&mut self, word: &Word) -> Result<String, Halt> {
         Ok(self.expand_marked(word)?.into_iter().map(|(c, _)| c).collect())
     }
 
     /// A word that stays one, with its quotes remembered: a pattern.
     pub(super) fn expand_marked(&mut self, word: &Word) -> Result<Vec<Marked>, Halt> {
-        self.expand_marked_in(&word.0, Quotes::Outside)
+        self.expand_whole(&word.0, Place::Word)
     }
 
-    fn expand_marked_in(&mut self, parts: &[Part], quotes: Quotes) -> Result<Vec<Marked>, Halt> {
-        let mut fields = Fields { done: Vec::new(), open: None, separators: None };
-        self.expand_parts(parts, quotes, &mut fields)?;
-        fields.close();
-        let separator = self.joiner();
-        let mut out = Vec::new();
-        for (index, field) in fields.done.into_iter().enumerate() {
-            if index > 0 {
-                out.extend(separator.map(|c| (c, true)));
-            }
-            out.extend(field.text);
-        }
-        self.spend_bytes(out.len())?;
-        Ok(out)
+    /// A word that stays one, in which `~` counts behind the first `=` and behind colons too.
+    pub(super) fn expand_assigned(&mut self, word: &Word) -> Result<String, Halt> {
+        let place = if word.is_assignment() { Place::Assignment } else { Place::Value };
+        Ok(self.expand_whole(&word.0, place)?.into_iter().map(|(c, _)| c).collect())
+    }
+
+    /// An assignment's value, in which `~` counts behind colons too.
+    pub(super) fn expand_value(&mut self, word: &Word) -> Result<String, Halt> {
+        Ok(self.expand_whole(&word.0, Place::Value)?.into_iter().map(|(c, _)| c).collect())
+    }
+
+    fn expand_whole(&mut self, parts: &[Part], place: Place) -> Result<Vec<Marked>, Halt> {
+        let mut text = Text::default();
+        self.expand_parts(parts, place, &mut text)?;
+        let whole = text.whole(self.joiner());
+        self.spend_bytes(whole.len())?;
+        Ok(whole)
     }
 
     /// What joins the fields of `"$*"`.
@@ -127,49 +81,84 @@ impl Shell<'_, '_> {
         }
     }
 
-    fn expand_parts(&mut self, parts: &[Part], quotes: Quotes, fields: &mut Fields<'_>) -> Result<(), Halt> {
-        let quoted = quotes == Quotes::Inside;
+    fn expand_parts(&mut self, parts: &[Part], place: Place, out: &mut Text) -> Result<(), Halt> {
         for (index, part) in parts.iter().enumerate() {
+            let last = index + 1 == parts.len();
             match part {
-                Part::Literal(text) => {
-                    let home = if index == 0 && !quoted { self.tilde(text) } else { None };
-                    match home {
-                        Some((home, rest)) => {
-                            fields.add(&home, true);
-                            fields.add(rest, false);
-                        }
-                        None => fields.add(text, quoted),
-                    }
-                }
-                Part::Quoted(text) => fields.add(text, true),
+                Part::Literal(text) => self.literal(text, place.at(index == 0, last), out),
+                Part::Quoted(text) => out.push(text, Mark::Quoted),
                 Part::Double(inner) => {
                     let only_all = matches!(inner.as_slice(), [Part::Parameter(found)] if found.name == "@" && matches!(found.change, Change::None));
                     // `"$@"` without parameters is no field at all.
                     if !(only_all && self.positional.is_empty()) {
-                        fields.add("", true);
-                        self.expand_parts(inner, Quotes::Inside, fields)?;
+                        out.push("", Mark::Quoted);
+                        self.expand_parts(inner, Place::Double, out)?;
                     }
                 }
-                Part::Parameter(parameter) => self.parameter(parameter, quotes, fields)?,
+                Part::Parameter(parameter) => self.parameter(parameter, place, out)?,
                 Part::Command(list) => {
                     let text = self.substitute(list)?;
-                    if quoted { fields.add(&text, true) } else { fields.add_split(&text) }
+                    out.push(&text, place.mark());
                 }
                 Part::Arithmetic(word) => {
-                    let text = self.expand_marked_in(&word.0, Quotes::Inside)?;
+                    let text = self.expand_whole(&word.0, Place::Double)?;
                     let text: String = text.into_iter().map(|(c, _)| c).collect();
                     let number = arithmetic::evaluate(self, &text)?.to_string();
-                    if quoted { fields.add(&number, true) } else { fields.add_split(&number) }
+                    out.push(&number, place.mark());
                 }
             }
         }
         Ok(())
     }
 
-    /// `~` and `~root` at the beginning of a word: the home, and what follows.
-    fn tilde<'t>(&self, text: &'t str) -> Option<(String, &'t str)> {
+    /// Text of the script without quotes, in which a `~` may stand for a home.
+    fn literal(&self, text: &str, at: LiteralAt, out: &mut Text) {
+        let LiteralAt { place, first, last } = at;
+        let mark = match place {
+            Place::Double => Mark::Quoted,
+            Place::Braces => Mark::Split,
+            _ => Mark::Plain,
+        };
+        if mark == Mark::Quoted {
+            return out.push(text, mark);
+        }
+        let lists = matches!(place, Place::Value | Place::Assignment);
+        let mut rest = text;
+        let mut begins = first && place != Place::Assignment;
+        // An assignment that is an argument: its value begins behind the first `=`.
+        if place == Place::Assignment
+            && first
+            && let Some((name, value)) = text.split_once('=')
+        {
+            out.push(name, mark);
+            out.push("=", mark);
+            (rest, begins) = (value, true);
+        }
+        loop {
+            if begins && let Some((home, behind)) = self.tilde(rest, last, lists) {
+                // A home's own characters mean nothing; an empty one leaves nothing.
+                if !home.is_empty() {
+                    out.push(&home, Mark::Quoted);
+                }
+                rest = behind;
+            }
+            let Some(colon) = rest.find(':').filter(|_| lists) else { break };
+            let (item, behind) = rest.split_at(colon + 1);
+            out.push(item, mark);
+            (rest, begins) = (behind, true);
+        }
+        out.push(rest, mark);
+    }
+
+    /// `~` and `~user` at the beginning of `text`: the home, and what follows. The name must end in this text, at `/`, at
+    /// `:` in a list, or with the word.
+    fn tilde<'t>(&self, text: &'t str, last: bool, lists: bool) -> Option<(String, &'t str)> {
         let rest = text.strip_prefix('~')?;
-        let (user, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let end = rest.find(|c| c == '/' || (lists && c == ':'));
+        if end.is_none() && !last {
+            return None;
+        }
+        let (user, rest) = rest.split_at(end.unwrap_or(rest.len()));
         match user {
             "" => Some((self.value("HOME")?, rest)),
             "root" => Some(("/root".to_owned(), rest)),
@@ -177,37 +166,43 @@ impl Shell<'_, '_> {
         }
     }
 
-    fn parameter(&mut self, parameter: &Parameter, quotes: Quotes, fields: &mut Fields<'_>) -> Result<(), Halt> {
+    fn parameter(&mut self, parameter: &Parameter, place: Place, out: &mut Text) -> Result<(), Halt> {
         let Parameter { name, change } = parameter;
-        let quoted = quotes == Quotes::Inside;
+        let mark = place.mark();
         match change {
-            Change::None if matches!(name.as_str(), "@" | "*") => self.all(name, quoted, fields),
+            Change::None if matches!(name.as_str(), "@" | "*") => self.all(name, mark, out),
             Change::None => {
                 let value = self.value_or_complaint(name)?;
-                if quoted { fields.add(&value, true) } else { fields.add_split(&value) }
+                out.push(&value, mark);
             }
             Change::Length => {
                 let length = match name.as_str() {
                     "@" | "*" => self.positional.len(),
-                    _ => self.value_or_complaint(name)?.chars().count(),
+                    // Of bytes, as in dash.
+                    _ => self.value_or_complaint(name)?.len(),
                 };
-                fields.add(&length.to_string(), quoted);
+                out.push(&length.to_string(), mark);
             }
             Change::Instead { colon, kind, word } => {
                 let value = self.value(name).filter(|value| !(*colon && value.is_empty()));
                 match (kind, value) {
-                    (Instead::Alternative, None) => fields.add("", false),
+                    (Instead::Alternative, None) => {}
                     (Instead::Alternative, Some(_)) | (Instead::Default, None) => {
-                        self.expand_parts(&word.0, quotes, fields)?;
+                        if mark == Mark::Split {
+                            out.push("", mark);
+                        }
+                        self.expand_parts(&word.0, place.inner(), out)?;
                     }
-                    (_, Some(_)) if matches!(name.as_str(), "@" | "*") => self.all(name, quoted, fields),
-                    (_, Some(value)) if quoted => fields.add(&value, true),
-                    (_, Some(value)) => fields.add_split(&value),
+                    (_, Some(_)) if matches!(name.as_str(), "@" | "*") => self.all(name, mark, out),
+                    (_, Some(value)) => out.push(&value, mark),
                     (Instead::Assign, None) => {
-                        let text = self.expand_marked_in(&word.0, quotes)?;
+                        let text = self.expand_whole(&word.0, place.inner())?;
                         let value: String = text.into_iter().map(|(c, _)| c).collect();
+                        if !builtins::is_name(name) {
+                            return Err(self.die(&format!("{name}: bad variable name")));
+                        }
                         self.assign(name, value.clone())?;
-                        if quoted { fields.add(&value, true) } else { fields.add_split(&value) }
+                        out.push(&value, mark);
                     }
                     (Instead::Error, None) => {
                         let text = self.expand_one(word)?;
@@ -226,33 +221,42 @@ impl Shell<'_, '_> {
                     _ => self.value_or_complaint(name)?,
                 };
                 let pattern = self.expand_marked(pattern)?;
-                let text: Vec<char> = value.chars().collect();
-                self.spend_bytes(text.len())?;
-                let mut lengths = pattern::trims(&pattern, &text, *end == End::Suffix);
+                self.spend_bytes(value.len())?;
+                let mut lengths = pattern::trims(&pattern, value.as_bytes(), *end == End::Suffix);
                 let length = if *longest { lengths.next_back() } else { lengths.next() }.unwrap_or_default();
                 let left = match end {
-                    End::Prefix => &text[length..],
-                    End::Suffix => &text[..text.len() - length],
+                    End::Prefix => value.get(length..),
+                    End::Suffix => value.get(..value.len() - length),
                 };
-                let left: String = left.iter().collect();
-                if quoted { fields.add(&left, true) } else { fields.add_split(&left) }
+                let Some(left) = left else { return self.refuse("a part of a character") };
+                out.push(left, mark);
+            }
+            Change::Bad { text } => {
+                if self.bash {
+                    return self.refuse(format!("`{text}`, which is not POSIX's"));
+                }
+                return Err(self.die("Bad substitution"));
             }
         }
         Ok(())
     }
 
     /// `$@` and `$*`.
-    fn all(&mut self, name: &str, quoted: bool, fields: &mut Fields<'_>) {
-        if quoted && name == "*" {
+    fn all(&mut self, name: &str, mark: Mark, out: &mut Text) {
+        if mark == Mark::Quoted && name == "*" {
             let separator = self.joiner().map(String::from).unwrap_or_default();
-            fields.add(&self.positional.join(&separator), true);
+            out.push(&self.positional.join(&separator), mark);
             return;
         }
-        for (index, value) in self.positional.clone().iter().enumerate() {
+        for (index, value) in self.positional.iter().enumerate() {
             if index > 0 {
-                fields.close();
+                out.next_parameter(mark);
             }
-            if quoted { fields.add(value, true) } else { fields.add_split(value) }
+            if index == 0 || mark == Mark::Quoted {
+                out.push(value, mark);
+            } else {
+                out.extend(value, mark);
+            }
         }
     }
 
@@ -269,11 +273,12 @@ impl Shell<'_, '_> {
     /// The value of a variable or special parameter; `None` when it is unset.
     pub(super) fn value(&self, name: &str) -> Option<String> {
         match name {
-            "@" | "*" => (!self.positional.is_empty()).then(|| self.positional.join(" ")),
+            // Set even if there are none, as in dash.
+            "@" | "*" => Some(self.positional.join(" ")),
             "#" => Some(self.positional.len().to_string()),
             "?" => Some(self.status.to_string()),
             "$" => Some(super::PROCESS_ID.to_string()),
-            "!" => self.background.then(|| (super::PROCESS_ID + 1).to_string()),
+            "!" => self.jobs.last_id().map(|id| id.to_string()),
             "-" => Some(self.options.letters()),
             "0" => Some(self.name.clone()),
             "LINENO" if self.variables.contains_key(name) => Some(self.line.to_string()),
@@ -284,21 +289,43 @@ impl Shell<'_, '_> {
             _ => self.variables.get(name)?.value.clone(),
         }
     }
-
-    /// An assignment's value: `~` counts behind a colon too.
-    pub(super) fn expand_assigned(&mut self, word: &Word) -> Result<String, Halt> {
-        self.expand_one(word)
-    }
-
-    /// The working directory as `$PWD` shows it.
-    pub(super) fn directory(&self) -> String {
-        format!("/{}", TreePath::as_str(&self.cwd))
-    }
 }
 
-/// Whether a part stands in double quotes.
+/// Where a part stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quotes {
-    Inside,
-    Outside,
+enum Place {
+    /// A word between blanks.
+    Word,
+    /// The value of an assignment.
+    Value,
+    /// A whole assignment that is an argument.
+    Assignment,
+    /// `${name-word}` outside double quotes, where text of the script is split as well.
+    Braces,
+    /// Double quotes.
+    Double,
+}
+
+/// A text of the script, and whether it is the first or the last part of its word.
+#[derive(Clone, Copy)]
+struct LiteralAt {
+    place: Place,
+    first: bool,
+    last: bool,
+}
+
+impl Place {
+    /// The mark of what an expansion gives here.
+    fn mark(self) -> Mark {
+        if self == Self::Double { Mark::Quoted } else { Mark::Split }
+    }
+
+    /// Where the word of a `${name-word}` stands that stands here.
+    fn inner(self) -> Self {
+        if self == Self::Double { Self::Double } else { Self::Braces }
+    }
+
+    fn at(self, first: bool, last: bool) -> LiteralAt {
+        LiteralAt { place: self, first, last }
+    }
 }

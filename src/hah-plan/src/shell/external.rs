@@ -3,7 +3,7 @@
 //! A name is looked for in this order (POSIX.1-2017, 2.9.1.1): special built-in, function, built-in, then on `PATH` in the
 //! tree: native command, shell script of the tree, reviewed call; everything else that the tree has is refused.
 
-use super::syntax::{Redirect, Word};
+use super::syntax::{Redirect, RedirectKind, Word};
 use super::{Eval, Halt, Refusal, Script, Shell, Variable, builtins};
 use crate::commands::{self, Command, Presence, Process};
 use crate::world::{Errno, Follow};
@@ -31,35 +31,60 @@ impl Shell<'_, '_> {
         let argv = self.expand_words(words)?;
         self.trace(assignments, &argv)?;
         let Some(name) = argv.first().cloned() else { return self.assignments_alone(assignments, redirects) };
-        let special = builtins::special(&name);
-        if name == "exec" && argv.len() == 1 {
-            self.redirect_for_good(redirects)?;
-            self.set_all(assignments)?;
-            self.status = 0;
-            return Ok(());
+        let special = builtins::special(self, &name);
+        if argv.iter().take_while(|word| *word == "command").count() + 1 == argv.len()
+            && argv.last().is_some_and(|last| last == "exec")
+        {
+            let done = self.redirect_for_good(redirects).and_then(|()| self.set_all(assignments));
+            self.status = if done.is_ok() { 0 } else { 2 };
+            return match done {
+                Err(Halt::Error) if argv.len() > 1 => Ok(()),
+                done => done,
+            };
         }
-        let outer = self.descriptors.clone();
-        if !redirects.is_empty() && !self.redirect(redirects)? {
-            self.descriptors = outer;
-            self.status = 2;
-            return if special.is_some() { Err(Halt::Exit) } else { Ok(()) };
+        let part_of_shell =
+            special.is_some() || self.functions.contains_key(&name) || builtins::regular(self, &name).is_some();
+        let done = self.with_redirects(redirects, |shell, opened| {
+            if !opened {
+                shell.status = 2;
+                return if special.is_some() { Err(Halt::Error) } else { Ok(()) };
+            }
+            match special {
+                // What is assigned for a special built-in stays.
+                Some(builtin) => {
+                    shell.set_all(assignments)?;
+                    if name == "exec" {
+                        for (name, _) in assignments {
+                            shell.variables.entry(name.clone()).or_default().exported = true;
+                        }
+                    }
+                    builtin(shell, &argv[1..])
+                }
+                None => shell.with_assignments(assignments, |shell| shell.run_words(&name, &argv)),
+            }
+        });
+        match done {
+            // A program's here-document is expanded in the process that becomes the program.
+            Err(Halt::Error)
+                if !part_of_shell
+                    && redirects.iter().any(|redirect| matches!(redirect.kind, RedirectKind::Here(_))) =>
+            {
+                Ok(())
+            }
+            done => done,
         }
-        let done = if let Some(builtin) = special {
-            // What is assigned for a special built-in stays.
-            self.set_all(assignments).and_then(|()| builtin(self, &argv[1..]))
-        } else {
-            self.with_assignments(assignments, |shell| shell.run_words(&name, &argv))
-        };
-        self.descriptors = outer;
-        done
     }
 
     fn run_words(&mut self, name: &str, argv: &[String]) -> Eval {
         if let Some(body) = self.functions.get(name).cloned() {
             return self.call(&body, &argv[1..]);
         }
-        match builtins::regular(name) {
-            Some(builtin) => builtin(self, &argv[1..]),
+        match builtins::regular(self, name) {
+            Some(builtin) => match builtin(self, &argv[1..]) {
+                // An error in a built-in that is not special ends nothing else.
+                Err(Halt::Error) if !builtins::declares(name) => Ok(()),
+                done => done,
+            },
             None => self.external(argv),
         }
     }
@@ -77,20 +102,21 @@ impl Shell<'_, '_> {
     }
 
     fn assignments_alone(&mut self, assignments: &[(String, Word)], redirects: &[Redirect]) -> Eval {
-        let outer = self.descriptors.clone();
-        let opened = self.redirect(redirects)?;
-        self.descriptors = outer;
-        self.set_all(assignments)?;
-        self.status = match opened {
-            true => self.substituted.take().unwrap_or(0),
-            false => 2,
-        };
-        Ok(())
+        self.with_redirects(redirects, |shell, opened| {
+            if opened {
+                shell.set_all(assignments)?;
+            }
+            shell.status = match opened {
+                true => shell.substituted.take().unwrap_or(0),
+                false => 2,
+            };
+            Ok(())
+        })
     }
 
     fn set_all(&mut self, assignments: &[(String, Word)]) -> Eval {
         for (name, word) in assignments {
-            let value = self.expand_assigned(word)?;
+            let value = self.expand_value(word)?;
             self.assign(name, value)?;
         }
         Ok(())
@@ -100,7 +126,7 @@ impl Shell<'_, '_> {
     fn with_assignments(&mut self, assignments: &[(String, Word)], run: impl FnOnce(&mut Self) -> Eval) -> Eval {
         let mut before: Vec<(String, Option<Variable>)> = Vec::new();
         for (name, word) in assignments {
-            let value = self.expand_assigned(word)?;
+            let value = self.expand_value(word)?;
             before.push((name.clone(), self.variables.get(name).cloned()));
             self.assign(name, value)?;
             if let Some(variable) = self.variables.get_mut(name) {
@@ -140,6 +166,9 @@ impl Shell<'_, '_> {
     /// Looks for a program as execvp(3) does.
     pub(super) fn find(&self, name: &str) -> Found {
         let base = name.rsplit('/').next().unwrap_or_default();
+        if name.is_empty() {
+            return Found::Nothing;
+        }
         let native = commands::find(base);
         let candidates: Vec<String> = match name.contains('/') {
             true => vec![name.to_owned()],
@@ -249,7 +278,9 @@ impl Shell<'_, '_> {
             Ok(bytes) => bytes,
             Err(error) => return Err(self.stop(Refusal::new(format!("{path}: {error}")))),
         };
-        if let Some(options) = shebang(&bytes) {
+        // A text without `#!` is run by the shell that calls it.
+        let text = !bytes.starts_with(b"#!") && !bytes.starts_with(b"\x7fELF") && !bytes.contains(&0);
+        if let Some(options) = shebang(&bytes).or_else(|| text.then(String::new)) {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             return self.nested(path, &text, &argv[1..], &options);
         }
@@ -269,18 +300,23 @@ impl Shell<'_, '_> {
 
     /// `sh …`
     fn shell_command(&mut self, args: &[String]) -> Eval {
-        let (mut letters, mut at, mut command) = (String::new(), 0, false);
+        let (mut letters, mut at, mut command, mut from_input) = (String::new(), 0, false, false);
         while let Some(word) = args.get(at) {
-            let Some(found) = word.strip_prefix('-').filter(|found| !found.is_empty() && *found != "-") else { break };
-            command |= found.contains('c');
-            letters.extend(found.chars().filter(|c| *c != 'c'));
+            let Some(found) = word.strip_prefix('-').filter(|found| !found.is_empty()) else { break };
             at += 1;
+            if found == "-" {
+                break;
+            }
+            command |= found.contains('c');
+            from_input |= found.contains('s');
+            letters.extend(found.chars().filter(|c| !matches!(c, 'c' | 's')));
         }
-        let Some(first) = args.get(at) else {
+        let first = args.get(at).filter(|_| command || !from_input);
+        let Some(first) = first else {
             // The script comes through standard input.
             let input = self.descriptors.input(0).take();
             let text = String::from_utf8_lossy(&input).into_owned();
-            return self.nested("sh", &text, &[], &letters);
+            return self.nested("sh", &text, args.get(at..).unwrap_or_default(), &letters);
         };
         let rest = &args[at + 1..];
         if command {
@@ -317,6 +353,8 @@ impl Shell<'_, '_> {
         child.calls = self.calls;
         child.line = self.line;
         child.traced = false;
+        child.bash = is_for_bash(text.as_bytes());
+        child.logical.clone_from(&self.logical);
         for letter in letters.chars() {
             if let Some(option) = child.options.letter(letter) {
                 *option = true;
@@ -352,6 +390,12 @@ pub(super) fn shebang(bytes: &[u8]) -> Option<String> {
         return None;
     }
     Some(words.filter_map(|word| word.strip_prefix('-')).filter(|word| !word.starts_with('-')).collect())
+}
+
+/// Whether `bytes` is a script that asks for bash.
+pub(super) fn is_for_bash(bytes: &[u8]) -> bool {
+    let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    shebang(bytes).is_some() && first.windows(4).any(|word| word == b"bash")
 }
 
 /// A word as a person would type it.

@@ -47,8 +47,21 @@ pub(super) struct Parser {
 }
 
 /// Words that end a list, or begin a compound command.
-const RESERVED: [&str; 16] =
+pub(super) const RESERVED: [&str; 16] =
     ["if", "then", "else", "elif", "fi", "do", "done", "case", "esac", "while", "until", "for", "{", "}", "!", "in"];
+
+/// Special built-ins, whose names no function may have.
+const SPECIAL: [&str; 15] = [
+    ":", ".", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times",
+    "trap", "unset",
+];
+
+/// Whether `text` may be the name of a variable or a function.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
 
 impl Parser {
     /// Reads `text`, whose first line has this number.
@@ -102,16 +115,39 @@ impl Parser {
         SyntaxError { line: self.line, what }
     }
 
-    fn peek(&self) -> Option<char> {
+    /// The character that comes next, whatever it is.
+    fn peek_raw(&self) -> Option<char> {
         self.text.get(self.at).copied()
     }
 
-    fn peek_at(&self, offset: usize) -> Option<char> {
-        self.text.get(self.at + offset).copied()
+    /// The character that comes next; a backslash and a line end are nothing (POSIX.1-2017, 2.2.1).
+    fn peek(&mut self) -> Option<char> {
+        while self.peek_raw() == Some('\\') && self.text.get(self.at + 1) == Some(&'\n') {
+            self.at += 2;
+            self.line += 1;
+        }
+        self.peek_raw()
     }
 
+    /// Where the first character at or behind `at` is.
+    fn behind_continuation(&self, mut at: usize) -> usize {
+        while self.text.get(at) == Some(&'\\') && self.text.get(at + 1) == Some(&'\n') {
+            at += 2;
+        }
+        at
+    }
+
+    fn peek_at(&self, offset: usize) -> Option<char> {
+        let mut at = self.behind_continuation(self.at);
+        for _ in 0..offset {
+            at = self.behind_continuation(at + 1);
+        }
+        self.text.get(at).copied()
+    }
+
+    /// Takes a character, whatever it is.
     fn take(&mut self) -> Option<char> {
-        let next = self.peek()?;
+        let next = self.peek_raw()?;
         self.at += 1;
         if next == '\n' {
             self.line += 1;
@@ -120,13 +156,20 @@ impl Parser {
     }
 
     fn looking_at(&self, text: &str) -> bool {
-        text.chars().enumerate().all(|(index, c)| self.peek_at(index) == Some(c))
+        let mut at = self.at;
+        text.chars().all(|c| {
+            at = self.behind_continuation(at) + 1;
+            self.text.get(at - 1) == Some(&c)
+        })
     }
 
     fn skip(&mut self, text: &str) -> bool {
         let found = self.looking_at(text);
         if found {
-            self.at += text.chars().count();
+            for _ in text.chars() {
+                self.peek();
+                self.at += 1;
+            }
         }
         found
     }
@@ -136,12 +179,8 @@ impl Parser {
         loop {
             match self.peek() {
                 Some(' ' | '\t' | '\r') => self.at += 1,
-                Some('\\') if self.peek_at(1) == Some('\n') => {
-                    self.at += 2;
-                    self.line += 1;
-                }
                 Some('#') => {
-                    while self.peek().is_some_and(|c| c != '\n') {
+                    while self.peek_raw().is_some_and(|c| c != '\n') {
                         self.at += 1;
                     }
                 }
@@ -154,31 +193,33 @@ impl Parser {
     fn newline(&mut self) -> Parse<()> {
         self.take();
         for pending in std::mem::take(&mut self.pending) {
-            let (start, mut body) = (self.line, String::new());
-            loop {
-                let Some(line) = self.raw_line() else { break };
-                let line = if pending.tabs { line.trim_start_matches('\t') } else { &line };
-                if line == pending.delimiter {
-                    break;
-                }
-                body.push_str(line);
-                body.push('\n');
-            }
-            let word = if pending.verbatim {
-                Word(vec![Part::Quoted(body)])
-            } else {
-                let mut inner = Parser::new(&body, start);
-                inner.depth = self.depth;
-                inner.here_document()?
+            let Pending { delimiter, tabs, .. } = &pending;
+            let word = match pending.verbatim {
+                true => Word(vec![Part::Quoted(self.verbatim_document(delimiter, *tabs))]),
+                false => self.here_document(delimiter, *tabs)?,
             };
             *pending.text.borrow_mut() = word;
         }
         Ok(())
     }
 
+    /// The text of a here-document in which nothing is expanded.
+    fn verbatim_document(&mut self, delimiter: &str, tabs: bool) -> String {
+        let mut body = String::new();
+        while let Some(line) = self.raw_line() {
+            let line = if tabs { line.trim_start_matches('\t') } else { &line };
+            if line == delimiter {
+                break;
+            }
+            body.push_str(line);
+            body.push('\n');
+        }
+        body
+    }
+
     /// The rest of the line, without its end; `None` at the end of the text.
     fn raw_line(&mut self) -> Option<String> {
-        self.peek()?;
+        self.peek_raw()?;
         let mut line = String::new();
         while let Some(next) = self.take() {
             if next == '\n' {
@@ -237,7 +278,8 @@ impl Parser {
                 Some('\n') | Some(')') | None => {}
                 Some(';') if self.looking_at(";;") => {}
                 _ if self.separated => {}
-                _ => return Err(self.unexpected()),
+                // Behind `}` and its kin, what closes the list may stand without a separator.
+                _ => break,
             }
         }
         self.depth -= 1;
@@ -459,15 +501,16 @@ impl Parser {
 
     fn at_function(&mut self) -> bool {
         self.blanks();
-        if self.peek() != Some('(') {
-            return false;
+        let mut offset = 1;
+        while matches!(self.peek_at(offset), Some(' ' | '\t')) {
+            offset += 1;
         }
-        let inner = self.text[self.at + 1..].iter().position(|c| !matches!(c, ' ' | '\t'));
-        inner.is_some_and(|offset| self.text[self.at + 1 + offset] == ')')
+        self.peek() == Some('(') && self.peek_at(offset) == Some(')')
     }
 
     fn function(&mut self, line: u32, name: &Word) -> Parse<Command> {
-        let Some(name) = name.plain().map(str::to_owned) else { return self.fail("a function's name with quotes") };
+        let name = name.plain().filter(|name| is_name(name) && !SPECIAL.contains(name)).map(str::to_owned);
+        let Some(name) = name else { return self.fail("a function cannot have this name") };
         self.skip("(");
         self.blanks();
         self.skip(")");
@@ -491,10 +534,10 @@ impl Parser {
     }
 
     fn assignment(&mut self) -> Parse<Option<(String, Word)>> {
-        let start = self.at;
+        let start = (self.at, self.line);
         let name = self.name();
         if name.is_empty() || self.peek() != Some('=') {
-            self.at = start;
+            (self.at, self.line) = start;
             return Ok(None);
         }
         self.at += 1;
@@ -504,15 +547,16 @@ impl Parser {
 
     fn redirect(&mut self) -> Parse<Option<Redirect>> {
         self.blanks();
-        let start = self.at;
+        let start = (self.at, self.line);
         let mut digits = String::new();
         while let Some(c) = self.peek().filter(char::is_ascii_digit) {
             digits.push(c);
             self.at += 1;
         }
         let operator = ["<<-", "<<", "<&", "<>", "<", ">>", ">&", ">|", ">"].into_iter().find(|op| self.looking_at(op));
-        let Some(operator) = operator.filter(|_| digits.len() <= 2) else {
-            self.at = start;
+        // More than one digit is a word.
+        let Some(operator) = operator.filter(|_| digits.len() <= 1) else {
+            (self.at, self.line) = start;
             return Ok(None);
         };
         self.skip(operator);

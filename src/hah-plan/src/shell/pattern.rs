@@ -7,16 +7,16 @@ use crate::world::{Follow, World};
 /// A character, and whether it was quoted: then it stands for itself.
 pub(super) type Marked = (char, bool);
 
-/// One step of a pattern.
+/// One step of a pattern. Patterns are matched byte by byte, as dash does: a `?` is one byte.
 enum Step {
-    One(char),
+    One(u8),
     Any,
     Many,
     Class { negated: bool, items: Vec<Item> },
 }
 
 enum Item {
-    Range(char, char),
+    Range(u8, u8),
     Named(String),
 }
 
@@ -27,12 +27,11 @@ pub(super) fn is_pattern(pattern: &[Marked]) -> bool {
 
 /// Whether the whole `text` is what `pattern` describes.
 pub(super) fn matches(pattern: &[Marked], text: &str) -> bool {
-    let text: Vec<char> = text.chars().collect();
-    matches_steps(&compile(pattern), &text)
+    matches_steps(&compile(pattern), text.as_bytes())
 }
 
-/// The prefix or suffix of `text` that `pattern` describes, as lengths in characters, shortest first.
-pub(super) fn trims(pattern: &[Marked], text: &[char], suffix: bool) -> impl DoubleEndedIterator<Item = usize> {
+/// The prefix or suffix of `text` that `pattern` describes, as lengths in bytes, shortest first.
+pub(super) fn trims(pattern: &[Marked], text: &[u8], suffix: bool) -> impl DoubleEndedIterator<Item = usize> {
     let steps = compile(pattern);
     let fits = |length: &usize| {
         let part = if suffix { &text[text.len() - length..] } else { &text[..*length] };
@@ -42,26 +41,31 @@ pub(super) fn trims(pattern: &[Marked], text: &[char], suffix: bool) -> impl Dou
 }
 
 fn compile(pattern: &[Marked]) -> Vec<Step> {
+    let mut bytes = Vec::with_capacity(pattern.len());
+    for (c, quoted) in pattern {
+        bytes.extend(c.encode_utf8(&mut [0; 4]).bytes().map(|byte| (byte, *quoted)));
+    }
+    let pattern = bytes.as_slice();
     let (mut steps, mut at) = (Vec::new(), 0);
     while let Some(&(c, quoted)) = pattern.get(at) {
         at += 1;
         let step = match (c, quoted) {
-            ('*', false) if matches!(steps.last(), Some(Step::Many)) => continue,
-            ('*', false) => Step::Many,
-            ('?', false) => Step::Any,
-            ('[', false) => match class(&pattern[at..]) {
+            (b'*', false) if matches!(steps.last(), Some(Step::Many)) => continue,
+            (b'*', false) => Step::Many,
+            (b'?', false) => Step::Any,
+            (b'[', false) => match class(&pattern[at..]) {
                 Some((step, length)) => {
                     at += length;
                     step
                 }
-                None => Step::One('['),
+                None => Step::One(b'['),
             },
-            ('\\', false) => match pattern.get(at) {
+            (b'\\', false) => match pattern.get(at) {
                 Some(&(next, _)) => {
                     at += 1;
                     Step::One(next)
                 }
-                None => Step::One('\\'),
+                None => Step::One(b'\\'),
             },
             _ => Step::One(c),
         };
@@ -71,26 +75,27 @@ fn compile(pattern: &[Marked]) -> Vec<Step> {
 }
 
 /// A bracket expression behind its `[`, and its length; `None` when it is not closed.
-fn class(pattern: &[Marked]) -> Option<(Step, usize)> {
+fn class(pattern: &[(u8, bool)]) -> Option<(Step, usize)> {
     let (mut at, mut items) = (0, Vec::new());
-    let negated = matches!(pattern.first(), Some(('!' | '^', false)));
+    // `^` is nothing special, as in dash.
+    let negated = matches!(pattern.first(), Some((b'!', false)));
     if negated {
         at += 1;
     }
     let start = at;
     loop {
         let &(c, quoted) = pattern.get(at)?;
-        if c == ']' && !quoted && at > start {
+        if c == b']' && !quoted && at > start {
             return Some((Step::Class { negated, items }, at + 1));
         }
-        if c == '[' && !quoted && pattern.get(at + 1) == Some(&(':', false)) {
-            let end = pattern[at + 2..].windows(2).position(|pair| pair[0].0 == ':' && pair[1].0 == ']')?;
-            items.push(Item::Named(pattern[at + 2..at + 2 + end].iter().map(|(c, _)| *c).collect()));
+        if c == b'[' && !quoted && pattern.get(at + 1) == Some(&(b':', false)) {
+            let end = pattern[at + 2..].windows(2).position(|pair| pair[0].0 == b':' && pair[1].0 == b']')?;
+            items.push(Item::Named(pattern[at + 2..at + 2 + end].iter().map(|(c, _)| char::from(*c)).collect()));
             at += end + 4;
             continue;
         }
         match (pattern.get(at + 1), pattern.get(at + 2)) {
-            (Some(('-', false)), Some(&(last, _))) if last != ']' => {
+            (Some((b'-', false)), Some(&(last, _))) if last != b']' => {
                 items.push(Item::Range(c, last));
                 at += 3;
             }
@@ -102,7 +107,7 @@ fn class(pattern: &[Marked]) -> Option<(Step, usize)> {
     }
 }
 
-fn matches_steps(steps: &[Step], text: &[char]) -> bool {
+fn matches_steps(steps: &[Step], text: &[u8]) -> bool {
     // Where to go back to: the step behind the last `*`, and how much text it has taken.
     let (mut step, mut at, mut back) = (0, 0, None);
     loop {
@@ -132,7 +137,7 @@ fn matches_steps(steps: &[Step], text: &[char]) -> bool {
 }
 
 impl Step {
-    fn admits(&self, c: char) -> bool {
+    fn admits(&self, c: u8) -> bool {
         match self {
             Self::One(own) => *own == c,
             Self::Any => true,
@@ -143,21 +148,21 @@ impl Step {
 }
 
 impl Item {
-    fn admits(&self, c: char) -> bool {
+    fn admits(&self, c: u8) -> bool {
         match self {
             Self::Range(first, last) => (*first..=*last).contains(&c),
             Self::Named(name) => match name.as_str() {
-                "alnum" => c.is_alphanumeric(),
-                "alpha" => c.is_alphabetic(),
-                "blank" => matches!(c, ' ' | '\t'),
-                "cntrl" => c.is_control(),
+                "alnum" => c.is_ascii_alphanumeric(),
+                "alpha" => c.is_ascii_alphabetic(),
+                "blank" => matches!(c, b' ' | b'\t'),
+                "cntrl" => c.is_ascii_control(),
                 "digit" => c.is_ascii_digit(),
-                "graph" => !c.is_whitespace() && !c.is_control(),
-                "lower" => c.is_lowercase(),
-                "print" => !c.is_control(),
+                "graph" => c.is_ascii_graphic(),
+                "lower" => c.is_ascii_lowercase(),
+                "print" => c.is_ascii_graphic() || c == b' ',
                 "punct" => c.is_ascii_punctuation(),
-                "space" => c.is_whitespace(),
-                "upper" => c.is_uppercase(),
+                "space" => c.is_ascii_whitespace() || c == 0x0b,
+                "upper" => c.is_ascii_uppercase(),
                 "xdigit" => c.is_ascii_hexdigit(),
                 _ => false,
             },
@@ -188,7 +193,9 @@ pub(super) fn paths(world: &World<'_>, cwd: &TreePath, pattern: &[Marked]) -> Ve
             let directory = if prefix.is_empty() { "." } else { prefix.as_str() };
             let Ok(names) = world.list(cwd, directory) else { continue };
             let hidden = component.first().is_some_and(|(c, _)| *c == '.');
-            for name in names.iter().filter(|name| hidden || !name.starts_with('.')) {
+            let above = [".".to_owned(), "..".to_owned()];
+            let names = above.iter().chain(&names).filter(|name| hidden || !name.starts_with('.'));
+            for name in names {
                 if !matches(component, name) {
                     continue;
                 }

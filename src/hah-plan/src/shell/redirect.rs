@@ -36,6 +36,8 @@ enum Descriptor {
     Output(Buffer),
     /// A file to write to: its path, and where the next byte goes; at the end when that is `None`.
     File { path: String, at: Rc<RefCell<Option<usize>>> },
+    /// A file that is read and written (`<>`): what is left of it; the next byte goes over what would be read next.
+    Both { path: String, left: Buffer },
     /// Takes everything, holds nothing.
     Null,
 }
@@ -83,7 +85,7 @@ impl Descriptors {
     /// The buffer that `fd` reads; an empty one when it reads nothing.
     pub(super) fn input(&self, fd: u32) -> Buffer {
         match self.open.get(&fd) {
-            Some(Descriptor::Input(buffer)) => buffer.clone(),
+            Some(Descriptor::Input(buffer) | Descriptor::Both { left: buffer, .. }) => buffer.clone(),
             _ => Buffer::default(),
         }
     }
@@ -91,6 +93,7 @@ impl Descriptors {
 
 impl Shell<'_, '_> {
     /// Writes to a descriptor.
+    /// A file that is no longer where it was opened is [`Errno::Moved`].
     ///
     /// # Errors
     /// [`Errno::NotPermitted`] when it is closed or not for writing.
@@ -104,23 +107,42 @@ impl Shell<'_, '_> {
             Some(Descriptor::Null) => {}
             Some(Descriptor::File { path, at }) => {
                 let (path, at) = (path.clone(), Rc::clone(at));
-                let mode = 0o666 & !self.umask;
                 let start = *at.borrow();
-                let Some(start) = start else { return self.world.append(&self.cwd, &path, mode, bytes) };
-                let mut whole = match self.world.read(&self.cwd, &path) {
-                    Ok(whole) => whole,
-                    Err(Errno::NotFound) => Vec::new(),
-                    Err(error) => return Err(error),
+                let start = match start {
+                    Some(start) => start,
+                    None => self.opened(&path)?.len(),
                 };
-                let end = start + bytes.len();
-                whole.resize(whole.len().max(end), 0);
-                whole[start..end].copy_from_slice(bytes);
-                *at.borrow_mut() = Some(end);
-                self.world.write(&self.cwd, &path, mode, whole)?;
+                self.overwrite(&path, start, bytes)?;
+                let mut at = at.borrow_mut();
+                *at = at.map(|start| start + bytes.len());
+            }
+            Some(Descriptor::Both { path, left }) => {
+                let (path, left) = (path.clone(), left.clone());
+                let behind = left.0.borrow().len();
+                let start = self.opened(&path)?.len().saturating_sub(behind);
+                self.overwrite(&path, start, bytes)?;
+                left.0.borrow_mut().drain(..bytes.len().min(behind));
             }
             Some(Descriptor::Input(_)) | None => return Err(Errno::NotPermitted),
         }
         Ok(())
+    }
+
+    /// What is in a file that has been opened for writing.
+    fn opened(&mut self, path: &str) -> Result<Vec<u8>, Errno> {
+        self.world.read(&self.cwd, path).map_err(|error| match error {
+            Errno::NotFound => Errno::Moved(path.to_owned()),
+            error => error,
+        })
+    }
+
+    /// Puts bytes into a file that is there, over what stands at `start`.
+    fn overwrite(&mut self, path: &str, start: usize, bytes: &[u8]) -> Result<(), Errno> {
+        let mut whole = self.opened(path)?;
+        let end = start + bytes.len();
+        whole.resize(whole.len().max(end), 0);
+        whole[start..end].copy_from_slice(bytes);
+        self.world.write(&self.cwd, path, 0o666 & !self.umask, whole)
     }
 
     /// Prints on standard output; false, and a complaint, when that fails.
@@ -135,8 +157,29 @@ impl Shell<'_, '_> {
         }
     }
 
+    /// Opens and closes descriptors for what `evaluate` does, which is told whether all could be opened, and puts them back.
+    pub(super) fn with_redirects(
+        &mut self,
+        redirects: &[Redirect],
+        evaluate: impl FnOnce(&mut Self, bool) -> Eval,
+    ) -> Eval {
+        let outer: Vec<(u32, Option<Descriptor>)> =
+            redirects.iter().map(|redirect| (redirect.fd, self.descriptors.open.get(&redirect.fd).cloned())).collect();
+        let done = match self.redirect(redirects) {
+            Ok(opened) => evaluate(self, opened),
+            Err(halt) => Err(halt),
+        };
+        for (fd, descriptor) in outer.into_iter().rev() {
+            match descriptor {
+                Some(descriptor) => self.descriptors.open.insert(fd, descriptor),
+                None => self.descriptors.open.remove(&fd),
+            };
+        }
+        done
+    }
+
     /// Opens and closes descriptors; false, and a complaint, when one cannot be opened.
-    pub(super) fn redirect(&mut self, redirects: &[Redirect]) -> Result<bool, Halt> {
+    fn redirect(&mut self, redirects: &[Redirect]) -> Result<bool, Halt> {
         for redirect in redirects {
             if !self.redirect_one(redirect)? {
                 return Ok(false);
@@ -159,6 +202,9 @@ impl Shell<'_, '_> {
                 if target == "-" {
                     self.descriptors.open.remove(&fd);
                     return Ok(true);
+                }
+                if target.len() != 1 || !target.bytes().all(|byte| byte.is_ascii_digit()) {
+                    return Err(self.die(&format!("{target}: bad fd number")));
                 }
                 let found = target.parse().ok().and_then(|from: u32| self.descriptors.open.get(&from).cloned());
                 match found {
@@ -186,6 +232,13 @@ impl Shell<'_, '_> {
                     (read, _) => read,
                 };
                 match read {
+                    Ok(bytes) if matches!(redirect.kind, RedirectKind::ReadWrite(_)) => {
+                        let left = Buffer::default();
+                        left.put(bytes);
+                        let path = crate::world::World::absolute(&self.cwd, &path);
+                        self.descriptors.open.insert(fd, Descriptor::Both { path, left });
+                        Ok(true)
+                    }
                     Ok(bytes) => {
                         self.descriptors.read_from(fd, bytes);
                         Ok(true)
@@ -268,7 +321,7 @@ impl Shell<'_, '_> {
             true => Ok(()),
             false => {
                 self.status = 2;
-                Err(Halt::Exit)
+                Err(Halt::Error)
             }
         }
     }

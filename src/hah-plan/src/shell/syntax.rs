@@ -104,6 +104,14 @@ impl Word {
             _ => None,
         }
     }
+
+    /// Whether it begins with `NAME=`, without quotes.
+    pub(super) fn is_assignment(&self) -> bool {
+        let Some(Part::Literal(text)) = self.0.first() else { return false };
+        let name = text.split_once('=').map_or("", |(name, _)| name);
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(fits)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -149,6 +157,8 @@ pub(super) enum Change {
     Instead { colon: bool, kind: Instead, word: Word },
     /// `${name#word}`, `##`, `%`, `%%`
     Trim { end: End, longest: bool, pattern: Word },
+    /// Something else, which fails when it is reached.
+    Bad { text: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

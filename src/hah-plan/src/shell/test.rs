@@ -41,8 +41,8 @@ type Answer = Result<bool, Wrong>;
 /// Deepest nesting of parentheses and negations.
 const DEPTH_MAX: u32 = 60;
 
-const BINARY: [&str; 16] =
-    ["=", "==", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef", "-a", "-o"];
+/// Operators between two words, but for `-a` and `-o`, which join whole tests.
+const BINARY: [&str; 13] = ["=", "!=", "<", ">", "-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-nt", "-ot", "-ef"];
 
 struct Reader<'r, 's, 'w> {
     shell: &'r mut Shell<'s, 'w>,
@@ -58,9 +58,9 @@ impl Reader<'_, '_, '_> {
             [] => return Ok(false),
             [one] => return Ok(!one.is_empty()),
             ["!", one] => return Ok(one.is_empty()),
-            [left, operator, right] if BINARY.contains(&operator) => return self.binary(left, operator, right),
+            [left, operator, right] if self.is_binary(operator) => return self.binary(left, operator, right),
             ["(", one, ")"] => return Ok(!one.is_empty()),
-            ["!", left, operator, right] if BINARY.contains(&operator) => {
+            ["!", left, operator, right] if self.is_binary(operator) => {
                 return self.binary(left, operator, right).map(|holds| !holds);
             }
             _ => {}
@@ -70,6 +70,11 @@ impl Reader<'_, '_, '_> {
             None => Ok(holds),
             Some(word) => Err(Wrong::Said(format!("{word}: unexpected operator"))),
         }
+    }
+
+    /// Whether it is an operator between two words. `==` is bash's.
+    fn is_binary(&self, operator: &str) -> bool {
+        BINARY.contains(&operator) || (operator == "==" && self.shell.bash)
     }
 
     fn peek(&self, offset: usize) -> Option<&str> {
@@ -116,8 +121,7 @@ impl Reader<'_, '_, '_> {
         };
         if let (Some(operator), Some(right)) =
             (self.words.get(self.at + 1).copied(), self.words.get(self.at + 2).copied())
-            && BINARY.contains(&operator)
-            && !matches!(operator, "-a" | "-o")
+            && self.is_binary(operator)
         {
             self.at += 3;
             return self.binary(word, operator, right);
@@ -180,15 +184,14 @@ impl Reader<'_, '_, '_> {
             "!=" => left != right,
             "<" => left < right,
             ">" => left > right,
-            "-a" => !left.is_empty() && !right.is_empty(),
-            "-o" => !left.is_empty() || !right.is_empty(),
             "-nt" | "-ot" | "-ef" => {
                 let stat = |path| self.shell.world.stat(&self.shell.cwd, path, Follow::Yes);
                 match (operator, stat(left), stat(right)) {
-                    ("-ef", Ok(left), Ok(right)) => left.path == right.path,
+                    ("-ef", Ok(left), Ok(right)) => {
+                        self.shell.world.file_of(&left.path) == self.shell.world.file_of(&right.path)
+                    }
                     ("-nt", Ok(left), Ok(right)) => left.meta.mtime > right.meta.mtime,
                     ("-ot", Ok(left), Ok(right)) => left.meta.mtime < right.meta.mtime,
-                    ("-nt", Ok(_), Err(_)) | ("-ot", Err(_), Ok(_)) => true,
                     _ => false,
                 }
             }

@@ -42,11 +42,14 @@ pub enum Errno {
     /// Not one of the kernel's: the store cannot give a file's bytes. The build ends.
     #[error("the store cannot give the file: {0}")]
     Unreadable(String),
+    /// Not one of the kernel's: an open file is no longer at its path, and where it is now nobody knows. The script ends.
+    #[error("{0} was removed or renamed while it was open for writing")]
+    Moved(String),
 }
 
 impl Errno {
     /// Whether no program can go on from this: the script is refused, whatever it makes of a failing command.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Random | Self::Exhausted | Self::Unreadable(_))
+        matches!(self, Self::Random | Self::Exhausted | Self::Unreadable(_) | Self::Moved(_))
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::commands::Presence;
 use crate::shell::external::{CONFMODULES, Found};
+use crate::shell::parser::RESERVED;
 use crate::shell::{Eval, Halt, PROCESS_ID, Shell, builtins};
-use crate::world::{Errno, Follow, World};
+use crate::world::{Errno, Follow};
 
 /// A status that is given as an argument; without, the one there is.
 fn status_of(shell: &mut Shell<'_, '_>, word: &str, args: &[String]) -> Result<u8, Halt> {
@@ -53,14 +54,12 @@ pub(super) fn next_turn(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
 
 pub(super) fn eval(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     shell.deeper()?;
-    shell.status = 0;
     let done = shell.inner_script(&args.join(" "));
     shell.calls -= 1;
     done
 }
 
 pub(super) fn exec(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    let args = if args.first().is_some_and(|arg| arg == "--") { &args[1..] } else { args };
     if args.is_empty() {
         return Ok(());
     }
@@ -98,8 +97,10 @@ pub(super) fn dot(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     };
     let text = String::from_utf8_lossy(&bytes).into_owned();
     shell.deeper()?;
-    shell.status = 0;
+    // In dash, `set -e` counts in a file that is read even where the `.` stands in a condition.
+    let conditions = std::mem::take(&mut shell.conditions);
     let done = shell.inner_script(&text);
+    shell.conditions = conditions;
     shell.calls -= 1;
     match done {
         Err(Halt::Return) => Ok(()),
@@ -107,68 +108,118 @@ pub(super) fn dot(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     }
 }
 
+/// The names of signals by number; those without a name have their number.
+const SIGNALS: [&str; 32] = [
+    "EXIT", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+    "TERM", "16", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH",
+    "IO", "PWR", "SYS",
+];
+
+/// The number of a signal that is given by its name or number.
+fn signal(text: &str) -> Option<usize> {
+    let by_number = text.parse::<usize>().ok().filter(|number| *number < SIGNALS.len());
+    by_number.or_else(|| SIGNALS.iter().position(|name| name.eq_ignore_ascii_case(text)))
+}
+
 pub(super) fn trap(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     let args = if args.first().is_some_and(|arg| arg == "--") { &args[1..] } else { args };
     shell.status = 0;
     let Some((action, conditions)) = args.split_first() else {
-        let text: String = shell
-            .traps
-            .iter()
-            .map(|(name, action)| format!("trap -- '{}' {name}\n", action.replace('\'', "'\"'\"'")))
-            .collect();
+        let quoted = |action: &str| super::variables::quoted(action);
+        let known = SIGNALS.iter().filter_map(|name| Some((name, shell.traps.get(*name)?)));
+        let text: String = known.map(|(name, action)| format!("trap -- {} {name}\n", quoted(action))).collect();
         shell.print(text.as_bytes())?;
         return Ok(());
     };
-    let resets = action == "-" || action.parse::<u32>().is_ok();
-    let conditions = if action.parse::<u32>().is_ok() || conditions.is_empty() { args } else { conditions };
+    let number = action.parse::<u32>().is_ok();
+    let resets = action == "-" || number || conditions.is_empty();
+    let conditions = if number || conditions.is_empty() { args } else { conditions };
     for condition in conditions {
-        let name = match condition.trim_start_matches("SIG") {
-            "0" | "EXIT" => "EXIT".to_owned(),
-            other => other.to_owned(),
+        let Some(number) = signal(condition) else {
+            shell.complain(&format!("trap: {condition}: bad trap"));
+            shell.status = 1;
+            continue;
         };
+        let name = SIGNALS[number];
         // Signals never come; what is to be done about them is kept for `trap` alone.
         if resets {
-            shell.traps.remove(&name);
+            shell.traps.remove(name);
         } else {
-            shell.traps.insert(name, action.clone());
+            shell.traps.insert(name.to_owned(), action.clone());
         }
     }
     Ok(())
 }
 
-pub(super) fn pwd(shell: &mut Shell<'_, '_>, _: &[String]) -> Eval {
-    let text = shell.directory() + "\n";
+pub(super) fn pwd(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    let physical = args.iter().rev().find(|arg| matches!(arg.as_str(), "-L" | "-P")).is_some_and(|arg| arg == "-P");
+    let text = if physical { format!("/{}\n", shell.cwd.as_str()) } else { format!("{}\n", shell.logical) };
     shell.status = u8::from(!shell.print(text.as_bytes())?);
     Ok(())
 }
 
+/// `target` as seen from the directory `from`, by the words alone: `..` takes away what stands before it.
+fn joined(from: &str, target: &str) -> String {
+    let whole = if target.starts_with('/') { target.to_owned() } else { format!("{from}/{target}") };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    // Two slashes at the beginning stay two (POSIX.1-2017, 4.13).
+    let root = if target.starts_with("//") && !whole.starts_with("///") { "//" } else { "/" };
+    format!("{root}{}", parts.join("/"))
+}
+
 pub(super) fn cd(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    let target = args.iter().find(|arg| !matches!(arg.as_str(), "-L" | "-P" | "--"));
-    let (target, tell) = match target.map(String::as_str) {
-        None => (shell.value("HOME").unwrap_or_else(|| "/".to_owned()), false),
+    let (mut physical, mut args) = (false, args);
+    while let Some(option @ ("-L" | "-P" | "--")) = args.first().map(String::as_str) {
+        physical = if option == "--" { physical } else { option == "-P" };
+        args = &args[1..];
+        if option == "--" {
+            break;
+        }
+    }
+    let (target, mut tell) = match args.first().map(String::as_str) {
+        None => (shell.value("HOME").unwrap_or_default(), false),
         Some("-") => (shell.value("OLDPWD").unwrap_or_default(), true),
         Some(target) => (target.to_owned(), false),
     };
-    // `..` is taken by the word, as a shell does with -L.
-    let logical = World::absolute(&shell.cwd, &target);
-    let found = shell.world.stat(&shell.cwd, &logical, Follow::Yes);
-    let stat = match shell.final_only(found)? {
-        Ok(stat) if stat.is_dir() => stat,
-        _ => {
-            shell.complain(&format!("cd: can't cd to {target}"));
-            shell.status = 2;
-            return Ok(());
-        }
-    };
-    let old = shell.directory();
-    shell.cwd = stat.path;
-    shell.assign("OLDPWD", old)?;
-    let new = shell.directory();
-    shell.assign("PWD", new.clone())?;
-    if tell {
-        shell.print((new + "\n").as_bytes())?;
+    let mut prefixes = vec![String::new()];
+    let first = target.split('/').next().unwrap_or_default();
+    if !target.starts_with('/') && !matches!(first, "." | "..") {
+        let path = shell.value("CDPATH").unwrap_or_default();
+        prefixes = path.split(':').map(str::to_owned).chain([String::new()]).collect();
     }
-    shell.status = 0;
+    for prefix in prefixes {
+        let path = if prefix.is_empty() { target.clone() } else { format!("{prefix}/{target}") };
+        let logical = if path.is_empty() { shell.logical.clone() } else { joined(&shell.logical, &path) };
+        // Without -P, `..` is taken by the words.
+        let place = if physical { path } else { logical.clone() };
+        let found = shell.world.stat(&shell.cwd, &place, Follow::Yes);
+        let Some(stat) = shell.final_only(found)?.ok().filter(|stat| stat.is_dir()) else { continue };
+        let old = std::mem::replace(&mut shell.logical, logical);
+        shell.cwd = stat.path;
+        if physical {
+            shell.logical = format!("/{}", shell.cwd.as_str());
+        }
+        shell.assign("OLDPWD", old)?;
+        let new = shell.logical.clone();
+        shell.assign("PWD", new.clone())?;
+        tell |= !prefix.is_empty();
+        if tell {
+            shell.print((new + "\n").as_bytes())?;
+        }
+        shell.status = 0;
+        return Ok(());
+    }
+    shell.complain(&format!("cd: can't cd to {target}"));
+    shell.status = 2;
     Ok(())
 }
 
@@ -184,15 +235,16 @@ pub(super) fn command(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     };
     if let Some(verbose) = tell {
         shell.status = 0;
-        for name in args {
-            describe(shell, name, verbose)?;
-        }
-        return Ok(());
+        return describe(shell, name, verbose);
     }
-    if let Some(builtin) = builtins::special(name).or_else(|| builtins::regular(name)) {
-        return builtin(shell, &args[1..]);
+    match builtins::special(shell, name).or_else(|| builtins::regular(shell, name)) {
+        // An error of a special built-in ends nothing else either.
+        Some(builtin) => match builtin(shell, &args[1..]) {
+            Err(Halt::Error) => Ok(()),
+            done => done,
+        },
+        None => shell.external(args),
     }
-    shell.external(args)
 }
 
 pub(super) fn type_of(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
@@ -204,11 +256,13 @@ pub(super) fn type_of(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
 }
 
 fn describe(shell: &mut Shell<'_, '_>, name: &str, verbose: bool) -> Eval {
-    let (short, long) = if shell.functions.contains_key(name) {
+    let (short, long) = if RESERVED.contains(&name) {
+        (name.to_owned(), "a shell keyword".to_owned())
+    } else if shell.functions.contains_key(name) {
         (name.to_owned(), "a shell function".to_owned())
-    } else if builtins::special(name).is_some() {
+    } else if builtins::special(shell, name).is_some() || name == "local" {
         (name.to_owned(), "a special shell builtin".to_owned())
-    } else if builtins::regular(name).is_some() {
+    } else if builtins::regular(shell, name).is_some() {
         (name.to_owned(), "a shell builtin".to_owned())
     } else {
         match shell.find(name) {
@@ -232,6 +286,7 @@ fn describe(shell: &mut Shell<'_, '_>, name: &str, verbose: bool) -> Eval {
 
 pub(super) fn umask(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     shell.status = 0;
+    let args = if args.first().is_some_and(|arg| arg == "--") { &args[1..] } else { args };
     match args.first().map(String::as_str) {
         None => {
             let text = format!("{:04o}\n", shell.umask);
@@ -251,8 +306,8 @@ pub(super) fn umask(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
             shell.print(text.as_bytes())?;
         }
         Some(text) => match u16::from_str_radix(text, 8).ok().or_else(|| symbolic(shell.umask, text)) {
-            Some(mask) if mask <= 0o777 => shell.umask = mask,
-            _ => return Err(shell.die(&format!("umask: Illegal mode: {text}"))),
+            Some(mask) => shell.umask = mask & 0o777,
+            None => return Err(shell.die(&format!("umask: Illegal mode: {text}"))),
         },
     }
     Ok(())
@@ -281,6 +336,10 @@ fn symbolic(mask: u16, text: &str) -> Option<u16> {
                 'r' => 0o444,
                 'w' => 0o222,
                 'x' => 0o111,
+                // The permissions of another.
+                'u' => ((allowed >> 6) & 7) * 0o111,
+                'g' => ((allowed >> 3) & 7) * 0o111,
+                'o' => (allowed & 7) * 0o111,
                 _ => return None,
             };
         }
@@ -303,12 +362,74 @@ pub(super) fn alias(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     }
 }
 
-pub(super) fn kill(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    if args.iter().any(|arg| *arg == PROCESS_ID.to_string()) {
-        return shell.refuse("a script that sends itself a signal");
+pub(super) fn unalias(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    // There are none.
+    shell.status = u8::from(args.iter().any(|arg| arg != "-a"));
+    if shell.status != 0 {
+        shell.complain("unalias: not found");
     }
-    shell.complain("kill: No such process");
-    shell.status = 1;
+    Ok(())
+}
+
+pub(super) fn hash(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    shell.status = 0;
+    for name in args.iter().filter(|arg| *arg != "-r") {
+        let known = shell.functions.contains_key(name)
+            || builtins::special(shell, name).or_else(|| builtins::regular(shell, name)).is_some()
+            || matches!(shell.find(name), Found::Native(..) | Found::File(_));
+        if !known {
+            shell.complain(&format!("hash: {name}: not found"));
+            shell.status = 1;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn no_job(shell: &mut Shell<'_, '_>, _: &[String]) -> Eval {
+    Err(shell.die("no current job"))
+}
+
+pub(super) fn wait(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    shell.status = 0;
+    if args.is_empty() {
+        shell.jobs.wait_for_all();
+    }
+    for arg in args {
+        let Ok(id) = arg.parse() else { return Err(shell.die(&format!("wait: Illegal number: {arg}"))) };
+        shell.status = shell.jobs.wait_for(id).unwrap_or(127);
+    }
+    Ok(())
+}
+
+pub(super) fn kill(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    let own = PROCESS_ID.to_string();
+    shell.status = 0;
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => return Err(shell.die("kill: usage: kill [-s sigspec | -signum | -sigspec] [pid | job]...")),
+        ["-l"] => {
+            let text: String =
+                SIGNALS.iter().map(|name| format!("{}\n", if *name == "EXIT" { "0" } else { name })).collect();
+            shell.print(text.as_bytes())?;
+        }
+        ["-l", status, ..] => {
+            // Of a program that a signal has ended, the status is 128 more.
+            let name = status
+                .parse::<usize>()
+                .ok()
+                .and_then(|status| SIGNALS.get(if status > 128 { status - 128 } else { status }));
+            let Some(name) = name else {
+                return Err(shell.die(&format!("kill: invalid signal number or exit status: {status}")));
+            };
+            shell.print(format!("{name}\n").as_bytes())?;
+        }
+        // Whether it is there.
+        ["-0", ids @ ..] if ids.iter().all(|id| *id == own) => {}
+        words if words.contains(&own.as_str()) => return shell.refuse("a script that sends itself a signal"),
+        _ => {
+            shell.complain("kill: No such process");
+            shell.status = 1;
+        }
+    }
     Ok(())
 }
 

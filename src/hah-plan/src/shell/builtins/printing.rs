@@ -1,5 +1,7 @@
 //! `echo printf`, as dash has them.
 
+mod float;
+
 use crate::shell::{Eval, Shell, arithmetic};
 
 /// What an escape in a text gives.
@@ -46,6 +48,7 @@ fn escape(rest: &[u8], leading_zero: bool) -> (Escaped, usize) {
         Some(b'r') => one(b'\r'),
         Some(b't') => one(b'\t'),
         Some(b'v') => one(11),
+        Some(b'e') => one(0x1b),
         Some(b'\\') => one(b'\\'),
         Some(b'0') if leading_zero => {
             let (value, count) = octal(&rest[1..]);
@@ -93,7 +96,7 @@ impl Arguments<'_> {
 
     /// A number of C, or a quote and a character, whose code it is.
     fn number(&mut self) -> i64 {
-        let Some(text) = self.left.next() else { return 0 };
+        let Some(text) = self.left.next().filter(|text| !text.is_empty()) else { return 0 };
         if let Some(character) = text.strip_prefix(['\'', '"']) {
             return character.chars().next().map_or(0, |c| i64::from(u32::from(c)));
         }
@@ -102,13 +105,39 @@ impl Arguments<'_> {
             Some(digits) => (-1, digits),
             None => (1, trimmed.strip_prefix('+').unwrap_or(trimmed)),
         };
+        if digits == "9223372036854775808" && sign < 0 {
+            return i64::MIN;
+        }
         if let Some(number) = arithmetic::number(digits) {
+            // Beyond the range, it is the range's end and a complaint.
+            if number == i64::MAX && digits.trim_start_matches('0') != i64::MAX.to_string() && !digits.starts_with("0x")
+            {
+                self.wrong.push(text.clone());
+            }
             return number.wrapping_mul(sign);
         }
         self.wrong.push(text.clone());
         // What can be read of it counts.
         let radix_digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
         arithmetic::number(&radix_digits).unwrap_or(0).wrapping_mul(sign)
+    }
+}
+
+impl Arguments<'_> {
+    fn float(&mut self) -> f64 {
+        let Some(text) = self.left.next().filter(|text| !text.is_empty()) else { return 0.0 };
+        if let Some(character) = text.strip_prefix(['\'', '"']) {
+            return character.bytes().next().map_or(0.0, f64::from);
+        }
+        let trimmed = text.trim_start();
+        // The longest beginning that is a number counts.
+        let ends = (1..=trimmed.len()).rev().filter(|end| trimmed.is_char_boundary(*end));
+        let found = ends.take(400).find_map(|end| Some((end, trimmed[..end].parse::<f64>().ok()?)));
+        let (end, number) = found.unwrap_or((0, 0.0));
+        if end < trimmed.len() {
+            self.wrong.push(text.clone());
+        }
+        number
     }
 }
 
@@ -150,9 +179,6 @@ fn format_once(format: &str, arguments: &mut Arguments<'_>, out: &mut Vec<u8>) -
         at += 1;
         match byte {
             b'\\' => {
-                if bytes.get(at) == Some(&b'c') {
-                    return Ok(true);
-                }
                 let (escaped, length) = escape(&bytes[at..], false);
                 at += length;
                 if let Escaped::Bytes(bytes) = escaped {
@@ -228,7 +254,8 @@ fn convert(conversion: &Conversion, arguments: &mut Arguments<'_>, out: &mut Vec
         }
         'c' => {
             let text = arguments.text();
-            (String::new(), text.chars().next().map(String::from).unwrap_or_default().into_bytes(), false)
+            // Of nothing, it is the byte 0 that ends every text.
+            (String::new(), vec![text.bytes().next().unwrap_or(0)], false)
         }
         'd' | 'i' => {
             let number = arguments.number();
@@ -252,9 +279,20 @@ fn convert(conversion: &Conversion, arguments: &mut Arguments<'_>, out: &mut Vec
             let prefix = if flags.contains('#') && number != 0 { format!("0{kind}") } else { String::new() };
             (prefix, digits.into_bytes(), true)
         }
+        'f' | 'F' | 'e' | 'E' | 'g' | 'G' => {
+            let number = arguments.float();
+            let sign = match number.is_sign_negative() {
+                true => "-",
+                false if flags.contains('+') => "+",
+                false if flags.contains(' ') => " ",
+                false => "",
+            };
+            (sign.to_owned(), float::format(number.abs(), *kind, *precision).into_bytes(), true)
+        }
         _ => return Err(format!("%{kind}: invalid directive")),
     };
-    if let (true, Some(precision)) = (numeric, precision) {
+    let whole = matches!(kind, 'd' | 'i' | 'u' | 'o' | 'x' | 'X');
+    if let (true, Some(precision)) = (whole, precision) {
         while body.len() < *precision {
             body.insert(0, b'0');
         }
@@ -263,7 +301,7 @@ fn convert(conversion: &Conversion, arguments: &mut Arguments<'_>, out: &mut Vec
         }
     }
     let missing = width.unwrap_or(0).saturating_sub(sign.len() + body.len());
-    let (left, zero) = (flags.contains('-'), flags.contains('0') && numeric && precision.is_none());
+    let (left, zero) = (flags.contains('-'), flags.contains('0') && numeric && !(whole && precision.is_some()));
     if !left && !zero {
         out.extend(std::iter::repeat_n(b' ', missing));
     }

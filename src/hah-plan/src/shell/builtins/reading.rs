@@ -100,55 +100,60 @@ pub(super) fn getopts(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     let [options, name, rest @ ..] = args else { return Err(shell.die("getopts: Usage: getopts optstring var [arg]")) };
     let words = if rest.is_empty() { shell.positional.clone() } else { rest.to_vec() };
     let silent = options.starts_with(':');
-    let index = shell.value("OPTIND").and_then(|value| value.parse::<usize>().ok()).unwrap_or(1).max(1);
-    let word = words.get(index - 1).cloned().unwrap_or_default();
-    let letters: Vec<char> = word.chars().collect();
-    let begins = shell.option_at == 0;
-    if begins && (!word.starts_with('-') || word == "-" || word == "--") {
-        if word == "--" {
-            shell.assign("OPTIND", (index + 1).to_string())?;
+    // The number of the next word, from 1; inside of one that holds several options it counts as gone already.
+    let mut next = shell.option_index;
+    let mut at = shell.option_at;
+    let inside = at > 0 && words.get(next.wrapping_sub(2)).is_some_and(|word| word.chars().count() > at);
+    if !inside {
+        let word = words.get(next - 1).map_or("", String::as_str);
+        if !word.starts_with('-') || word == "-" || word == "--" {
+            if word == "--" {
+                shell.assign("OPTIND", (next + 1).to_string())?;
+            }
+            shell.assign(name, "?".to_owned())?;
+            shell.option_at = 0;
+            shell.status = 1;
+            return Ok(());
         }
-        shell.assign(name, "?".to_owned())?;
-        shell.status = 1;
-        return Ok(());
+        next += 1;
+        at = 1;
     }
-    let at = if begins { 1 } else { shell.option_at };
+    let letters: Vec<char> = words.get(next - 2).map(|word| word.chars().collect()).unwrap_or_default();
     let Some(&letter) = letters.get(at) else {
         shell.status = 1;
         return Ok(());
     };
     let last = at + 1 == letters.len();
-    let (mut next_index, mut next_at) = if last { (index + 1, 0) } else { (index, at + 1) };
+    let mut next_at = if last { 0 } else { at + 1 };
     let known = options.char_indices().find(|(_, c)| *c == letter && letter != ':').map(|(at, c)| at + c.len_utf8());
     let mut found = letter.to_string();
-    let mut argument = None;
+    let mut argument = Some(String::new());
     match known {
         None => {
             found = "?".to_owned();
-            if silent {
-                argument = Some(letter.to_string());
-            } else {
+            argument = silent.then(|| letter.to_string());
+            if !silent {
                 shell.complain(&format!("Illegal option -{letter}"));
             }
         }
         Some(behind) if options[behind..].starts_with(':') => {
-            (next_index, next_at) = (index + 1, 0);
+            next_at = 0;
             if !last {
                 argument = Some(letters[at + 1..].iter().collect());
-            } else if let Some(value) = words.get(index) {
+            } else if let Some(value) = words.get(next - 1) {
                 argument = Some(value.clone());
-                next_index = index + 2;
-            } else if silent {
-                found = ":".to_owned();
-                argument = Some(letter.to_string());
+                next += 1;
             } else {
-                found = "?".to_owned();
-                shell.complain(&format!("No arg for -{letter} option"));
+                found = if silent { ":" } else { "?" }.to_owned();
+                argument = silent.then(|| letter.to_string());
+                if !silent {
+                    shell.complain(&format!("No arg for -{letter} option"));
+                }
             }
         }
         Some(_) => {}
     }
-    shell.assign("OPTIND", next_index.to_string())?;
+    shell.assign("OPTIND", next.to_string())?;
     shell.option_at = next_at;
     match argument {
         Some(argument) => shell.assign("OPTARG", argument)?,

@@ -4,7 +4,7 @@ use super::is_name;
 use crate::shell::{Eval, Shell, Variable};
 
 /// `'value'`, to be read by a shell again.
-fn quoted(value: &str) -> String {
+pub(super) fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', "'\"'\"'"))
 }
 
@@ -47,10 +47,13 @@ pub(super) fn unset(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     for arg in args {
         match arg.as_str() {
             "-f" => functions = true,
-            "-v" | "--" => functions = false,
+            "-v" => functions = false,
+            "--" => {}
+            option if option.starts_with('-') => return Err(shell.die(&format!("unset: Illegal option {option}"))),
             name if functions => {
                 shell.functions.remove(name);
             }
+            name if !is_name(name) => return Err(shell.die(&format!("unset: {name}: bad variable name"))),
             name => {
                 if shell.variables.get(name).is_some_and(|found| found.readonly) {
                     return Err(shell.die(&format!("unset: {name}: is read only")));
@@ -91,11 +94,12 @@ pub(super) fn set(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
         }
         for letter in arg.chars().skip(1) {
             if letter == 'o' {
-                let Some(name) = args.get(at) else { return Ok(()) };
+                let Some(name) = args.get(at) else { return print_options(shell, on) };
                 at += 1;
                 match shell.options.named(name) {
-                    Some(option) => *option = on,
-                    None => return Err(shell.die(&format!("set: Illegal option -o {name}"))),
+                    // Of bash, and of later versions of dash.
+                    Some(option) if name != "pipefail" || shell.bash => *option = on,
+                    _ => return Err(shell.die(&format!("set: Illegal option -o {name}"))),
                 }
                 continue;
             }
@@ -110,6 +114,42 @@ pub(super) fn set(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     if at < args.len() {
         shell.positional = args[at..].to_vec();
     }
+    Ok(())
+}
+
+/// The options by name, in dash's order; those that concern a terminal are always off.
+const OPTIONS: [&str; 18] = [
+    "errexit",
+    "noglob",
+    "ignoreeof",
+    "interactive",
+    "monitor",
+    "noexec",
+    "stdin",
+    "xtrace",
+    "verbose",
+    "vi",
+    "emacs",
+    "noclobber",
+    "allexport",
+    "notify",
+    "nounset",
+    "privileged",
+    "nolog",
+    "debug",
+];
+
+/// `set -o` for a person, `set +o` for a shell.
+fn print_options(shell: &mut Shell<'_, '_>, for_person: bool) -> Eval {
+    let mut text = String::from(if for_person { "Current option settings\n" } else { "" });
+    for name in OPTIONS {
+        let on = shell.options.named(name).is_some_and(|on| *on);
+        text.push_str(&match for_person {
+            true => format!("{name:<16}{}\n", if on { "on" } else { "off" }),
+            false => format!("set {}o {name}\n", if on { '-' } else { '+' }),
+        });
+    }
+    shell.print(text.as_bytes())?;
     Ok(())
 }
 
@@ -131,14 +171,21 @@ pub(super) fn local(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     if shell.hidden.is_empty() {
         return Err(shell.die("local: not in a function"));
     }
-    for arg in args.iter().filter(|arg| !arg.starts_with('-')) {
+    for arg in args {
+        if arg == "-" {
+            let options = shell.options;
+            if let Some(frame) = shell.hidden.last_mut() {
+                frame.options.get_or_insert(options);
+            }
+            continue;
+        }
         let (name, value) = arg.split_once('=').map_or((arg.as_str(), None), |(name, value)| (name, Some(value)));
         if !is_name(name) {
             return Err(shell.die(&format!("local: {name}: bad variable name")));
         }
         let before = shell.variables.get(name).cloned();
         if let Some(frame) = shell.hidden.last_mut() {
-            frame.push((name.to_owned(), before));
+            frame.variables.push((name.to_owned(), before));
         }
         // As in dash, a local variable begins with the value that it hides.
         if let Some(value) = value {
@@ -146,6 +193,25 @@ pub(super) fn local(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
         } else {
             shell.variables.entry(name.to_owned()).or_default();
         }
+    }
+    shell.status = 0;
+    Ok(())
+}
+
+/// bash's `declare`, without options.
+pub(super) fn declare(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
+    if let Some(option) = args.iter().find(|arg| arg.starts_with('-')) {
+        return shell.refuse(format!("`declare {option}`"));
+    }
+    if !shell.hidden.is_empty() {
+        return local(shell, args);
+    }
+    for arg in args {
+        let (name, value) = arg.split_once('=').unwrap_or((arg, ""));
+        if !is_name(name) {
+            return Err(shell.die(&format!("declare: {name}: bad variable name")));
+        }
+        shell.assign(name, value.to_owned())?;
     }
     shell.status = 0;
     Ok(())

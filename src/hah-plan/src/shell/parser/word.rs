@@ -12,7 +12,7 @@ enum Context {
     Bare,
     /// In double quotes.
     Double,
-    /// In a here-document.
+    /// In a line of a here-document.
     Here,
     /// In `${name op …}` outside double quotes.
     Brace,
@@ -31,10 +31,27 @@ impl Parser {
         if self.at == start { Ok(None) } else { Ok(Some(Word(parts))) }
     }
 
-    /// The text of a here-document, to its end.
-    pub(super) fn here_document(&mut self) -> Parse<Word> {
+    /// The text of a here-document, to its end. Its end is looked for only where a line of its own begins: not behind a
+    /// continued line, nor inside of an expansion.
+    pub(super) fn here_document(&mut self, delimiter: &str, tabs: bool) -> Parse<Word> {
         let mut parts = Vec::new();
-        self.parts(Context::Here, &mut parts)?;
+        loop {
+            while tabs && self.peek_raw() == Some('\t') {
+                self.at += 1;
+            }
+            let behind = self.at + delimiter.chars().count();
+            let ends = self.text[self.at..].iter().copied().take(behind - self.at).eq(delimiter.chars())
+                && self.text.get(behind).is_none_or(|c| *c == '\n');
+            if ends {
+                self.at = behind;
+                self.take();
+                break;
+            }
+            if self.peek_raw().is_none() {
+                break;
+            }
+            self.parts(Context::Here, &mut parts)?;
+        }
         Ok(Word(vec![Part::Double(parts)]))
     }
 
@@ -51,6 +68,10 @@ impl Parser {
                 (Context::Bare, '\r') if self.peek_at(1).is_none_or(|c| c == '\n') => break,
                 (Context::Double, '"') => break,
                 (Context::Brace | Context::DoubleBrace, '}') => break,
+                (Context::Here, '\n') => {
+                    self.literal(context, parts, next);
+                    break;
+                }
                 (Context::Arithmetic, '(') => {
                     parentheses += 1;
                     self.literal(context, parts, next);
@@ -70,7 +91,7 @@ impl Parser {
                     let text = self.single()?;
                     parts.push(Part::Quoted(text));
                 }
-                (Context::Bare | Context::Brace | Context::DoubleBrace | Context::Arithmetic, '"') => {
+                (Context::Bare | Context::Brace | Context::DoubleBrace, '"') => {
                     self.at += 1;
                     let mut inner = Vec::new();
                     let line = self.line;
@@ -80,7 +101,7 @@ impl Parser {
                     }
                     match context {
                         // Quotes in quotes take their own away; the text stays quoted.
-                        Context::DoubleBrace | Context::Arithmetic => parts.append(&mut inner),
+                        Context::DoubleBrace => parts.append(&mut inner),
                         _ => parts.push(Part::Double(inner)),
                     }
                 }
@@ -100,11 +121,7 @@ impl Parser {
 
     fn backslash(&mut self, context: Context, parts: &mut Vec<Part>) {
         self.at += 1;
-        let Some(next) = self.peek() else { return push(parts, true, '\\') };
-        if next == '\n' {
-            self.take();
-            return;
-        }
+        let Some(next) = self.peek_raw() else { return push(parts, true, '\\') };
         let special = match context {
             Context::Bare | Context::Brace => true,
             Context::Double | Context::Arithmetic => matches!(next, '$' | '`' | '"' | '\\'),
@@ -134,10 +151,7 @@ impl Parser {
     fn dollar(&mut self, context: Context, parts: &mut Vec<Part>) -> Parse<()> {
         self.at += 1;
         match self.peek() {
-            Some('(') if self.peek_at(1) == Some('(') => match self.arithmetic()? {
-                Some(word) => parts.push(Part::Arithmetic(word)),
-                None => parts.push(Part::Command(Rc::new(self.substitution()?))),
-            },
+            Some('(') if self.peek_at(1) == Some('(') => parts.push(Part::Arithmetic(self.arithmetic()?)),
             Some('(') => parts.push(Part::Command(Rc::new(self.substitution()?))),
             Some('{') => {
                 let parameter = self.braced(context)?;
@@ -168,17 +182,16 @@ impl Parser {
         Ok(list)
     }
 
-    /// `$((…))`, from its first parenthesis; `None`, and nothing taken, when it turns out to be a subshell.
-    fn arithmetic(&mut self) -> Parse<Option<Word>> {
-        let (at, line, depth) = (self.at, self.line, self.depth);
-        self.at += 2;
+    /// `$((…))`, from its first parenthesis. It is never a subshell in a substitution: that needs a blank.
+    fn arithmetic(&mut self) -> Parse<Word> {
+        let line = self.line;
+        self.skip("((");
         let mut parts = Vec::new();
-        let read = self.parts(Context::Arithmetic, &mut parts);
-        if read.is_ok() && self.skip("))") {
-            return Ok(Some(Word(parts)));
+        self.parts(Context::Arithmetic, &mut parts)?;
+        if self.skip("))") {
+            return Ok(Word(parts));
         }
-        (self.at, self.line, self.depth) = (at, line, depth);
-        if depth + 1 >= NESTING_MAX { read.map(|()| None) } else { Ok(None) }
+        Err(SyntaxError { line, what: "`$((` without `))`".to_owned() })
     }
 
     fn backquotes(&mut self, context: Context) -> Parse<List> {
@@ -211,7 +224,7 @@ impl Parser {
     fn braced(&mut self, context: Context) -> Parse<Parameter> {
         let line = self.line;
         self.at += 1;
-        let bad = |what: &str| Err(SyntaxError { line, what: format!("`${{…}}`: {what}") });
+        let start = self.at;
         if self.peek() == Some('#') && self.peek_at(1).is_some_and(|c| c != '}') {
             let start = self.at;
             self.at += 1;
@@ -222,10 +235,7 @@ impl Parser {
             self.at = start;
         }
         let name = self.parameter_name();
-        if name.is_empty() {
-            return bad("no parameter has this name");
-        }
-        if self.skip("}") {
+        if !name.is_empty() && self.skip("}") {
             return Ok(Parameter { name, change: Change::None });
         }
         let colon = self.skip(":");
@@ -238,15 +248,22 @@ impl Parser {
             Some('+') => Some(Instead::Alternative),
             _ => None,
         };
+        let instead = instead.filter(|_| !name.is_empty());
         let change = if let Some(kind) = instead {
             self.at += 1;
             let inner = if inside_double { Context::DoubleBrace } else { Context::Brace };
             Change::Instead { colon, kind, word: self.brace_word(inner)? }
         } else {
             let (end, twice) = match self.peek() {
-                Some('#') if !colon => (End::Prefix, "##"),
-                Some('%') if !colon => (End::Suffix, "%%"),
-                _ => return bad("this is not POSIX's"),
+                Some('#') if !colon && !name.is_empty() => (End::Prefix, "##"),
+                Some('%') if !colon && !name.is_empty() => (End::Suffix, "%%"),
+                _ => {
+                    // It is an error when it is reached, and not before.
+                    self.brace_word(if inside_double { Context::DoubleBrace } else { Context::Brace })?;
+                    let text = format!("${{{}}}", self.text[start..self.at].iter().collect::<String>());
+                    let change = Change::Bad { text };
+                    return if self.skip("}") { Ok(Parameter { name, change }) } else { unclosed(line) };
+                }
             };
             let longest = self.skip(twice);
             if !longest {
@@ -255,7 +272,7 @@ impl Parser {
             // Quotes mean what they mean outside, whatever is around the braces.
             Change::Trim { end, longest, pattern: self.brace_word(Context::Brace)? }
         };
-        if self.skip("}") { Ok(Parameter { name, change }) } else { bad("it is not closed") }
+        if self.skip("}") { Ok(Parameter { name, change }) } else { unclosed(line) }
     }
 
     fn brace_word(&mut self, context: Context) -> Parse<Word> {
@@ -283,6 +300,10 @@ impl Parser {
         }
         digits
     }
+}
+
+fn unclosed<T>(line: u32) -> Parse<T> {
+    Err(SyntaxError { line, what: "a `${` that is not closed".to_owned() })
 }
 
 /// Adds a character to the last part, when that is of its kind.
