@@ -332,6 +332,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     );
     let (Configured { root, effects, .. }, kernel) = (configured?, kernel?);
     let paths = root.len();
+    note_jobs(tools, &ready.system);
     note_scripts(tools, &effects);
     let parts = assemble::parts(&recipe, &packs, root, kernel, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
@@ -357,6 +358,15 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         Outcome::Made,
     );
     Ok(Built { fresh: true, ..record.built(output) })
+}
+
+/// Says which Nomad jobs the build could not check to the end.
+fn note_jobs(tools: Tools<'_>, system: &System) {
+    for job in &system.nomad_jobs {
+        let Some(reason) = &job.on_node else { continue };
+        let hint = reason.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        tools.printer.note(&format!("Nomad job `{}` is parsed by Nomad on the node: {reason}{hint}", job.name));
+    }
 }
 
 /// Says what scripts do not do in the build: what is left to the node, and what a recipe leaves out.

@@ -19,6 +19,7 @@ use crate::artifact::Artifact;
 use crate::board::{Board, Table};
 use crate::debconf::answers::Answer;
 use crate::debian::{Architecture, PackageName};
+use crate::nomad_job::JobError;
 use crate::scripts::{Ids, ScriptChoice};
 
 pub use pattern::{ParsePatternError, PathPattern};
@@ -61,6 +62,8 @@ pub struct System {
     pub groups: Vec<GroupSpec>,
     /// What becomes of systemd units, by name. Their text, when a recipe gives it, is in [`System::files`].
     pub units: Vec<UnitSpec>,
+    /// Nomad jobs, by name. Their texts are in [`System::files`].
+    pub nomad_jobs: Vec<NomadJobSpec>,
     /// The kernel command line's words in order: the board's, the recipes', the image's. Stage 1's own keys are not among them.
     pub kernel_cmdline: Vec<String>,
     /// Directories of the root that stage 1 binds to `/var/lib/hah/persist`, by path.
@@ -89,6 +92,17 @@ impl System {
         ids.groups.extend(self.groups.iter().map(|group| (group.name.as_str().into(), group.gid)));
         ids
     }
+}
+
+/// A Nomad job of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NomadJobSpec {
+    /// As its recipe calls it, and its files.
+    pub name: String,
+    /// Why Nomad parses it on the node; nothing when the build made its JSON.
+    pub on_node: Option<JobError>,
+    /// The recipe that declared it.
+    pub recipe: String,
 }
 
 /// One suite of one archive.

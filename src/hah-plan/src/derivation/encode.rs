@@ -35,6 +35,8 @@ pub fn system(encoder: &mut Encoder, system: &System) {
         users,
         groups,
         units,
+        // Their texts are files.
+        nomad_jobs: _,
         kernel_cmdline,
         persist,
         scripts,

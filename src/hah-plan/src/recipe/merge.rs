@@ -3,6 +3,8 @@
 //! Two that say the same thing about one name are a conflict, reported with both places, unless the later one says
 //! `replace = true`. Saying the very same is no conflict, except for contents of files, which have one author.
 
+mod jobs;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,15 +14,14 @@ use super::answers::Answers;
 use super::artifacts::{self, Rendered};
 use super::hardware::BoardFile;
 use super::model::{
-    Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, SuiteEntry, Template, Unit,
-    User,
+    Access, Beside, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, SuiteEntry, Template,
+    Unit, User,
 };
 use super::order::Order;
 use super::problem::{Place, Problem, Report};
 use super::template::Scope;
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
-use crate::nomad_job::{self, JobError};
 use crate::scripts::{ScriptAction, ScriptChoice, ScriptKind};
 use crate::system::{
     DirectorySpec, FileSpec, GroupSpec, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec, System,
@@ -29,8 +30,6 @@ use crate::system::{
 
 /// Units and drop-ins of recipes go here, where they take precedence over the packages' own in `/usr/lib`.
 const UNITS: &str = "etc/systemd/system";
-/// Nomad jobs go here.
-const JOBS: &str = "usr/share/hah/jobs";
 /// Kernel variables go here, one file a recipe.
 const SYSCTL: &str = "etc/sysctl.d";
 
@@ -143,7 +142,7 @@ struct Merge<'a> {
     users: Claims<String, (User, Password)>,
     groups: Claims<String, u32>,
     states: Claims<String, UnitState>,
-    nomad_jobs: Claims<String, Vec<u8>>,
+    nomad_jobs: Claims<String, (Vec<u8>, Beside)>,
     sysctl: Claims<String, String>,
     provided: Claims<PackageName, String>,
     os_release: Claims<String, String>,
@@ -166,7 +165,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
     }
     merge.body(&Contribution { author: format!("image {}", image.name), scope: "", body: &image.body });
     merge.sysctl_files();
-    merge.nomad_job_files();
+    let nomad_jobs = merge.nomad_job_files();
     merge.check_paths();
     merge.check_ids();
     merge.answers.check(merge.report);
@@ -208,6 +207,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         users: merge.users.into_vec(user_spec),
         groups: merge.groups.into_vec(|name, gid, recipe| GroupSpec { name, gid, recipe }),
         units: merge.states.into_vec(|name, state, recipe| UnitSpec { name, state, recipe }),
+        nomad_jobs,
         kernel_cmdline: merge.cmdline,
         scripts: merge.scripts.into_vec(|ScriptName { package, kind }, (action, reason), recipe| ScriptChoice {
             package,
@@ -308,7 +308,7 @@ impl<'a> Merge<'a> {
             if self.counts(from, entry)
                 && let Some(bytes) = self.scope.content(from.scope, &entry.value.content, self.report)
             {
-                let claim = from.claim(bytes, &entry.place);
+                let claim = from.claim((bytes, entry.value.beside.clone()), &entry.place);
                 self.nomad_jobs.add(entry.value.name.clone(), claim, (entry.replace, Sameness::Conflicts), self.report);
             }
         }
@@ -503,32 +503,6 @@ impl<'a> Merge<'a> {
             let Ok(path) = TreePath::parse(&format!("{SYSCTL}/60-{}.conf", author.replace(' ', "-"))) else { continue };
             let claim = Claim { value: (root_file(), text.into_bytes()), place, author };
             self.files.add(path, claim, (Replace::Refuse, Sameness::Conflicts), self.report);
-        }
-    }
-
-    /// Both forms of every job. It comes after all files, which jobs may name.
-    fn nomad_job_files(&mut self) {
-        for (name, claim) in std::mem::take(&mut self.nomad_jobs.by_name) {
-            let file = |path: &str| {
-                let path = path.starts_with('/').then(|| TreePath::parse(path).ok())??;
-                let (_, bytes) = &self.files.by_name.get(&path)?.value;
-                String::from_utf8(bytes.clone()).ok()
-            };
-            let forms = match String::from_utf8(claim.value) {
-                Ok(text) => nomad_job::forms(&text, &file),
-                Err(_) => Err(JobError { line: 1, message: "it is not UTF-8".to_owned(), hint: None }),
-            };
-            match forms {
-                Ok((hcl, json)) => {
-                    for (form, text) in [("nomad.hcl", hcl), ("json", json)] {
-                        let Ok(path) = TreePath::parse(&format!("{JOBS}/{name}.{form}")) else { continue };
-                        let value = (root_file(), text.into_bytes());
-                        let claim = Claim { value, place: claim.place.clone(), author: claim.author.clone() };
-                        self.files.add(path, claim, (Replace::Refuse, Sameness::Conflicts), self.report);
-                    }
-                }
-                Err(error) => self.report.at(&claim.place, Problem::NomadJob { name, error }),
-            }
         }
     }
 

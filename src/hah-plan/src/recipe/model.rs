@@ -7,6 +7,7 @@ use hah_format::path::TreePath;
 use super::document::Item;
 use super::params::Param;
 use super::problem::{Located, Place};
+use super::sources::Sources;
 use crate::artifact::{Format, VendorKey};
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
@@ -228,6 +229,31 @@ pub(super) struct DropIn {
 pub(super) struct NomadJob {
     pub(super) name: String,
     pub(super) content: Content,
+    /// What relative names of files in it mean.
+    pub(super) beside: Beside,
+}
+
+/// A directory of the project.
+#[derive(Clone, Debug)]
+pub(super) struct Beside {
+    /// Its path in the project.
+    pub(super) directory: String,
+    pub(super) sources: Sources,
+}
+
+impl Beside {
+    /// The text of the file that `path`, relative to the directory, names.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        let mut parts: Vec<&str> = self.directory.split('/').collect();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()?),
+                part => parts.push(part),
+            }
+        }
+        String::from_utf8(self.sources.bytes(&parts.join("/"))?.to_vec()).ok()
+    }
 }
 
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use hah_format::path::TreePath;
 
 use super::document::{Fields, Item, Value, parse};
 use super::model::{
-    Access, Assignment, Body, Content, Directory, DropIn, Entry, File, Group, Image, NomadJob, Package, Recipe, Remove,
-    Replace, Script, SuiteEntry, Symlink, Sysctl, Template, Unit, User,
+    Access, Assignment, Beside, Body, Content, Directory, DropIn, Entry, File, Group, Image, NomadJob, Package, Recipe,
+    Remove, Replace, Script, SuiteEntry, Symlink, Sysctl, Template, Unit, User,
 };
 use super::params;
 use super::problem::{Located, Place, Problem, Report, Text};
@@ -268,9 +268,13 @@ impl Parser<'_> {
     }
 
     fn nomad_job(&mut self, mut fields: Fields) -> Option<Entry<NomadJob>> {
+        // Files that the job names are beside it, as for `nomad job run`.
+        let file = ["source", "template-source"].into_iter().find_map(|key| fields.peek(key)?.rsplit_once('/'));
+        let directory = file.map_or(self.directory.to_owned(), |(below, _)| format!("{}/{below}", self.directory));
+        let beside = Beside { directory, sources: self.sources.clone() };
         let content = self.content(("a [[nomad-job]] entry", Need::Required), &mut fields);
         let (name, content) = (fields.text("name")?, content?);
-        Some(self.entry(name.map(|name| NomadJob { name, content }), fields))
+        Some(self.entry(name.map(|name| NomadJob { name, content, beside }), fields))
     }
 
     fn script(&mut self, mut fields: Fields) -> Option<Entry<Script>> {
