@@ -125,7 +125,7 @@ pub fn lock(
     (lock, inputs): (&Lock, &Inputs),
     depth: Depth,
 ) -> Result<Lock, Failure> {
-    let fetcher = fetching::fetcher(tools, store)?;
+    let fetcher = fetching::fetcher(tools, store, &[])?;
     let mut wanted = Vec::new();
     for artifact in &system.artifacts {
         // Another image may have it already.
@@ -193,7 +193,7 @@ pub fn fetch(
             ingest(store, one, path)?;
         }
     }
-    let fetcher = fetching::fetcher(tools, store)?;
+    let fetcher = fetching::fetcher(tools, store, &[])?;
     download(tools, store, &fetcher, &wanted.iter().collect::<Vec<_>>())
 }
 

@@ -229,7 +229,7 @@ fn realise(tools: Tools<'_>, store: &Arc<Store>, ready: &Ready, inputs: &Inputs)
         .iter()
         .filter(|package| !store.contains(Bucket::Packs, &packs::key(&package.sha256, &ready.options).0))
         .collect();
-    fetching::packages(tools, store, &unpacked, ready.epoch)?;
+    fetching::packages(tools, store, &unpacked, (ready.epoch, &ready.system.archives))?;
     let artifacts: Vec<(Artifact, LockedArtifact)> = ready
         .artifacts
         .iter()
@@ -418,7 +418,7 @@ pub fn rebuild(
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
     let every: Vec<&LockedPackage> = ready.locked.iter().collect();
-    fetching::packages(tools, &store, &every, ready.epoch)?;
+    fetching::packages(tools, &store, &every, (ready.epoch, &ready.system.archives))?;
     artifacts::fetch(tools, &store, &ready.artifacts, &request.inputs)?;
     let directory = store.root().join("tmp").join(format!("check.{}", std::process::id()));
     let scratch = Scratch(directory);

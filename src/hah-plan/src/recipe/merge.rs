@@ -3,9 +3,10 @@
 //! Two that say the same thing about one name are a conflict, reported with both places, unless the later one says
 //! `replace = true`. Saying the very same is no conflict, except for contents of files, which have one author.
 
+mod packages;
 mod jobs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hah_format::path::TreePath;
@@ -14,8 +15,7 @@ use super::answers::Answers;
 use super::artifacts::{self, Rendered};
 use super::hardware::BoardFile;
 use super::model::{
-    Access, Beside, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, SuiteEntry, Template,
-    Unit, User,
+    Access, Beside, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, Template, Unit, User,
 };
 use super::order::Order;
 use super::problem::{Place, Problem, Report};
@@ -24,8 +24,8 @@ use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
 use crate::scripts::{ScriptAction, ScriptChoice, ScriptKind};
 use crate::system::{
-    DirectorySpec, FileSpec, GroupSpec, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec, System,
-    UnitSpec, UnitState, UserSpec,
+    DirectorySpec, FileSpec, GroupSpec, OwnArchive, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec,
+    System, UnitSpec, UnitState, UserSpec,
 };
 
 /// Units and drop-ins of recipes go here, where they take precedence over the packages' own in `/usr/lib`.
@@ -148,6 +148,7 @@ struct Merge<'a> {
     os_release: Claims<String, String>,
     answers: Answers,
     suites: Vec<(Suite, Place)>,
+    archives: Vec<(OwnArchive, Place)>,
     packages: Vec<(PackageRequest, Place)>,
     removes: Vec<RemoveSpec>,
     cmdline: Vec<String>,
@@ -174,6 +175,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         return None;
     }
     let (debconf, ids) = merge.answers.into_parts();
+    let requested: BTreeSet<PackageName> = merge.packages.iter().map(|(request, _)| request.name.clone()).collect();
     Some(System {
         image: image.name.clone(),
         summary: image.summary.clone(),
@@ -182,8 +184,11 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         table: *table,
         recipes: order.recipes.iter().map(|recipe| recipe.name.clone()).collect(),
         suites: merge.suites.into_iter().map(|(suite, _)| suite).collect(),
+        archives: merge.archives.into_iter().map(|(archive, _)| archive).collect(),
         packages: merge.packages.into_iter().map(|(request, _)| request).collect(),
+        // What somebody asks for is installed, whatever the image could do without.
         provided: (merge.provided.by_name.into_iter())
+            .filter(|(name, _)| !requested.contains(name))
             .map(|(name, claim)| (name, Provided { reason: claim.value, recipe: claim.author }))
             .collect(),
         artifacts: merge.artifacts.into_vec(|_, rendered, recipe| rendered.into_artifact(recipe)),
@@ -253,6 +258,7 @@ impl<'a> Merge<'a> {
             os_release: Claims::new("os-release field"),
             answers: Answers::new(),
             suites: Vec::new(),
+            archives: Vec::new(),
             packages: Vec::new(),
             removes: Vec::new(),
             cmdline: Vec::new(),
@@ -271,7 +277,8 @@ impl<'a> Merge<'a> {
         }
         self.removes.extend(file.removes.iter().cloned());
         for package in &file.packages {
-            let request = PackageRequest { name: package.value.clone(), suite: None, recipe: author.clone() };
+            let request =
+                PackageRequest { name: package.value.clone(), suite: None, recommends: false, recipe: author.clone() };
             self.packages.push((request, package.place.clone()));
         }
     }
@@ -346,49 +353,6 @@ impl<'a> Merge<'a> {
             return None;
         }
         Some(text)
-    }
-
-    fn packages(&mut self, from: &Contribution<'_>) {
-        for entry in &from.body.suites {
-            if !self.counts(from, entry) {
-                continue;
-            }
-            let SuiteEntry { name, archive, components, expired, use_for } = entry.value.clone();
-            let suite = Suite { name, archive, components, expired, use_for, recipe: from.author.clone() };
-            match self.suites.iter().find(|(earlier, _)| earlier.name == suite.name) {
-                None => self.suites.push((suite, entry.place.clone())),
-                Some((earlier, place)) => {
-                    if (Suite { recipe: earlier.recipe.clone(), ..suite.clone() }) != *earlier {
-                        let problem = Problem::Conflict {
-                            what: "suite",
-                            name: suite.name,
-                            first: earlier.recipe.clone(),
-                            second: suite.recipe,
-                        };
-                        self.report.at_both(&entry.place, problem, (place, "first declared here"));
-                    }
-                }
-            }
-        }
-        for entry in &from.body.packages {
-            if !self.counts(from, entry) {
-                continue;
-            }
-            let suite = entry.value.suite.as_ref().map(|suite| suite.value.clone());
-            let request = PackageRequest { name: entry.value.name.clone(), suite, recipe: from.author.clone() };
-            match self.packages.iter_mut().find(|(earlier, _)| earlier.name == request.name) {
-                None => self.packages.push((request, entry.place.clone())),
-                Some((earlier, place)) => match (&earlier.suite, &request.suite) {
-                    (Some(first), Some(second)) if first != second => {
-                        let (package, first, second) = (request.name.to_string(), first.clone(), second.clone());
-                        let problem = Problem::TwoSuites { package, first, second };
-                        self.report.at_both(&entry.place, problem, (place, "first asked for here"));
-                    }
-                    (None, Some(_)) => (*earlier, *place) = (request, entry.place.clone()),
-                    _ => {}
-                },
-            }
-        }
     }
 
     fn artifacts(&mut self, from: &Contribution<'_>) {
@@ -547,24 +511,6 @@ impl<'a> Merge<'a> {
                 let problem =
                     Problem::SameId { first: format!("group `{first}`"), second: format!("group `{name}`"), id };
                 self.report.at_both(&claim.place, problem, (place, "first used here"));
-            }
-        }
-    }
-
-    fn check_packages(&mut self) {
-        if self.suites.is_empty() {
-            self.report.anywhere(Problem::NoSuites);
-        }
-        for (request, place) in &self.packages {
-            if let Some(suite) = &request.suite
-                && !self.suites.iter().any(|(known, _)| known.name == *suite)
-            {
-                let known = self.suites.iter().map(|(suite, _)| suite.name.clone()).collect();
-                self.report.at(place, Problem::NoSuchSuite { suite: suite.clone(), known });
-            }
-            if let Some(provided) = self.provided.by_name.get(&request.name) {
-                let problem = Problem::RequestedAndProvided(request.name.to_string());
-                self.report.at_both(place, problem, (&provided.place, "provided here"));
             }
         }
     }

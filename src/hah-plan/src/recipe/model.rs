@@ -1,6 +1,7 @@
 //! Recipes and images after parsing: every word checked, nothing yet merged, filled in or rendered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hah_format::path::TreePath;
 
@@ -52,6 +53,7 @@ pub(super) struct Body {
     pub(super) packages: Vec<Entry<Package>>,
     pub(super) provides: Vec<Entry<(PackageName, String)>>,
     pub(super) suites: Vec<Entry<SuiteEntry>>,
+    pub(super) archives: Vec<Entry<ArchiveEntry>>,
     pub(super) artifacts: Vec<Entry<Artifact>>,
     pub(super) files: Vec<Entry<File>>,
     pub(super) directories: Vec<Entry<Directory>>,
@@ -118,6 +120,7 @@ pub(super) enum Content {
 pub(super) struct Package {
     pub(super) name: PackageName,
     pub(super) suite: Option<Located<String>>,
+    pub(super) recommends: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +128,20 @@ pub(super) struct SuiteEntry {
     pub(super) name: String,
     pub(super) archive: Archive,
     pub(super) components: Vec<String>,
+    pub(super) expired: Expiry,
+    pub(super) use_for: SuiteUse,
+}
+
+/// An archive that is not Debian's.
+#[derive(Clone, Debug)]
+pub(super) struct ArchiveEntry {
+    pub(super) name: String,
+    pub(super) uris: Vec<String>,
+    pub(super) suites: Vec<String>,
+    pub(super) components: Vec<String>,
+    pub(super) key: Arc<[u8]>,
+    /// Those that it has; empty for all.
+    pub(super) architectures: Vec<String>,
     pub(super) expired: Expiry,
     pub(super) use_for: SuiteUse,
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the shipped recipes are read from the repository")]
 
+mod archives;
 mod jobs;
 mod messages;
 mod schema;
