@@ -35,7 +35,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         evaluations.extend(reply::evaluations(answer).unwrap_or_default());
         trials.extend(reply::trial(answer));
         memory(answer);
-        if let Ok(file) = reply::job_file(answer) {
+        for file in [reply::job_file(answer, "own"), reply::parsed_job(answer, "own")].into_iter().flatten() {
             assert!(!file.id.is_empty() && !file.hah_job.is_empty());
             // It goes into the body of a request as it is.
             serde_json::from_str::<serde_json::Value>(&file.job).unwrap();

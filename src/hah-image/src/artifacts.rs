@@ -115,7 +115,7 @@ pub fn lock(
     system: &System,
     (lock, inputs): (&Lock, &Inputs),
 ) -> Result<Lock, Failure> {
-    let fetcher = fetching::fetcher(tools, store)?;
+    let fetcher = fetching::fetcher(tools, store, &[])?;
     let mut wanted = Vec::new();
     for artifact in &system.artifacts {
         // Another image may have it already.
@@ -181,7 +181,7 @@ pub fn fetch(
             ingest(store, one, path)?;
         }
     }
-    let fetcher = fetching::fetcher(tools, store)?;
+    let fetcher = fetching::fetcher(tools, store, &[])?;
     download(tools, store, &fetcher, &wanted.iter().collect::<Vec<_>>())
 }
 

@@ -236,7 +236,7 @@ fn realise(tools: Tools<'_>, store: &Arc<Store>, ready: &Ready, inputs: &Inputs)
         .iter()
         .filter(|package| !store.contains(Bucket::Packs, &packs::key(&package.sha256, &ready.options).0))
         .collect();
-    fetching::packages(tools, store, &unpacked, ready.epoch)?;
+    fetching::packages(tools, store, &unpacked, (ready.epoch, &ready.system.archives))?;
     let artifacts: Vec<(Artifact, LockedArtifact)> = ready
         .artifacts
         .iter()
@@ -343,6 +343,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         store.keep_derived(project.root(), &request.image, &packs.used_derived())?;
     }
     let paths = root.len();
+    note_jobs(tools, &ready.system);
     note_scripts(tools, &effects);
     let parts = assemble::parts(&recipe, &packs, root, kernel, key)?;
     step.done("Configured", &format!("{paths} paths of {} packages", ready.inputs.len()), Outcome::Made);
@@ -367,6 +368,15 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
         Outcome::Made,
     );
     Ok(Built { fresh: true, ..record.built(output) })
+}
+
+/// Says which Nomad jobs the build could not check to the end.
+fn note_jobs(tools: Tools<'_>, system: &System) {
+    for job in &system.nomad_jobs {
+        let Some(reason) = &job.on_node else { continue };
+        let hint = reason.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        tools.printer.note(&format!("Nomad job `{}` is parsed by Nomad on the node: {reason}{hint}", job.name));
+    }
 }
 
 /// Says what scripts do not do in the build: what is left to the node, and what a recipe leaves out.
@@ -437,7 +447,7 @@ pub fn rebuild(
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
     let every: Vec<&LockedPackage> = ready.locked.iter().collect();
-    fetching::packages(tools, &store, &every, ready.epoch)?;
+    fetching::packages(tools, &store, &every, (ready.epoch, &ready.system.archives))?;
     artifacts::fetch(tools, &store, &ready.artifacts, &request.inputs)?;
     let directory = store.root().join("tmp").join(format!("check.{}", std::process::id()));
     let scratch = Scratch(directory);

@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use hah_plan::lock::LockedPackage;
+use hah_plan::system::{Archive, OwnArchive};
 
 use crate::build::{Tools, fetch_failure};
 use crate::failure::{Exit, Failure};
@@ -24,14 +26,34 @@ pub fn add_apt_mirrors(mirrors: &mut Mirrors, settings: &Settings) {
     mirrors.add_apt_sources(Path::new(APT), &environment);
 }
 
-/// A fetcher into `store`, as the settings say.
-pub fn fetcher(tools: Tools<'_>, store: &Store) -> Result<Fetcher, Failure> {
+/// The name that the mirrors of `archive` are known under. One of a person's own may be called like a release site.
+pub fn mirrored_as(archive: &Archive) -> String {
+    match archive {
+        Archive::Debian | Archive::DebianSecurity => archive.as_str().to_owned(),
+        Archive::Own(name) => format!("archive {name}"),
+    }
+}
+
+/// A fetcher into `store`, as the settings say, that knows where `archives` are besides.
+pub fn fetcher(tools: Tools<'_>, store: &Store, archives: &[OwnArchive]) -> Result<Fetcher, Failure> {
     let mut mirrors = Mirrors::new();
-    for (archive, known) in &tools.settings.mirrors {
-        for mirror in known {
-            mirrors
-                .add(archive, &mirror.value, &mirror.origin)
-                .map_err(|error| Failure::new(Exit::Usage, error.to_string(), Some(error.hint().to_owned())))?;
+    let mut add = |name: &str, base: &str, told_by: &dyn fmt::Display| {
+        mirrors
+            .add(name, base, told_by)
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string(), Some(error.hint().to_owned())))
+    };
+    for (archive, mirror) in
+        tools.settings.mirrors.iter().flat_map(|(name, all)| all.iter().map(move |one| (name, one)))
+    {
+        add(archive, &mirror.value, &mirror.origin)?;
+    }
+    for archive in archives {
+        let name = mirrored_as(&Archive::Own(archive.name.clone()));
+        for mirror in tools.settings.mirrors.get(&*archive.name).into_iter().flatten() {
+            add(&name, &mirror.value, &mirror.origin)?;
+        }
+        for uri in &archive.uris {
+            add(&name, uri, &archive.recipe)?;
         }
     }
     add_apt_mirrors(&mut mirrors, tools.settings);
@@ -42,8 +64,13 @@ pub fn fetcher(tools: Tools<'_>, store: &Store) -> Result<Fetcher, Failure> {
     Ok(Fetcher::new(options))
 }
 
-/// Makes sure that `packages` are in the download cache.
-pub fn packages(tools: Tools<'_>, store: &Store, packages: &[&LockedPackage], epoch: u32) -> Result<(), Failure> {
+/// Makes sure that `packages` of an image with this epoch and these archives are in the download cache.
+pub fn packages(
+    tools: Tools<'_>,
+    store: &Store,
+    packages: &[&LockedPackage],
+    (epoch, archives): (u32, &[OwnArchive]),
+) -> Result<(), Failure> {
     let items: Vec<Item> = packages
         .iter()
         .map(|package| Item {
@@ -51,7 +78,7 @@ pub fn packages(tools: Tools<'_>, store: &Store, packages: &[&LockedPackage], ep
             sha256: package.sha256,
             size: Some(package.size),
             source: Source::Debian {
-                archive: package.archive.as_str().to_owned(),
+                archive: mirrored_as(&package.archive),
                 path: package.path.clone(),
                 snapshot: Some(u64::from(epoch)),
             },
@@ -61,7 +88,7 @@ pub fn packages(tools: Tools<'_>, store: &Store, packages: &[&LockedPackage], ep
         return Ok(());
     }
     let events = Progress::new(tools.printer);
-    fetcher(tools, store)?.fetch_all(&items, &events).map_err(|error| fetch_failure(&error))?;
+    fetcher(tools, store, archives)?.fetch_all(&items, &events).map_err(|error| fetch_failure(&error))?;
     events.done();
     Ok(())
 }

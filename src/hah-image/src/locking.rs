@@ -1,12 +1,13 @@
 //! Locking: from a system's request to pinned packages, by way of signed indexes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fs_err as fs;
 use hah_plan::debian::archive::Automatic;
 use hah_plan::lock::{Lock, Update, VerifiedRelease};
 use hah_plan::resolve::{self, Request, SuiteIndex};
-use hah_plan::system::{Expiry, System};
+use hah_plan::system::{Archive, Expiry, OwnArchive, System};
 
 use crate::artifacts;
 use crate::build::{Tools, fetch_failure};
@@ -48,16 +49,24 @@ pub fn current(project: &Project, image: &str) -> Result<Lock, Failure> {
 /// The lock with an answer to `system`. Versions that `update` does not name stay, if the archive still has them.
 pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> Result<Lock, Failure> {
     let store = Store::open(tools.settings.cache_dir()?, Access::Shared)?;
-    let fetcher = fetching::fetcher(tools, &store)?;
+    let fetcher = fetching::fetcher(tools, &store, &system.archives)?;
     let now = clock::unix_now();
     let keyring = keyring(tools, now)?;
-    let trust = Trust { keyring: &keyring, now };
+    let own = own_keyrings(system, now)?;
     let events = Progress::new(tools.printer);
     let mut indexes: BTreeMap<&str, Vec<VerifiedIndex>> = BTreeMap::new();
     for suite in &system.suites {
+        // A key vouches for its own archive and for no other.
+        let keyring = match &suite.archive {
+            Archive::Own(name) => {
+                own.get(name).ok_or_else(|| Failure::build(format!("nobody declares the archive `{name}`"), None))?
+            }
+            Archive::Debian | Archive::DebianSecurity => &keyring,
+        };
+        let trust = Trust { keyring, now };
         let request = SuiteRequest {
-            archive: suite.archive.as_str().to_owned(),
-            suite: suite.name.clone(),
+            archive: fetching::mirrored_as(&suite.archive),
+            suite: suite.distribution().to_owned(),
             components: suite.components.clone(),
             architecture: system.architecture,
             validity: if suite.expired == Expiry::Allow { Validity::AllowExpired } else { Validity::Enforced },
@@ -94,7 +103,12 @@ fn releases(indexes: &BTreeMap<&str, Vec<VerifiedIndex>>) -> Vec<VerifiedRelease
         .iter()
         .filter_map(|(suite, verified)| {
             let first = verified.first()?;
-            Some(VerifiedRelease { suite: (*suite).to_owned(), inrelease: first.release_sha256, date: first.date })
+            Some(VerifiedRelease {
+                suite: (*suite).to_owned(),
+                inrelease: first.release_sha256,
+                key: first.key.clone(),
+                date: first.date,
+            })
         })
         .collect()
 }
@@ -125,6 +139,20 @@ fn keyring(tools: Tools<'_>, now: u64) -> Result<Keyring, Failure> {
         })?;
     }
     Ok(keyring)
+}
+
+/// The keys of archives that are not Debian's, each for its own.
+fn own_keyrings(system: &System, now: u64) -> Result<BTreeMap<Arc<str>, Keyring>, Failure> {
+    let ring = |archive: &OwnArchive| {
+        let keyring = Keyring::load(&[&archive.key], now).map_err(|error| {
+            Failure::user(
+                format!("the key of the archive `{}` ({}): {error}", archive.name, archive.recipe),
+                Some("take the key file from the archive's own installation guide, armoured or not".into()),
+            )
+        })?;
+        Ok((archive.name.clone(), keyring))
+    };
+    system.archives.iter().map(ring).collect()
 }
 
 fn release_failure(error: &ReleaseError, system: &System) -> Failure {

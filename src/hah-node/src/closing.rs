@@ -34,6 +34,12 @@ pub const MARKER_KEY: &str = "hah/loop";
 /// The service that every agent registers with its own Consul agent, with a TTL check.
 pub const SERVICE: &str = "hah-agent";
 
+/// The path of a job as HCL, by the path of its JSON: the image has it under this name, and no JSON of a job that only
+/// Nomad can parse.
+pub fn hcl_of(json: &str) -> Option<String> {
+    json.strip_suffix(".json").map(|path| format!("{path}.nomad.hcl"))
+}
+
 /// Version of [`Loop`]; the agent refuses others, since image and agent are always built together.
 pub const VERSION: u32 = 1;
 
@@ -49,7 +55,9 @@ pub struct Loop {
     pub nomad: Option<Servers>,
     /// The node's own Vault or OpenBao; `null` on a node without.
     pub vault: Option<Endpoint>,
-    /// The job file that closes the loop, as `PUT /v1/jobs` takes it: `{"Job": {…}}` with `Job.Meta.hah_job`.
+    /// The job file that closes the loop: `NAME.json` as `PUT /v1/jobs` takes it, `{"Job": {…}}`, or HCL under any other
+    /// name, which Nomad parses. Where the JSON is not there, [`hcl_of`] it is taken. `Job.Meta.hah_job` is the job's
+    /// version; one that has none is told apart by the digest of its file.
     pub job: Option<String>,
     /// Whether this node hands the job to Nomad: on Nomad servers.
     pub submit: bool,

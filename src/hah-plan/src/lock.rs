@@ -98,6 +98,8 @@ pub struct LockedArchive {
     pub date: i64,
     /// Digest of the `InRelease` file.
     pub inrelease: Sha256,
+    /// Fingerprint of the certificate that signed it, for an archive of one's own; Debian's keys are known.
+    pub key: Option<String>,
     /// The images that were resolved from it. After a `lock` of one image alone, two of the same suite can be here.
     pub images: BTreeSet<String>,
 }
@@ -266,6 +268,8 @@ pub struct VerifiedRelease {
     pub suite: String,
     /// Digest of the `InRelease` file.
     pub inrelease: Sha256,
+    /// Fingerprint of the certificate that signed it.
+    pub key: String,
     /// The `Release` file's date, in seconds since 1970 UTC.
     pub date: i64,
 }
@@ -435,9 +439,10 @@ impl Lock {
             epoch = epoch.max(date);
             lock.archives.push(LockedArchive {
                 suite: suite.name.clone(),
-                archive: suite.archive,
+                archive: suite.archive.clone(),
                 date: release.date,
                 inrelease: release.inrelease,
+                key: matches!(suite.archive, Archive::Own(_)).then(|| release.key.clone()),
                 images: only.clone(),
             });
         }
@@ -460,7 +465,7 @@ impl Lock {
                 version: package.candidate.version.clone(),
                 architecture: package.candidate.architecture,
                 suite: package.suite.clone(),
-                archive: package.archive,
+                archive: package.archive.clone(),
                 path: package.candidate.filename.clone(),
                 size: package.candidate.size,
                 sha256: package.candidate.sha256,
@@ -533,8 +538,8 @@ impl Lock {
         self.archives.retain(|archive| !archive.images.is_empty());
         self.archives.sort();
         self.archives.dedup_by(|next, kept| {
-            let same = (&next.suite, next.archive, next.date, next.inrelease)
-                == (&kept.suite, kept.archive, kept.date, kept.inrelease);
+            let same = (&next.suite, &next.archive, next.date, next.inrelease, &next.key)
+                == (&kept.suite, &kept.archive, kept.date, kept.inrelease, &kept.key);
             if same {
                 kept.images.append(&mut next.images);
             }

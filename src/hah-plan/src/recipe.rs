@@ -15,6 +15,7 @@ mod kinds;
 mod schema;
 mod problem;
 mod sources;
+mod archives;
 mod document;
 mod units;
 mod model;

@@ -3,7 +3,8 @@
 //! [`Request`] + indexes → [`Resolution`], or a [`ResolveError`] that tells the story of the failure.
 //!
 //! The rules, which are those of Debian Policy 7 with apt's preferences:
-//! - Essential packages, `Depends` and `Pre-Depends` are followed; `Recommends` and weaker are not.
+//! - Essential packages, `Depends` and `Pre-Depends` are followed; `Recommends` are for packages that are asked for with
+//!   them ([`recommended`]), and weaker fields are not.
 //! - Of each package one version is a candidate: of the suites of highest priority that have the package, the newest.
 //!   Priorities are apt's: 500, for a `NotAutomatic` suite 1, and 100 if it is also `ButAutomaticUpgrades`, so that
 //!   declaring backports moves nothing. A version that the caller wants to keep (the lock's) is preferred while an index
@@ -24,6 +25,7 @@ mod request;
 mod universe;
 mod follow;
 mod solver;
+mod recommended;
 mod explain;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,7 @@ pub use explain::Line;
 pub use request::Request;
 pub use universe::SuiteIndex;
 
+use recommended::Recommendation;
 use solver::{Origin, Outcome, Solver};
 use universe::Universe;
 
@@ -101,6 +104,8 @@ pub enum Asker {
     Essential,
     /// A recipe's name, or `board NAME`, or `image NAME`.
     Recipe(String),
+    /// A package that recommends it, where recommendations count.
+    Recommends(PackageName),
 }
 
 impl fmt::Display for Asker {
@@ -109,6 +114,7 @@ impl fmt::Display for Asker {
             Self::Essential => f.write_str("essential"),
             Self::Recipe(name) if name.contains(' ') => f.write_str(name),
             Self::Recipe(name) => write!(f, "recipe {name}"),
+            Self::Recommends(package) => write!(f, "{package} Recommends"),
         }
     }
 }
@@ -232,7 +238,21 @@ pub fn resolve(
     indexes: &[SuiteIndex<'_>],
     keep: &BTreeMap<PackageName, Version>,
 ) -> Result<Resolution, ResolveError> {
-    let universe = Universe::new(request, indexes, keep)?;
+    let solve = |request: &Request, more: &[Recommendation]| solve(request, indexes, keep, more);
+    if request.packages.iter().any(|package| package.recommends) {
+        return recommended::resolve(request, &solve);
+    }
+    solve(request, &[])
+}
+
+/// The packages for `request` and for `more`.
+fn solve(
+    request: &Request,
+    indexes: &[SuiteIndex<'_>],
+    keep: &BTreeMap<PackageName, Version>,
+    more: &[Recommendation],
+) -> Result<Resolution, ResolveError> {
+    let universe = Universe::new(request, indexes, keep, more)?;
     let mut solver = Solver::new(universe)?;
     match solver.run()? {
         Outcome::Solved => {}
@@ -257,7 +277,7 @@ fn harvest(request: &Request, solver: &Solver<'_>) -> Resolution {
             Chosen {
                 candidate: offer.candidate.clone(),
                 suite: suite.name.clone(),
-                archive: suite.archive,
+                archive: suite.archive.clone(),
                 asked: Vec::new(),
                 needs: Vec::new(),
                 suite_reason: solver.universe().suite_reason(offer),

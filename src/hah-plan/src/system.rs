@@ -12,6 +12,7 @@ mod pattern;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use hah_format::path::TreePath;
 
@@ -19,6 +20,7 @@ use crate::artifact::Artifact;
 use crate::board::{Board, Table};
 use crate::debconf::answers::Answer;
 use crate::debian::{Architecture, PackageName};
+use crate::nomad_job::JobError;
 use crate::scripts::{Ids, ScriptChoice};
 
 pub use pattern::{ParsePatternError, PathPattern};
@@ -40,6 +42,8 @@ pub struct System {
     pub recipes: Vec<String>,
     /// Where packages come from.
     pub suites: Vec<Suite>,
+    /// Archives that are not Debian's, by name.
+    pub archives: Vec<OwnArchive>,
     /// Packages asked for by name; the board's come first.
     pub packages: Vec<PackageRequest>,
     /// Packages that the image itself stands in for, because they exist only for maintainer scripts or package managers.
@@ -61,6 +65,8 @@ pub struct System {
     pub groups: Vec<GroupSpec>,
     /// What becomes of systemd units, by name. Their text, when a recipe gives it, is in [`System::files`].
     pub units: Vec<UnitSpec>,
+    /// Nomad jobs, by name. Their texts are in [`System::files`].
+    pub nomad_jobs: Vec<NomadJobSpec>,
     /// The kernel command line's words in order: the board's, the recipes', the image's. Stage 1's own keys are not among them.
     pub kernel_cmdline: Vec<String>,
     /// Directories of the root that stage 1 binds to `/var/lib/hah/persist`, by path.
@@ -91,14 +97,25 @@ impl System {
     }
 }
 
+/// A Nomad job of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NomadJobSpec {
+    /// As its recipe calls it, and its files.
+    pub name: String,
+    /// Why Nomad parses it on the node; nothing when the build made its JSON.
+    pub on_node: Option<JobError>,
+    /// The recipe that declared it.
+    pub recipe: String,
+}
+
 /// One suite of one archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suite {
-    /// Its name below `dists/`: `trixie`, `trixie-security`.
+    /// Its name below `dists/`: `trixie`, `trixie-security`. One of an archive of one's own is `ARCHIVE/SUITE`.
     pub name: String,
     /// The archive that has it.
     pub archive: Archive,
-    /// Components, in order: `main`, `non-free-firmware`.
+    /// Components, in order: `main`, `non-free-firmware`. None in a flat archive, whose suite ends in `/`.
     pub components: Vec<String>,
     /// What to do when its `Valid-Until` has passed.
     pub expired: Expiry,
@@ -108,24 +125,52 @@ pub struct Suite {
     pub recipe: String,
 }
 
+impl Suite {
+    /// What the archive itself calls it, as in the lines of sources.list(5): `trixie`, `stable`, `./`.
+    pub fn distribution(&self) -> &str {
+        match &self.archive {
+            Archive::Own(name) => {
+                self.name.strip_prefix(&**name).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&self.name)
+            }
+            Archive::Debian | Archive::DebianSecurity => &self.name,
+        }
+    }
+}
+
+/// An archive that a recipe adds: where it is, and whose signature counts there and nowhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnArchive {
+    /// Its name: `tailscale`.
+    pub name: Arc<str>,
+    /// Where it is, the most wanted first.
+    pub uris: Vec<String>,
+    /// The file of OpenPGP certificates that sign it.
+    pub key: Arc<[u8]>,
+    /// The recipe that declared it.
+    pub recipe: String,
+}
+
 /// An archive, as mirrors are configured for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Archive {
     /// Debian's main archive.
     Debian,
     /// Debian's security archive.
     DebianSecurity,
+    /// [`OwnArchive`] of this name.
+    Own(Arc<str>),
 }
 
 impl Archive {
-    /// Every archive.
+    /// Debian's archives.
     pub const ALL: [Archive; 2] = [Self::Debian, Self::DebianSecurity];
 
     /// The name that configuration and locks use.
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Debian => "debian",
             Self::DebianSecurity => "debian-security",
+            Self::Own(name) => name,
         }
     }
 }
@@ -136,15 +181,20 @@ impl fmt::Display for Archive {
     }
 }
 
-/// An archive that hah-image does not know.
+/// Not the name of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown archive `{0}`: expected `debian` or `debian-security`")]
+#[error("`{0}` is not the name of an archive")]
 pub struct ParseArchiveError(String);
 
 impl FromStr for Archive {
     type Err = ParseArchiveError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|archive| archive.as_str() == text).ok_or_else(|| ParseArchiveError(text.to_owned()))
+        if let Some(known) = Self::ALL.into_iter().find(|archive| archive.as_str() == text) {
+            return Ok(known);
+        }
+        let is_name = text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c));
+        if is_name { Ok(Self::Own(text.into())) } else { Err(ParseArchiveError(text.to_owned())) }
     }
 }
 
@@ -173,6 +223,8 @@ pub struct PackageRequest {
     pub name: PackageName,
     /// The suite that it must come from; any [`SuiteUse::Default`] suite without.
     pub suite: Option<String>,
+    /// Whether what it recommends comes with it.
+    pub recommends: bool,
     /// The recipe that asks, or `board NAME` or `image NAME`.
     pub recipe: String,
 }

@@ -156,7 +156,12 @@ impl Suites {
         };
         let package = |word: &&str| {
             let (name, suite) = word.split_once('/').map_or((*word, None), |(name, suite)| (name, Some(suite)));
-            PackageRequest { name: name.parse().unwrap(), suite: suite.map(str::to_owned), recipe: "base".to_owned() }
+            PackageRequest {
+                name: name.parse().unwrap(),
+                suite: suite.map(str::to_owned),
+                recommends: false,
+                recipe: "base".to_owned(),
+            }
         };
         let request = Request {
             image: "lab".to_owned(),

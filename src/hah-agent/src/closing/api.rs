@@ -5,6 +5,7 @@
 //! | Consul | `/v1/status/leader`, `/v1/status/peers`, `/v1/agent/members` |
 //! | Memory, Write | `/v1/kv/hah/loop?consistent`, `PUT /v1/kv/hah/loop?cas=N` |
 //! | Nomad | `/v1/status/leader?stale`, `/v1/status/peers?stale`, `/v1/agent/members` |
+//! | Parse | `POST /v1/jobs/parse`, for a job that is HCL |
 //! | Job, Register | `/v1/job/ID`, `PUT /v1/jobs` with `EnforceIndex` |
 //! | Health | `/v1/job/ID/deployment`, `…/allocations`; when nothing is placed `…/evaluations`, and `PUT …/plan` when it waits for a node |
 //! | Prometheus | Consul's `/v1/health/service/NAME` and members; its `/-/ready` and `/api/v1/query?query=up` |
@@ -23,7 +24,7 @@ use hyper::Method;
 
 use super::http::{self, Address, AddressError, Answer, Call, segment};
 use super::judge;
-use super::machine::{Question, Reply};
+use super::machine::{Intent, Question, Reply};
 use super::reply::{self, Instance, JobFile, Member, Nonsense};
 use super::view::{Monitoring, Registered};
 
@@ -38,6 +39,26 @@ const MEMBERS_MAX: usize = 256;
 /// So many instances of Prometheus are tried.
 const INSTANCES_MAX: usize = 3;
 
+/// The job that closes the loop, as the image has it.
+#[derive(Debug)]
+pub(crate) enum JobText {
+    /// As `PUT /v1/jobs` takes it.
+    Api(JobFile),
+    /// As people write it: Nomad parses it.
+    Hcl {
+        /// The text.
+        text: String,
+        /// SHA-256 of the text, 64 hex digits: the version of a job that does not say its own.
+        digest: String,
+    },
+}
+
+impl From<&JobFile> for Intent {
+    fn from(job: &JobFile) -> Self {
+        Self { id: job.id.clone(), hah_job: job.hah_job.clone() }
+    }
+}
+
 /// The programs around this agent.
 pub(crate) struct Api {
     consul: Address,
@@ -45,6 +66,8 @@ pub(crate) struct Api {
     /// Vault may talk TLS, which the agent does not: it is only beside.
     vault: Option<Result<Address, AddressError>>,
     job: Option<JobFile>,
+    /// The job's HCL and its digest, until Nomad has parsed it.
+    hcl: Option<(String, String)>,
     prometheus: closing::Prometheus,
     consul_token: PathBuf,
     nomad_token: PathBuf,
@@ -59,13 +82,19 @@ pub(crate) struct Api {
 impl Api {
     /// The programs that the configuration names. Tokens are looked up below `root` when they are needed, since identity
     /// may come later, and may change.
-    pub(crate) fn new(config: &Loop, job: Option<JobFile>, root: &Path, hurry: u32) -> Result<Self, AddressError> {
+    pub(crate) fn new(config: &Loop, job: Option<JobText>, root: &Path, hurry: u32) -> Result<Self, AddressError> {
+        let (job, hcl) = match job {
+            Some(JobText::Api(job)) => (Some(job), None),
+            Some(JobText::Hcl { text, digest }) => (None, Some((text, digest))),
+            None => (None, None),
+        };
         let below = |path: &str| root.join(path.trim_start_matches('/'));
         Ok(Self {
             consul: Address::parse(&config.consul.address)?,
             nomad: config.nomad.as_ref().map(|nomad| Address::parse(&nomad.address)).transpose()?,
             vault: config.vault.as_ref().map(|vault| Address::parse(&vault.address)),
             job,
+            hcl,
             prometheus: config.prometheus.clone(),
             consul_token: below(closing::CONSUL_TOKEN),
             nomad_token: below(closing::NOMAD_TOKEN),
@@ -82,6 +111,7 @@ impl Api {
             Question::Memory => self.memory().await,
             Question::Write(cas, marker) => self.write(*cas, marker).await,
             Question::Nomad => self.nomad_quorum(wall).await,
+            Question::Parse => self.parse().await,
             Question::Job => self.job().await,
             Question::Register(index) => self.register(*index).await,
             Question::Health => self.health().await,
@@ -135,6 +165,25 @@ impl Api {
         let body = serde_json::to_vec(marker).map_err(|error| Why(error.to_string()))?;
         let path = format!("/v1/kv/{}?cas={cas}", closing::MARKER_KEY);
         Ok(Reply::Written(reply::written(&good(self.put_consul(&path, body).await?)?)?))
+    }
+
+    /// Hands the job's HCL to Nomad's parser, which knows every word of its version.
+    async fn parse(&mut self) -> Result<Reply, Why> {
+        let Some((text, digest)) = &self.hcl else { return Err(Why("the job is no HCL".to_owned())) };
+        let body = serde_json::json!({ "JobHCL": text, "Canonicalize": false }).to_string();
+        let answer = self.call(self.nomad_address()?, Method::POST, "/v1/jobs/parse", body.into_bytes()).await?;
+        match answer.status {
+            // A token that may not is mended without a new image.
+            400..=499 if answer.status != 403 && answer.status != 429 => {
+                Ok(Reply::Registered(Registered::Refused(said(&answer))))
+            }
+            _ => {
+                let job = reply::parsed_job(&good(answer)?, digest)?;
+                let intent = Intent::from(&job);
+                self.job = Some(job);
+                Ok(Reply::Parsed(intent))
+            }
+        }
     }
 
     async fn job(&self) -> Result<Reply, Why> {

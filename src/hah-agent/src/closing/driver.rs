@@ -10,13 +10,14 @@ use hah_node::closing::{self, Loop};
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
+use sha2::{Digest as _, Sha256};
 
-use super::api::Api;
+use super::api::{Api, JobText};
 use super::http::AddressError;
-use super::machine::{Action, Event, Intent, Now, Settings, State, step};
+use super::machine::{Action, Event, Now, Settings, State, step};
 use super::pace::Millis;
 use super::publish::Publisher;
-use super::reply::{self, JobFile};
+use super::reply;
 use super::words::{Program, Unmet};
 
 /// The longest configuration or job file that is read, in bytes.
@@ -110,13 +111,17 @@ fn since_boot() -> Millis {
 pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let path = options.below(closing::CONFIG);
     let config = read_config(&path)?;
-    let job = config.job.as_ref().map(|path| read_job(&options.below(path))).transpose()?;
+    let job = config.job.as_ref().map(|path| read_job(options, path)).transpose()?;
     let node = options.node.clone().unwrap_or_else(hostname);
     let settings = Settings {
         node: node.clone(),
         consul: config.consul.expect,
         nomad: config.nomad.as_ref().map(|nomad| nomad.expect),
-        job: job.as_ref().map(|job| Intent { id: job.id.clone(), hah_job: job.hah_job.clone() }),
+        job: match &job {
+            Some(JobText::Api(job)) => Some(job.into()),
+            Some(JobText::Hcl { .. }) | None => None,
+        },
+        hcl: matches!(job, Some(JobText::Hcl { .. })),
         submit: config.submit && config.nomad.is_some() && job.is_some(),
         resubmit: config.resubmit,
         vault: config.vault.is_some(),
@@ -154,8 +159,24 @@ fn read_config(path: &Path) -> Result<Loop, Error> {
     serde_json::from_slice(&text).map_err(failed)
 }
 
-fn read_job(path: &Path) -> Result<JobFile, Error> {
-    reply::job_file(&read(path)?).map_err(|why| Error::Job { path: path.to_owned(), why: why.to_string() })
+/// Reads the job. Where the build could not make the JSON, [`closing::hcl_of`] names the same job as HCL.
+fn read_job(options: &Options, path: &str) -> Result<JobText, Error> {
+    let given = options.below(path);
+    let (file, text) = match (read(&given), closing::hcl_of(path)) {
+        (Err(Error::Read { source, .. }), Some(hcl)) if source.kind() == io::ErrorKind::NotFound => {
+            let hcl = options.below(&hcl);
+            let text = read(&hcl)?;
+            (hcl, text)
+        }
+        (text, _) => (given, text?),
+    };
+    let refused = |why: String| Error::Job { path: file.clone(), why };
+    let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    if file.extension().is_some_and(|extension| extension == "json") {
+        return reply::job_file(&text, &digest).map(JobText::Api).map_err(|why| refused(why.to_string()));
+    }
+    let text = String::from_utf8(text).map_err(|_| refused("it is not UTF-8".to_owned()))?;
+    Ok(JobText::Hcl { text, digest })
 }
 
 fn hostname() -> String {

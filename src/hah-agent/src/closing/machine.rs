@@ -23,8 +23,10 @@ pub(crate) struct Settings {
     pub(crate) consul: u32,
     /// How many Nomad servers, on a node that has Nomad.
     pub(crate) nomad: Option<u32>,
-    /// The image's job.
+    /// The image's job, unless Nomad has to parse it first.
     pub(crate) job: Option<Intent>,
+    /// Whether the image's job is HCL, which is asked for with [`Question::Parse`].
+    pub(crate) hcl: bool,
     /// Whether this node submits it.
     pub(crate) submit: bool,
     /// What to do when it is lost.
@@ -74,6 +76,8 @@ pub(crate) enum Question {
     Write(u64, Box<Marker>),
     /// Nomad's leader and servers.
     Nomad,
+    /// What the job's HCL is, by Nomad's own parser.
+    Parse,
     /// The job.
     Job,
     /// Submit the job where it has this `JobModifyIndex`.
@@ -95,6 +99,8 @@ pub(crate) enum Reply {
     Memory(Memory),
     /// To [`Question::Write`]: whether the index was still the one.
     Written(bool),
+    /// To [`Question::Parse`]; [`Registered::Refused`] is another answer to it.
+    Parsed(Intent),
     /// To [`Question::Job`].
     Job(Option<Job>),
     /// To [`Question::Register`].
@@ -169,6 +175,8 @@ pub(crate) struct State {
     pub(crate) remembered: Option<(String, Phase)>,
     /// What failed last.
     pub(crate) failure: Option<(u64, String)>,
+    /// What Nomad made of the image's HCL.
+    parsed: Option<Intent>,
     doing: Doing,
     next: u64,
     /// The latest time. It does not run backwards here: a clock that was set back goes on from where it was.
@@ -201,6 +209,7 @@ enum Step {
     Consul,
     Memory,
     Nomad,
+    Parse,
     Job,
     Claim(u64),
     Register,
@@ -259,6 +268,7 @@ impl State {
             vault: None,
             remembered: None,
             failure: None,
+            parsed: None,
             doing: Doing::Sleeping(start),
             next: 0,
             clock: now.boot,
@@ -336,13 +346,19 @@ impl Run<'_> {
             (Step::Consul, Reply::Failed(why)) => self.unmet(Unmet::Silent(Program::Consul, why)),
             (Step::Memory, Reply::Memory(memory)) => self.memory(memory),
             (Step::Nomad, Reply::Quorum(quorum)) => self.nomad(quorum),
+            (Step::Parse, Reply::Parsed(intent)) => {
+                self.state.parsed = Some(intent);
+                self.ask(Step::Job, Question::Job);
+            }
             (Step::Job, Reply::Job(job)) => self.job(asked, job.as_ref()),
             (Step::Claim(index), Reply::Written(true)) => self.claimed(asked, index),
             (Step::Record, Reply::Written(true)) => self.again(),
             (Step::Claim(_) | Step::Record, Reply::Written(false)) => self.again(),
             // Somebody else did it, or it is done: marker and job tell.
             (Step::Register, Reply::Registered(Registered::Accepted | Registered::Conflict)) => self.again(),
-            (Step::Register, Reply::Registered(Registered::Refused(why))) => self.unmet(Unmet::Refused(why)),
+            (Step::Parse | Step::Register, Reply::Registered(Registered::Refused(why))) => {
+                self.unmet(Unmet::Refused(why))
+            }
             (Step::Health, Reply::Health(Health::Good(note))) => {
                 self.reach(Rung::JobHealthy);
                 self.state.pass.notes.extend(note.map(Note::Seen));
@@ -373,7 +389,7 @@ impl Run<'_> {
             // A node that does not submit may have a token that does not read the marker, and can do without.
             (Step::Memory, Reply::Failed(_)) if !self.settings.submit => self.memory(Memory::Blank),
             (Step::Memory | Step::Claim(_) | Step::Record, Reply::Failed(why)) => self.unmet(Unmet::Marker(why)),
-            (Step::Nomad | Step::Job | Step::Register | Step::Health, Reply::Failed(why)) => {
+            (Step::Nomad | Step::Parse | Step::Job | Step::Register | Step::Health, Reply::Failed(why)) => {
                 self.unmet(Unmet::Silent(Program::Nomad, why));
             }
             // An answer to another question than the one that was asked would be the driver's mistake.
@@ -420,14 +436,20 @@ impl Run<'_> {
             return self.unmet(Unmet::Quorum(Program::Nomad, expect, quorum));
         }
         self.reach(Rung::NomadQuorum);
-        match self.settings.job {
-            None => self.prometheus(),
+        match self.intent() {
             Some(_) => self.ask(Step::Job, Question::Job),
+            None if self.settings.hcl => self.ask(Step::Parse, Question::Parse),
+            None => self.prometheus(),
         }
     }
 
+    /// The job that closes the loop, as far as it is known.
+    fn intent(&self) -> Option<&Intent> {
+        self.settings.job.as_ref().or(self.state.parsed.as_ref())
+    }
+
     fn job(&mut self, asked: Millis, job: Option<&Job>) {
-        let Some(intent) = &self.settings.job else { return self.prometheus() };
+        let Some(intent) = self.intent() else { return self.prometheus() };
         let decision = decide(self.settings, intent, &self.state.pass.memory, job, self.age(asked));
         match decision {
             Decision::Follow(note) => self.follow(note),
@@ -480,9 +502,9 @@ impl Run<'_> {
             return self.unmet(Unmet::Marker("it took too long to write".to_owned()));
         }
         self.state.acted = Some(self.now.boot);
-        if let Some(intent) = &self.settings.job {
+        if let Some(version) = self.intent().map(|intent| intent.hah_job.clone()) {
             let replaces = if index == 0 { Replaces::Nothing } else { Replaces::Older };
-            self.actions.push(Action::Say(Said::Submitting(intent.hah_job.clone(), replaces)));
+            self.actions.push(Action::Say(Said::Submitting(version, replaces)));
         }
         self.ask(Step::Register, Question::Register(self.settings.enforced(index)));
     }
@@ -508,7 +530,7 @@ impl Run<'_> {
             return self.vault_after(Unmet::Targets(why));
         }
         // Without Nomad, or without a job of its own, a node knows the rungs between by what they lead to.
-        let through = self.settings.nomad.is_none() || self.settings.job.is_none();
+        let through = self.settings.nomad.is_none() || self.settings.job.is_none() && !self.settings.hcl;
         if self.state.pass.unmet.is_some() || self.state.pass.rung < Rung::JobHealthy && !through {
             return self.vault();
         }

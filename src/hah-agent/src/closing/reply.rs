@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hah_node::closing::{MARKER_VERSION, Marker};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use super::view::{Job, Memory};
 
@@ -183,14 +184,25 @@ pub(crate) struct JobFile {
     pub(crate) job: String,
 }
 
-/// Reads the job file: `{"Job": {…}}`.
-pub(crate) fn job_file(text: &[u8]) -> Result<JobFile, Nonsense> {
+/// Reads the job file: `{"Job": {…}}`. A job that does not say its version is given `own` as `Meta.hah_job`.
+pub(crate) fn job_file(text: &[u8], own: &str) -> Result<JobFile, Nonsense> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct File<'a> {
         #[serde(borrow)]
-        job: &'a serde_json::value::RawValue,
+        job: &'a RawValue,
     }
+    let file: File<'_> = read(text)?;
+    with_version(file.job.get(), own)
+}
+
+/// Reads what Nomad's `/v1/jobs/parse` made of a job: the job itself. `own` is as for [`job_file`].
+pub(crate) fn parsed_job(body: &[u8], own: &str) -> Result<JobFile, Nonsense> {
+    let job: &RawValue = read(body)?;
+    with_version(job.get(), own)
+}
+
+fn with_version(job: &str, own: &str) -> Result<JobFile, Nonsense> {
     #[derive(Deserialize)]
     struct Named {
         #[serde(rename = "ID")]
@@ -198,13 +210,18 @@ pub(crate) fn job_file(text: &[u8]) -> Result<JobFile, Nonsense> {
         #[serde(rename = "Meta", default, deserialize_with = "or_default")]
         meta: BTreeMap<String, String>,
     }
-    let file: File<'_> = read(text)?;
-    let mut named: Named = serde_json::from_str(file.job.get())?;
-    let hah_job = named.meta.remove(HAH_JOB).unwrap_or_default();
-    if named.id.is_empty() || hah_job.is_empty() {
-        return Err(Nonsense::Shape("the job needs an ID and Meta.hah_job"));
+    let Named { id, mut meta } = serde_json::from_str(job)?;
+    if id.is_empty() {
+        return Err(Nonsense::Shape("the job needs an ID"));
     }
-    Ok(JobFile { id: named.id, hah_job, job: file.job.get().to_owned() })
+    if let Some(hah_job) = meta.get(HAH_JOB).filter(|version| !version.is_empty()) {
+        return Ok(JobFile { id, hah_job: hah_job.clone(), job: job.to_owned() });
+    }
+    meta.insert(HAH_JOB.to_owned(), own.to_owned());
+    let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(job)?;
+    let meta = serde_json::value::to_raw_value(&meta)?;
+    fields.insert("Meta", &meta);
+    Ok(JobFile { id, hah_job: own.to_owned(), job: serde_json::to_string(&fields)? })
 }
 
 /// Nomad's `/v1/job/ID/deployment`.
@@ -490,13 +507,28 @@ mod tests {
     }
 
     #[test]
+    fn a_job_without_a_version_has_the_one_of_its_text() {
+        for text in [&br#"{"ID": "p", "Meta": null, "Type": "service"}"#[..], br#"{"ID": "p", "Type": "service"}"#] {
+            let file = parsed_job(text, "own").unwrap();
+            assert_eq!((&*file.id, &*file.hah_job), ("p", "own"));
+            let job: serde_json::Value = serde_json::from_str(&file.job).unwrap();
+            assert_eq!(job, serde_json::json!({ "ID": "p", "Meta": { "hah_job": "own" }, "Type": "service" }));
+        }
+        let other = job_file(br#"{"Job": {"ID": "p", "Meta": {"a": "b", "hah_job": ""}}}"#, "own").unwrap();
+        assert_eq!(other.job, r#"{"ID":"p","Meta":{"a":"b","hah_job":"own"}}"#);
+        let said = parsed_job(br#"{"ID": "p", "Meta": {"hah_job": "v1"}}"#, "own").unwrap();
+        assert_eq!(&*said.hah_job, "v1");
+        assert!(parsed_job(b"null", "own").is_err() && parsed_job(br#"{"ID":null}"#, "own").is_err());
+    }
+
+    #[test]
     fn job_files() {
         let text = br#"{"Job": {"ID": "prometheus", "Meta": {"hah_job": "v1"},  "Type": "service"}, "Other": 1}"#;
-        let file = job_file(text).unwrap();
+        let file = job_file(text, "own").unwrap();
         assert_eq!((&*file.id, &*file.hah_job), ("prometheus", "v1"));
         assert_eq!(file.job, r#"{"ID": "prometheus", "Meta": {"hah_job": "v1"},  "Type": "service"}"#);
-        for bad in [&br#"{"Job":{"ID":"x"}}"#[..], br#"{"Job":{"ID":"","Meta":{"hah_job":"v"}}}"#, br#"{"job":{}}"#] {
-            assert!(job_file(bad).is_err());
+        for bad in [&br#"{"Job":{"Type":"x"}}"#[..], br#"{"Job":{"ID":"","Meta":{"hah_job":"v"}}}"#, br#"{"job":{}}"#] {
+            assert!(job_file(bad, "own").is_err());
         }
     }
 

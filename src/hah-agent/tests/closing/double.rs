@@ -35,6 +35,8 @@ pub(crate) struct NomadState {
     /// Where tasks have their files and which Consul they are registered with; without it nothing is started.
     pub(crate) runs: Option<(PathBuf, String)>,
     pub(crate) no_leader: bool,
+    /// Whether requests to parse are refused, as with a token that may not.
+    pub(crate) no_parse: bool,
 }
 
 impl NomadState {
@@ -114,6 +116,8 @@ fn nomad_answer(request: &Request, state: &mut NomadState) -> Answer {
             let member = |name: &str| json!({ "Name": format!("{name}.global"), "Status": "alive", "Tags": tags });
             ok(json!({ "ServerName": "n1", "Members": [member("n1"), member("n2"), member("n3")] }))
         }
+        ("PUT" | "POST", ["jobs", "parse"]) if state.no_parse => (403, "Permission denied".to_owned()),
+        ("PUT" | "POST", ["jobs", "parse"]) => parse(request),
         ("PUT", ["jobs"]) => register(request, state),
         ("GET", ["job", _]) => match &state.job {
             None => (404, "job not found".to_owned()),
@@ -153,6 +157,34 @@ fn nomad_answer(request: &Request, state: &mut NomadState) -> Answer {
         ("GET", ["job", _, "evaluations"]) => ok(json!([])),
         _ => (404, "Invalid URL".to_owned()),
     }
+}
+
+/// Nomad's parser, for the one form of text that it is asked with here: `job "NAME" {`, then `group "g" {}`, and `meta` with
+/// `hah_job` perhaps. What the real one makes of HCL is for the contract tests and for `tests/it/stack`.
+fn parse(request: &Request) -> Answer {
+    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
+        return (400, "invalid JSON".to_owned());
+    };
+    let text = body["JobHCL"].as_str().unwrap_or_default();
+    if text.is_empty() {
+        return (400, "Job spec is empty".to_owned());
+    }
+    let quoted_after = |word: &str| Some(text.split_once(word)?.1.split('"').nth(1)?.to_owned());
+    let Some(name) = quoted_after("job \"").and(quoted_after("job ")) else {
+        return (400, "Failed to parse job: input.hcl:1,1-1: Missing job block; A job block is required".to_owned());
+    };
+    if text.matches('{').count() != text.matches('}').count() {
+        return (400, "Failed to parse job: input.hcl:1,1-1: Unclosed configuration block".to_owned());
+    }
+    let meta = quoted_after("hah_job").map(|version| json!({ "hah_job": version }));
+    // As the real one has it: fields that the text does not say are null, unless it is told to fill them in.
+    assert_eq!(body["Canonicalize"], json!(false));
+    let group = json!({ "Name": "g", "Count": null, "Tasks": null });
+    (
+        200,
+        json!({ "ID": name, "Name": name, "Type": null, "Meta": meta, "TaskGroups": [group], "Stop": null })
+            .to_string(),
+    )
 }
 
 fn register(request: &Request, state: &mut NomadState) -> Answer {

@@ -17,23 +17,23 @@ use crate::server::{Endpoints, Fault, Server};
 /// Time runs so many times faster.
 const HURRY: u32 = 40;
 /// Enough for everything that has to come, on a busy machine.
-const SOON: Duration = Duration::from_secs(40);
+pub(crate) const SOON: Duration = Duration::from_secs(40);
 /// How long a faulty world is observed: half a minute of the agent's own time.
-const OBSERVED: Duration = Duration::from_millis(800);
+pub(crate) const OBSERVED: Duration = Duration::from_millis(800);
 /// Requests in a second of the agent's own time: a pass of twenty after two seconds is half of it.
 const RATE_MAX: f64 = 20.0;
 
 /// A world of doubles, and one agent in it.
-struct World {
-    endpoints: Arc<Mutex<Endpoints>>,
+pub(crate) struct World {
+    pub(crate) endpoints: Arc<Mutex<Endpoints>>,
     consul: Arc<Mutex<ConsulState>>,
-    nomad: Arc<Mutex<NomadState>>,
+    pub(crate) nomad: Arc<Mutex<NomadState>>,
     _servers: Vec<Server>,
-    agent: Agent,
+    pub(crate) agent: Agent,
 }
 
 impl World {
-    fn new(directory: &Path) -> Self {
+    pub(crate) fn new(directory: &Path) -> Self {
         Self::at(directory, HURRY)
     }
 
@@ -62,7 +62,7 @@ impl World {
         Self { endpoints, consul, nomad, _servers: vec![consul_server, nomad_server, prometheus, vault], agent }
     }
 
-    fn faults(&self, faults: &[(&str, Fault)]) {
+    pub(crate) fn faults(&self, faults: &[(&str, Fault)]) {
         let faults = faults.iter().map(|(prefix, fault)| ((*prefix).to_owned(), *fault)).collect();
         self.endpoints.lock().unwrap().faults = faults;
     }
@@ -71,17 +71,17 @@ impl World {
         self.endpoints.lock().unwrap().asked.values().sum()
     }
 
-    fn submissions(&self) -> u64 {
+    pub(crate) fn submissions(&self) -> u64 {
         self.nomad.lock().unwrap().submissions
     }
 
-    fn marker(&self) -> Option<Marker> {
+    pub(crate) fn marker(&self) -> Option<Marker> {
         let consul = self.consul.lock().unwrap();
         consul.kv.as_ref().map(|(_, value)| serde_json::from_slice(value).unwrap())
     }
 
     #[track_caller]
-    fn closes(&mut self) {
+    pub(crate) fn closes(&mut self) {
         let status = self.agent.wait("closed", SOON, |status| status.state == Rung::Closed && status.waiting.is_none());
         assert!(status.prometheus.up && status.last_error.is_none_or(|error| !error.what.is_empty()));
         assert_eq!(self.submissions(), 1);

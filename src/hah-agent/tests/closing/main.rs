@@ -3,6 +3,7 @@
 //! | module | asks |
 //! |---|---|
 //! | [`contract`] | does it close the loop with a real Consul, Prometheus and node_exporter, and a Nomad, real or a double? |
+//! | [`hcl`] | does it close the loop with a job that only Nomad can parse? |
 //! | [`faults`] | is it ever wrong, stuck or spinning when its neighbours misbehave, or when it is killed? |
 //!
 //! [`programs`] finds the real ones: in the directories of `HAH_E2E_BIN`, separated by colons, then on the path. One that
@@ -24,5 +25,6 @@ mod agent;
 mod contract;
 mod double;
 mod faults;
+mod hcl;
 mod programs;
 mod server;

@@ -25,7 +25,19 @@ struct Manifest<'a> {
     disk: Disk<'a>,
     packages: Vec<Package<'a>>,
     artifacts: Vec<Artifact<'a>>,
+    nomad_jobs: Vec<NomadJob<'a>>,
     scripts: Scripts<'a>,
+}
+
+/// A job that the image has for Nomad.
+#[derive(Serialize)]
+struct NomadJob<'a> {
+    name: &'a str,
+    recipe: &'a str,
+    /// `the build`, or `Nomad on the node`.
+    parsed_by: &'static str,
+    /// Why the build does not.
+    reason: Option<String>,
 }
 
 /// How the packages' maintainer scripts were dealt with.
@@ -185,6 +197,17 @@ pub fn render(
                 signature: locked.trust.to_string(),
                 recipe: &artifact.recipe,
                 files: artifact.install.iter().map(|install| install.path.to_string()).collect(),
+            })
+            .collect(),
+        nomad_jobs: (system.nomad_jobs.iter())
+            .map(|job| NomadJob {
+                name: &job.name,
+                recipe: &job.recipe,
+                parsed_by: if job.on_node.is_some() { "Nomad on the node" } else { "the build" },
+                reason: job.on_node.as_ref().map(|reason| match &reason.hint {
+                    Some(hint) => format!("{reason} ({hint})"),
+                    None => reason.to_string(),
+                }),
             })
             .collect(),
         scripts: Scripts::of(effects),

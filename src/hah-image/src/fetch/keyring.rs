@@ -88,6 +88,8 @@ pub struct Signed {
     pub text: String,
     /// Fingerprint of the key, 40 hex digits.
     pub fingerprint: String,
+    /// Fingerprint of the certificate's primary key, which is the one that people know.
+    pub certificate: String,
     /// User id of the key's certificate.
     pub owner: String,
     /// When, in seconds since 1970.
@@ -313,7 +315,8 @@ impl Keyring {
         let text = message.signed_text();
         let (key, at) = self.believe(message.signatures(), &[SignatureType::Text], (text.as_bytes(), now))?;
         let (fingerprint, owner) = (key.fingerprint.clone(), key.owner.clone());
-        Ok(Signed { text: text.replace("\r\n", "\n"), fingerprint, owner, at })
+        let certificate = key.certificate.clone();
+        Ok(Signed { text: text.replace("\r\n", "\n"), fingerprint, certificate, owner, at })
     }
 
     /// Who of this ring vouches for `bytes` with `signature`, detached OpenPGP signatures, armoured or not.

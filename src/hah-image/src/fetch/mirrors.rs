@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use hah_plan::system::Archive;
 use reqwest::Url;
 
 use super::Source;
@@ -175,8 +176,11 @@ impl Mirrors {
 }
 
 impl Mirrors {
-    /// The file as `archive` had it at `time`.
+    /// The file as `archive` had it at `time`. Only Debian's archives are kept.
     pub(super) fn snapshot(&self, archive: &str, path: &str, time: u64) -> Option<Candidate> {
+        if !Archive::ALL.iter().any(|kept| kept.as_str() == archive) {
+            return None;
+        }
         let place = self.snapshot.as_ref()?.join(&format!("{archive}/{}/{path}", stamp(time)));
         Some(Candidate::new(place, "snapshot archive"))
     }

@@ -31,11 +31,12 @@ const CLOCK_SLACK: u64 = 3600;
 /// Which indexes are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SuiteRequest {
-    /// `debian` or `debian-security`.
+    /// The name that its mirrors are known under: `debian`, `debian-security`, or one of an archive of one's own.
     pub archive: String,
-    /// Directory below `dists/`: `trixie`, `trixie-security`.
+    /// Directory below `dists/`: `trixie`, `trixie-security`. One that ends in `/` is flat: a directory of the archive
+    /// itself, `./` for the archive's own, with one index and no components.
     pub suite: String,
-    /// `main`, …
+    /// `main`, …; none for a flat suite.
     pub components: Vec<String>,
     /// The architecture of the index; `all` packages are in every one.
     pub architecture: Architecture,
@@ -63,6 +64,29 @@ pub struct Trust<'a> {
     pub now: u64,
 }
 
+impl SuiteRequest {
+    /// Whether the suite is a directory of its archive, with one index.
+    fn is_flat(&self) -> bool {
+        self.suite.ends_with('/')
+    }
+
+    /// The path of `file` of the suite, below the archive.
+    fn path(&self, file: &str) -> String {
+        if !self.is_flat() {
+            return format!("dists/{}/{file}", self.suite);
+        }
+        match self.suite.trim_end_matches('/') {
+            "" | "." => file.to_owned(),
+            directory => format!("{directory}/{file}"),
+        }
+    }
+
+    /// What has an index of its own: the components, or the whole of a flat suite.
+    fn indexed(&self) -> Vec<&str> {
+        if self.is_flat() { vec![""] } else { self.components.iter().map(String::as_str).collect() }
+    }
+}
+
 /// A `Packages` index that the archive's keys vouch for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedIndex {
@@ -70,10 +94,12 @@ pub struct VerifiedIndex {
     pub archive: String,
     /// The suite asked for.
     pub suite: String,
-    /// The component.
+    /// The component; empty for a flat suite.
     pub component: String,
     /// The architecture.
     pub architecture: Architecture,
+    /// Fingerprint of the certificate that signed the release, 40 hex digits.
+    pub key: String,
     /// Digest of the whole `InRelease`, or of the `Release` that has its signature beside it.
     pub release_sha256: Sha256,
     /// The release's `Date`, in seconds since 1970.
@@ -214,15 +240,16 @@ impl Fetcher {
         trust: Trust<'_>,
         events: &dyn Events,
     ) -> Result<Vec<VerifiedIndex>, ReleaseError> {
-        let (release, release_sha256) = self.release(request, trust)?;
+        let (Believed { release, key }, release_sha256) = self.release(request, trust)?;
         let packages = self.indexes(&release, request, trust.now, events)?;
         let mut indexes = Vec::new();
-        for (component, packages) in request.components.iter().zip(packages) {
+        for (component, packages) in request.indexed().into_iter().zip(packages) {
             indexes.push(VerifiedIndex {
                 archive: request.archive.clone(),
                 suite: request.suite.clone(),
-                component: component.clone(),
+                component: component.to_owned(),
                 architecture: request.architecture,
+                key: key.clone(),
                 release_sha256,
                 date: release.date,
                 valid_until: release.valid_until,
@@ -233,11 +260,11 @@ impl Fetcher {
         Ok(indexes)
     }
 
-    fn release(&self, request: &SuiteRequest, trust: Trust<'_>) -> Result<(Release, Sha256), ReleaseError> {
+    fn release(&self, request: &SuiteRequest, trust: Trust<'_>) -> Result<(Believed, Sha256), ReleaseError> {
         let SuiteRequest { archive, suite, snapshot, .. } = request;
         let mirrors = &self.options.mirrors;
         let places = |file: &str| -> Vec<Candidate> {
-            let path = format!("dists/{suite}/{file}");
+            let path = request.path(file);
             match snapshot {
                 Some(time) => mirrors.snapshot(archive, &path, *time).into_iter().collect(),
                 None => {
@@ -251,7 +278,7 @@ impl Fetcher {
             let mut blamed = candidate.clone();
             let document = self.document_from(&candidate, MAX_RELEASE).map_err(Refusal::Fetch);
             let believed = match document {
-                Ok(document) => in_release(&document.bytes, trust).map(|text| (text, document.bytes)),
+                Ok(document) => in_release(&document.bytes, trust).map(|(text, key)| (text, key, document.bytes)),
                 Err(Refusal::Fetch(missing @ Problem::NotThere(_))) => {
                     match self.release_apart(&apart, trust) {
                         // Neither is there: the usual one is the one to name.
@@ -264,42 +291,53 @@ impl Fetcher {
                 }
                 Err(other) => Err(other),
             };
-            match believed.and_then(|(text, bytes)| Ok((judge(&text, request, trust)?, bytes))) {
-                Ok((release, bytes)) => return Ok((release, Sha256::of(&bytes))),
+            let judged = believed.and_then(|(text, key, bytes)| {
+                Ok((Believed { release: judge(&text, request, trust)?, key }, Sha256::of(&bytes)))
+            });
+            match judged {
+                Ok(believed) => return Ok(believed),
                 Err(why) => refused.push(Refused { url: blamed.url(), told_by: blamed.told_by, why }),
             }
         }
         Err(ReleaseError::NoRelease { archive: archive.clone(), suite: suite.clone(), refused })
     }
 
-    /// The text of a `Release` that has its signature beside it, and its bytes.
+    /// The text of a `Release` that has its signature beside it, who signed it, and its bytes.
     fn release_apart(
         &self,
         (release, signature): &(Candidate, Candidate),
         trust: Trust<'_>,
-    ) -> Result<(String, Vec<u8>), Refusal> {
+    ) -> Result<(String, String, Vec<u8>), Refusal> {
         let bytes = self.document_from(release, MAX_RELEASE).map_err(Refusal::Fetch)?.bytes;
         let signature = self.document_from(signature, MAX_SIGNATURE).map_err(|problem| match problem {
             Problem::NotThere(_) => Refusal::Signature(SignatureError::Missing),
             problem => Refusal::Fetch(problem),
         })?;
-        trust.keyring.verify_detached(&bytes, &signature.bytes, trust.now)?;
+        let signatory = trust.keyring.verify_detached(&bytes, &signature.bytes, trust.now)?;
         match String::from_utf8(bytes.clone()) {
-            Ok(text) => Ok((text, bytes)),
+            Ok(text) => Ok((text, signatory.certificate, bytes)),
             Err(_) => Err(SignatureError::Malformed("it is not UTF-8".to_owned()).into()),
         }
     }
 }
 
-/// The text within an `InRelease`, if it may be believed.
-fn in_release(bytes: &[u8], trust: Trust<'_>) -> Result<String, Refusal> {
-    Ok(trust.keyring.verify(bytes, trust.now)?.text)
+/// A release, and the fingerprint of the certificate that vouches for it.
+struct Believed {
+    release: Release,
+    key: String,
+}
+
+/// The text within an `InRelease` and the fingerprint of who signed it, if it may be believed.
+fn in_release(bytes: &[u8], trust: Trust<'_>) -> Result<(String, String), Refusal> {
+    let signed = trust.keyring.verify(bytes, trust.now)?;
+    Ok((signed.text, signed.certificate))
 }
 
 /// The release that `text` says, if it is what was asked for.
 fn judge(text: &str, request: &SuiteRequest, trust: Trust<'_>) -> Result<Release, Refusal> {
     let release = Release::parse(text)?;
-    if !release.is_named(&request.suite) {
+    // What a flat archive calls itself says nothing about where it is; apt does not compare it either.
+    if release.has_name() && !request.is_flat() && !release.is_named(&request.suite) {
         let names = [&release.suite, &release.codename].into_iter().flatten().cloned().collect::<Vec<_>>();
         return Err(Refusal::Suite(names.join(" or ")));
     }

@@ -140,6 +140,11 @@ impl Release {
     pub fn is_named(&self, name: &str) -> bool {
         [&self.suite, &self.codename].into_iter().flatten().any(|known| known == name)
     }
+
+    /// Whether the file says for which suite it is. Small archives often do not.
+    pub fn has_name(&self) -> bool {
+        self.suite.is_some() || self.codename.is_some()
+    }
 }
 
 /// Whether a field is one of apt's words for yes; any other word, and no field, is no.
@@ -322,7 +327,9 @@ impl Entry<'_> {
             Some("allowed") => MultiArch::Allowed,
             Some(other) => return Err(bad(stanza, "Multi-Arch", format!("unknown value `{other}`"))),
         };
+        // dpkg-scanpackages(1) writes `./` before the paths of an archive that has no pool.
         let filename = field(stanza, "Filename")?;
+        let filename = filename.strip_prefix("./").unwrap_or(filename);
         let odd = |part: &str| matches!(part, "" | "." | "..") || part.contains(|c: char| c.is_control() || c == ' ');
         if filename.split('/').any(odd) {
             return Err(bad(
@@ -340,6 +347,7 @@ impl Entry<'_> {
             source: source(stanza, &name, &version)?,
             depends: relations("Depends")?,
             pre_depends: relations("Pre-Depends")?,
+            recommends: relations("Recommends")?,
             provides: relations("Provides")?,
             conflicts: relations("Conflicts")?,
             breaks: relations("Breaks")?,
@@ -436,6 +444,8 @@ pub struct Candidate {
     pub depends: Relations,
     /// `Pre-Depends`.
     pub pre_depends: Relations,
+    /// `Recommends`.
+    pub recommends: Relations,
     /// `Provides`.
     pub provides: Relations,
     /// `Conflicts`.

@@ -25,6 +25,8 @@ pub fn system(encoder: &mut Encoder, system: &System) {
         architecture,
         recipes,
         suites,
+        // Their packages are known by digest.
+        archives: _,
         packages,
         provided,
         artifacts,
@@ -35,6 +37,8 @@ pub fn system(encoder: &mut Encoder, system: &System) {
         users,
         groups,
         units,
+        // Their texts are files.
+        nomad_jobs: _,
         kernel_cmdline,
         persist,
         scripts,
@@ -56,7 +60,7 @@ pub fn system(encoder: &mut Encoder, system: &System) {
         encoder.text("expired", if *expired == Expiry::Allow { "allow" } else { "refuse" });
         encoder.text("use", if *use_for == SuiteUse::PinOnly { "pin-only" } else { "default" });
     }
-    for PackageRequest { name, suite, recipe } in packages {
+    for PackageRequest { name, suite, recipe, recommends: _ } in packages {
         encoder.list("package", [name.as_str(), suite.as_deref().unwrap_or_default(), recipe]);
     }
     for (name, provided) in provided {

@@ -19,6 +19,7 @@ fn resolution(image: &str, architecture: Architecture, lines: &str) -> Resolutio
         image: image.to_owned(),
         architecture,
         suites: vec![suite("trixie"), suite("trixie-security")],
+        archives: Vec::new(),
         packages: Vec::new(),
         provided: BTreeMap::new(),
     };
@@ -60,6 +61,7 @@ fn resolution(image: &str, architecture: Architecture, lines: &str) -> Resolutio
 
 fn releases(date: i64) -> Vec<VerifiedRelease> {
     let release = |(suite, date): (&str, i64)| VerifiedRelease {
+        key: "A".repeat(40),
         suite: suite.to_owned(),
         inrelease: Sha256::of(format!("{suite} {date}").as_bytes()),
         date,

@@ -47,6 +47,7 @@ struct RawArchive {
     archive: Spanned<String>,
     date: Spanned<Datetime>,
     inrelease: Sha256,
+    key: Option<Spanned<String>>,
     images: BTreeSet<String>,
 }
 
@@ -242,8 +243,17 @@ fn convert(place: &Place<'_>, file: File) -> Result<Lock, LockError> {
                 return Err(place.error(span, format!("the image `{image}` has two archives for {}", raw.suite)));
             }
         }
+        if let Some(key) = raw.key.as_ref().filter(|key| !is_fingerprint(key.get_ref())) {
+            return Err(place.error(Some(key.span()), format!("`{}` is no fingerprint", key.get_ref())));
+        }
+        let archive = place.archive(&raw.archive)?;
+        if matches!(archive, Archive::Own(_)) && raw.key.is_none() {
+            let problem = format!("unknown archive `{archive}`: one that is not Debian's has a `key`");
+            return Err(place.error(Some(raw.archive.span()), problem));
+        }
         lock.archives.push(LockedArchive {
-            archive: place.archive(&raw.archive)?,
+            archive,
+            key: raw.key.map(Spanned::into_inner),
             date: place.seconds(&raw.date)?,
             suite: raw.suite,
             inrelease: raw.inrelease,
@@ -272,8 +282,13 @@ fn convert(place: &Place<'_>, file: File) -> Result<Lock, LockError> {
         if raw.path.get_ref().split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(place.error(Some(raw.path.span()), "the path leaves the archive"));
         }
+        let archive = place.archive(&raw.archive)?;
+        if !lock.archives.iter().any(|known| (&known.suite, &known.archive) == (&raw.suite, &archive)) {
+            let problem = format!("the suite {} is not of the archive `{archive}`", raw.suite);
+            return Err(place.error(Some(raw.archive.span()), problem));
+        }
         lock.packages.push(LockedPackage {
-            archive: place.archive(&raw.archive)?,
+            archive,
             suite_why: raw.suite_why.iter().map(|reason| place.suite_reason(reason)).collect::<Result<_, _>>()?,
             needs: raw.needs.iter().map(|need| place.need(need)).collect::<Result<_, _>>()?,
             name: raw.name,

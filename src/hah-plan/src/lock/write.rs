@@ -16,6 +16,9 @@ impl fmt::Display for Lock {
             text(f, "archive", &archive.archive)?;
             writeln!(f, "date = {}", rfc3339(archive.date))?;
             text(f, "inrelease", &archive.inrelease)?;
+            if let Some(key) = &archive.key {
+                text(f, "key", key)?;
+            }
             row(f, "images", &archive.images)?;
         }
         for image in &self.images {

@@ -1,4 +1,9 @@
 //! The words of a job and what the API calls them.
+//!
+//! Names are those of the structures in Nomad's `api` package, which are its JSON. [`service`] has what is registered in
+//! Consul or Nomad; everything else is here.
+
+mod service;
 
 /// A block of the job specification.
 #[derive(Debug)]
@@ -26,21 +31,38 @@ pub(super) enum Kind {
     List,
     /// Strings by name, as a block or as an attribute.
     Strings,
+    /// Strings by name, as a block only.
+    Table,
+    /// Lists of strings by name, as a block.
+    Lists,
     /// A block whose words are the driver's.
     Free,
+    /// `constraint`, whose operator may be a word of its own.
+    Constraint,
+    /// `affinity`, likewise.
+    Affinity,
     /// A block that is there once.
     One(&'static Spec),
     /// A block that repeats.
     Many(&'static Spec),
     /// A block with a name, that repeats: a list, each with its `Name`.
     Named(&'static Spec),
+    /// A block with a label, that repeats: a list, each with the label under this name.
+    Labelled(&'static Spec, &'static str),
     /// A block with a name, that repeats: a table by name.
     ByName(&'static Spec),
     /// A port, which is in one list when its number is given and in another when Nomad chooses it.
     Port,
 }
 
-use Kind::{Boolean, ByName, Duration, Free, Integer, List, Many, Named, One, Port, Strings, Text};
+use Kind::{
+    Affinity, Boolean, ByName, Constraint, Duration, Free, Integer, Labelled, List, Many, Named, One, Port, Strings,
+    Table, Text,
+};
+use service::SERVICE;
+
+/// Where a block `vault` of a job or a group waits for its tasks: no name of the API.
+pub(super) const INHERITED_VAULT: &str = " vault";
 
 pub(super) static JOB: Spec = Spec {
     name: "job",
@@ -52,10 +74,109 @@ pub(super) static JOB: Spec = Spec {
         ("datacenters", "Datacenters", List),
         ("node_pool", "NodePool", Text),
         ("all_at_once", "AllAtOnce", Boolean),
+        ("id", "ID", Text),
+        ("name", "Name", Text),
         ("meta", "Meta", Strings),
+        ("constraint", "Constraints", Constraint),
+        ("affinity", "Affinities", Affinity),
+        ("spread", "Spreads", Many(&SPREAD)),
         ("update", "Update", One(&UPDATE)),
+        ("reschedule", "Reschedule", One(&RESCHEDULE)),
+        ("migrate", "Migrate", One(&MIGRATE)),
+        ("periodic", "Periodic", One(&PERIODIC)),
+        ("parameterized", "ParameterizedJob", One(&PARAMETERIZED)),
+        ("ui", "UI", One(&UI)),
+        ("vault", INHERITED_VAULT, One(&VAULT)),
         ("group", "TaskGroups", Named(&GROUP)),
     ],
+};
+
+/// `constraint`: its operator is `operator`, or a word that is also the operator's name.
+pub(super) static CONSTRAINT: Spec = Spec {
+    name: "constraint",
+    keys: &[
+        ("attribute", "LTarget", Text),
+        ("operator", "Operand", Text),
+        ("value", "RTarget", Text),
+        ("version", "version", Text),
+        ("semver", "semver", Text),
+        ("regexp", "regexp", Text),
+        ("set_contains", "set_contains", Text),
+        ("distinct_hosts", "distinct_hosts", Boolean),
+        ("distinct_property", "distinct_property", Text),
+    ],
+};
+
+/// `affinity`, likewise.
+pub(super) static AFFINITY: Spec = Spec {
+    name: "affinity",
+    keys: &[
+        ("attribute", "LTarget", Text),
+        ("operator", "Operand", Text),
+        ("value", "RTarget", Text),
+        ("weight", "Weight", Integer),
+        ("version", "version", Text),
+        ("semver", "semver", Text),
+        ("regexp", "regexp", Text),
+        ("set_contains_any", "set_contains_any", Text),
+        ("set_contains_all", "set_contains_all", Text),
+        ("set_contains", "set_contains", Text),
+    ],
+};
+
+static SPREAD: Spec = Spec {
+    name: "spread",
+    keys: &[
+        ("attribute", "Attribute", Text),
+        ("weight", "Weight", Integer),
+        ("target", "SpreadTarget", Labelled(&SPREAD_TARGET, "Value")),
+    ],
+};
+
+static SPREAD_TARGET: Spec = Spec { name: "target", keys: &[("percent", "Percent", Integer)] };
+
+static PERIODIC: Spec = Spec {
+    name: "periodic",
+    keys: &[
+        ("enabled", "Enabled", Boolean),
+        ("cron", "Spec", Text),
+        ("crons", "Specs", List),
+        ("prohibit_overlap", "ProhibitOverlap", Boolean),
+        ("time_zone", "TimeZone", Text),
+    ],
+};
+
+static PARAMETERIZED: Spec = Spec {
+    name: "parameterized",
+    keys: &[
+        ("payload", "Payload", Text),
+        ("meta_required", "MetaRequired", List),
+        ("meta_optional", "MetaOptional", List),
+    ],
+};
+
+static UI: Spec = Spec { name: "ui", keys: &[("description", "Description", Text), ("link", "Links", Many(&UI_LINK))] };
+
+static UI_LINK: Spec = Spec { name: "link", keys: &[("label", "Label", Text), ("url", "URL", Text)] };
+
+static VAULT: Spec = Spec {
+    name: "vault",
+    keys: &[
+        ("policies", "Policies", List),
+        ("role", "Role", Text),
+        ("namespace", "Namespace", Text),
+        ("cluster", "Cluster", Text),
+        ("env", "Env", Boolean),
+        ("disable_file", "DisableFile", Boolean),
+        ("change_mode", "ChangeMode", Text),
+        ("change_signal", "ChangeSignal", Text),
+        ("allow_token_expiration", "AllowTokenExpiration", Boolean),
+    ],
+};
+
+static CONSUL: Spec = Spec {
+    name: "consul",
+    keys: &[("namespace", "Namespace", Text), ("cluster", "Cluster", Text), ("partition", "Partition", Text)],
 };
 
 static UPDATE: Spec = Spec {
@@ -79,6 +200,16 @@ static GROUP: Spec = Spec {
         ("count", "Count", Integer),
         ("meta", "Meta", Strings),
         ("shutdown_delay", "ShutdownDelay", Duration),
+        ("stop_after_client_disconnect", "StopAfterClientDisconnect", Duration),
+        ("max_client_disconnect", "MaxClientDisconnect", Duration),
+        ("prevent_reschedule_on_lost", "PreventRescheduleOnLost", Boolean),
+        ("constraint", "Constraints", Constraint),
+        ("affinity", "Affinities", Affinity),
+        ("spread", "Spreads", Many(&SPREAD)),
+        ("update", "Update", One(&UPDATE)),
+        ("disconnect", "Disconnect", One(&DISCONNECT)),
+        ("consul", "Consul", One(&CONSUL)),
+        ("vault", INHERITED_VAULT, One(&VAULT)),
         ("restart", "RestartPolicy", One(&RESTART)),
         ("reschedule", "ReschedulePolicy", One(&RESCHEDULE)),
         ("migrate", "Migrate", One(&MIGRATE)),
@@ -113,6 +244,16 @@ static RESCHEDULE: Spec = Spec {
     ],
 };
 
+static DISCONNECT: Spec = Spec {
+    name: "disconnect",
+    keys: &[
+        ("lost_after", "LostAfter", Duration),
+        ("stop_on_client_after", "StopOnClientAfter", Duration),
+        ("replace", "Replace", Boolean),
+        ("reconcile", "Reconcile", Text),
+    ],
+};
+
 static MIGRATE: Spec = Spec {
     name: "migrate",
     keys: &[
@@ -128,12 +269,30 @@ static EPHEMERAL_DISK: Spec = Spec {
     keys: &[("size", "SizeMB", Integer), ("sticky", "Sticky", Boolean), ("migrate", "Migrate", Boolean)],
 };
 
-static NETWORK: Spec =
-    Spec { name: "network", keys: &[("mode", "Mode", Text), ("hostname", "Hostname", Text), ("port", "", Port)] };
+static NETWORK: Spec = Spec {
+    name: "network",
+    keys: &[
+        ("mode", "Mode", Text),
+        ("hostname", "Hostname", Text),
+        ("mbits", "MBits", Integer),
+        ("dns", "DNS", One(&DNS)),
+        ("port", "", Port),
+    ],
+};
+
+static DNS: Spec = Spec {
+    name: "dns",
+    keys: &[("servers", "Servers", List), ("searches", "Searches", List), ("options", "Options", List)],
+};
 
 pub(super) static PORT: Spec = Spec {
     name: "port",
-    keys: &[("static", "Value", Integer), ("to", "To", Integer), ("host_network", "HostNetwork", Text)],
+    keys: &[
+        ("static", "Value", Integer),
+        ("to", "To", Integer),
+        ("host_network", "HostNetwork", Text),
+        ("ignore_collision", "IgnoreCollision", Boolean),
+    ],
 };
 
 static VOLUME: Spec = Spec {
@@ -145,44 +304,13 @@ static VOLUME: Spec = Spec {
         ("access_mode", "AccessMode", Text),
         ("attachment_mode", "AttachmentMode", Text),
         ("sticky", "Sticky", Boolean),
+        ("per_alloc", "PerAlloc", Boolean),
+        ("mount_options", "MountOptions", One(&MOUNT_OPTIONS)),
     ],
 };
 
-static SERVICE: Spec = Spec {
-    name: "service",
-    keys: &[
-        ("name", "Name", Text),
-        ("port", "PortLabel", Text),
-        ("provider", "Provider", Text),
-        ("tags", "Tags", List),
-        ("meta", "Meta", Strings),
-        ("address_mode", "AddressMode", Text),
-        ("task", "TaskName", Text),
-        ("check", "Checks", Many(&CHECK)),
-    ],
-};
-
-static CHECK: Spec = Spec {
-    name: "check",
-    keys: &[
-        ("name", "Name", Text),
-        ("type", "Type", Text),
-        ("path", "Path", Text),
-        ("port", "PortLabel", Text),
-        ("protocol", "Protocol", Text),
-        ("method", "Method", Text),
-        ("interval", "Interval", Duration),
-        ("timeout", "Timeout", Duration),
-        ("on_update", "OnUpdate", Text),
-        ("tls_skip_verify", "TLSSkipVerify", Boolean),
-        ("check_restart", "CheckRestart", One(&CHECK_RESTART)),
-    ],
-};
-
-static CHECK_RESTART: Spec = Spec {
-    name: "check_restart",
-    keys: &[("limit", "Limit", Integer), ("grace", "Grace", Duration), ("ignore_warnings", "IgnoreWarnings", Boolean)],
-};
+static MOUNT_OPTIONS: Spec =
+    Spec { name: "mount_options", keys: &[("fs_type", "FSType", Text), ("mount_flags", "MountFlags", List)] };
 
 static TASK: Spec = Spec {
     name: "task",
@@ -190,12 +318,23 @@ static TASK: Spec = Spec {
         ("driver", "Driver", Text),
         ("user", "User", Text),
         ("leader", "Leader", Boolean),
+        ("kind", "Kind", Text),
         ("kill_timeout", "KillTimeout", Duration),
         ("kill_signal", "KillSignal", Text),
         ("shutdown_delay", "ShutdownDelay", Duration),
         ("meta", "Meta", Strings),
         ("env", "Env", Strings),
         ("config", "Config", Free),
+        ("constraint", "Constraints", Constraint),
+        ("affinity", "Affinities", Affinity),
+        ("lifecycle", "Lifecycle", One(&LIFECYCLE)),
+        ("artifact", "Artifacts", Many(&ARTIFACT)),
+        ("dispatch_payload", "DispatchPayload", One(&DISPATCH_PAYLOAD)),
+        ("csi_plugin", "CSIPluginConfig", One(&CSI_PLUGIN)),
+        ("vault", "Vault", One(&VAULT)),
+        ("consul", "Consul", One(&CONSUL)),
+        ("identity", "Identities", Many(&IDENTITY)),
+        ("action", "Actions", Named(&ACTION)),
         ("service", "Services", Many(&SERVICE)),
         ("volume_mount", "VolumeMounts", Many(&VOLUME_MOUNT)),
         ("template", "Templates", Many(&TEMPLATE)),
@@ -204,6 +343,51 @@ static TASK: Spec = Spec {
         ("logs", "LogConfig", One(&LOGS)),
     ],
 };
+
+static LIFECYCLE: Spec = Spec { name: "lifecycle", keys: &[("hook", "Hook", Text), ("sidecar", "Sidecar", Boolean)] };
+
+static ARTIFACT: Spec = Spec {
+    name: "artifact",
+    keys: &[
+        ("source", "GetterSource", Text),
+        ("destination", "RelativeDest", Text),
+        ("mode", "GetterMode", Text),
+        ("insecure", "GetterInsecure", Boolean),
+        ("chown", "Chown", Boolean),
+        ("options", "GetterOptions", Table),
+        ("headers", "GetterHeaders", Table),
+    ],
+};
+
+static DISPATCH_PAYLOAD: Spec = Spec { name: "dispatch_payload", keys: &[("file", "File", Text)] };
+
+static CSI_PLUGIN: Spec = Spec {
+    name: "csi_plugin",
+    keys: &[
+        ("id", "ID", Text),
+        ("type", "Type", Text),
+        ("mount_dir", "MountDir", Text),
+        ("stage_publish_base_dir", "StagePublishBaseDir", Text),
+        ("health_timeout", "HealthTimeout", Duration),
+    ],
+};
+
+static IDENTITY: Spec = Spec {
+    name: "identity",
+    keys: &[
+        ("name", "Name", Text),
+        ("aud", "Audience", List),
+        ("change_mode", "ChangeMode", Text),
+        ("change_signal", "ChangeSignal", Text),
+        ("env", "Env", Boolean),
+        ("file", "File", Boolean),
+        ("filepath", "Filepath", Text),
+        ("service_name", "ServiceName", Text),
+        ("ttl", "TTL", Duration),
+    ],
+};
+
+static ACTION: Spec = Spec { name: "action", keys: &[("command", "Command", Text), ("args", "Args", List)] };
 
 static VOLUME_MOUNT: Spec = Spec {
     name: "volume_mount",
@@ -229,6 +413,23 @@ static TEMPLATE: Spec = Spec {
         ("env", "Envvars", Boolean),
         ("splay", "Splay", Duration),
         ("error_on_missing_key", "ErrMissingKey", Boolean),
+        ("once", "Once", Boolean),
+        ("uid", "Uid", Integer),
+        ("gid", "Gid", Integer),
+        ("wait", "Wait", One(&WAIT)),
+        ("change_script", "ChangeScript", One(&CHANGE_SCRIPT)),
+    ],
+};
+
+static WAIT: Spec = Spec { name: "wait", keys: &[("min", "Min", Duration), ("max", "Max", Duration)] };
+
+static CHANGE_SCRIPT: Spec = Spec {
+    name: "change_script",
+    keys: &[
+        ("command", "Command", Text),
+        ("args", "Args", List),
+        ("timeout", "Timeout", Duration),
+        ("fail_on_error", "FailOnError", Boolean),
     ],
 };
 
@@ -239,8 +440,24 @@ static RESOURCES: Spec = Spec {
         ("cores", "Cores", Integer),
         ("memory", "MemoryMB", Integer),
         ("memory_max", "MemoryMaxMB", Integer),
+        ("disk", "DiskMB", Integer),
+        ("iops", "IOPS", Integer),
+        ("network", "Networks", Many(&NETWORK)),
+        ("device", "Devices", Named(&DEVICE)),
+        ("numa", "NUMA", One(&NUMA)),
     ],
 };
+
+static DEVICE: Spec = Spec {
+    name: "device",
+    keys: &[
+        ("count", "Count", Integer),
+        ("constraint", "Constraints", Constraint),
+        ("affinity", "Affinities", Affinity),
+    ],
+};
+
+static NUMA: Spec = Spec { name: "numa", keys: &[("affinity", "Affinity", Text), ("devices", "Devices", List)] };
 
 static LOGS: Spec = Spec {
     name: "logs",

@@ -1,14 +1,59 @@
-//! What becomes of a job, and what is said about one that is not understood.
+//! What becomes of a job: JSON, HCL for Nomad, or a message.
 
+mod conversions;
+mod left_to_nomad;
+
+use serde_json::{Value, json};
+
+use super::reader::nanoseconds;
 use super::*;
 
-fn check(text: &str) -> Value {
-    to_json(text, &|path| (path == "/etc/motd").then(|| "cost: ${5} and {{ this }}\n".to_owned())).unwrap()
+fn files(path: &str) -> Option<String> {
+    match path {
+        "/etc/motd" => Some("cost: ${5} and {{ this }}\n".to_owned()),
+        "./web.conf" => Some("a \"b\"\\".to_owned()),
+        _ => None,
+    }
 }
 
-fn refused(text: &str) -> String {
-    let error = to_json(text, &|_| None).unwrap_err();
+#[track_caller]
+fn check(text: &str) -> Value {
+    match forms(text, &files).unwrap().api {
+        Api::Json(json) => serde_json::from_str(&json).unwrap(),
+        Api::OnNode(reason) => panic!("left to Nomad: {reason}"),
+    }
+}
+
+/// What is inside of `Job`, for a job of this text.
+#[track_caller]
+fn job(body: &str) -> Value {
+    check(&format!("job \"a\" {{\n{body}\n}}"))["Job"].take()
+}
+
+/// The task `t`, of this text, in group `g`.
+#[track_caller]
+fn task(body: &str) -> Value {
+    let group = job(&format!("group \"g\" {{\ntask \"t\" {{\n{body}\n}}\n}}"))["TaskGroups"][0].take();
+    group["Tasks"][0].clone()
+}
+
+fn said(error: &JobError) -> String {
     format!("{error}{}", error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())
+}
+
+#[track_caller]
+fn refused(text: &str) -> String {
+    said(&forms(text, &files).unwrap_err())
+}
+
+/// The HCL that goes to Nomad, and why.
+#[track_caller]
+fn left(text: &str) -> (String, String) {
+    let forms = forms(text, &files).unwrap();
+    match forms.api {
+        Api::Json(json) => panic!("not left to Nomad: {json}"),
+        Api::OnNode(reason) => (forms.hcl, said(&reason)),
+    }
 }
 
 #[test]
@@ -74,14 +119,24 @@ fn names_durations_and_lists_are_the_api_s() {
 }
 
 #[test]
+fn files_beside_the_job_are_in_both_forms() {
+    let text = "job \"a\" {\n  meta = { a = file(\"./web.conf\"), b = file(\"/etc/motd\") }\n}";
+    let forms = forms(text, &files).unwrap();
+    let expected = r#""a \"b\"\\""#;
+    assert_eq!(forms.hcl, format!("job \"a\" {{\n  meta = {{ a = {expected}, b = file(\"/etc/motd\") }}\n}}"));
+    assert_eq!(check(text)["Job"]["Meta"]["a"], "a \"b\"\\");
+}
+
+#[test]
 fn messages() {
     let check = |text: &str, expected: &str| assert_eq!(refused(text), expected);
     check("job \"a\" {", "line 1 of the job: not HCL: invalid block body; expected `}`, newline or identifier");
-    check("a = 1", "line 1 of the job: the file must hold one `job` block and nothing else");
-    check(
-        "job \"a\" {\n  update {\n    max_paralel = 1\n  }\n}",
-        "line 3 of the job: `max_paralel` is not understood in update (did you mean `max_parallel`?)",
-    );
+    let one = "line 1 of the job: the file must hold one `job` block, with variables and locals at most";
+    check("a = 1", one);
+    check("", one);
+    check("locals {}", one);
+    check("job \"a\" {}\njob \"b\" {}", &one.replace('1', "2"));
+    check("jobs \"a\" {}", "line 1 of the job: `jobs` is no block of a job file (did you mean `job`?)");
     check("job \"a\" {\n  priority = \"high\"\n}", "line 2 of the job: `priority` is not a whole number");
     check(
         "job \"a\" {\n  group \"g\" {\n    shutdown_delay = \"5\"\n  }\n}",
@@ -91,24 +146,29 @@ fn messages() {
     check("job \"a\" {\n  type {}\n}", "line 2 of the job: `type` is an attribute: write `type = …`");
     check("job \"a\" {\n  group {}\n}", "line 2 of the job: `group` needs one name");
     check("job \"a\" {\n  update {}\n  update {}\n}", "line 3 of the job: there is more than one `update`");
-    check(
-        "job \"a\" {\n  type = var.kind\n}",
-        "line 2 of the job: `var.kind` is an expression, which is not understood (the recipe's template can compute it)",
-    );
+    check("job \"a\" {\n  datacenters = \"dc1\"\n}", "line 2 of the job: `datacenters` is not a list of strings");
     check(
         "job \"a\" {\n  type = file(\"x\")\n}",
-        "line 2 of the job: the image has no text file `x` (write it with [[file]], and name it by its whole path)",
+        "line 2 of the job: beside the job is no text file `x` (a file of the image is written with [[file]] and named \
+         by its whole path)",
     );
 }
 
 #[test]
 fn durations_are_go_s() {
-    for (text, expected) in
-        [("90s", Some(90_000_000_000)), ("1h30m", Some(5_400_000_000_000)), ("250ms", Some(250_000_000))]
-    {
-        assert_eq!(nanoseconds(text), expected);
+    for (text, expected) in [
+        ("90s", Some(90_000_000_000)),
+        ("1h30m", Some(5_400_000_000_000)),
+        ("250ms", Some(250_000_000)),
+        ("1.5h", Some(5_400_000_000_000)),
+        (".5s", Some(500_000_000)),
+        ("-1s", Some(-1_000_000_000)),
+        ("10µs", Some(10_000)),
+        ("0", Some(0)),
+    ] {
+        assert_eq!(nanoseconds(text), expected, "{text}");
     }
-    for text in ["", "5", "s", "1d", "-1s", "1.5h", "99999999999999h"] {
+    for text in ["", "5", "s", "1d", "1.2.3s", ".s", "-", "99999999999999h", "1s ", "1 s", "1sm"] {
         assert_eq!(nanoseconds(text), None, "{text}");
     }
 }

@@ -251,6 +251,14 @@ impl Fields {
         self.entries.contains_key(key)
     }
 
+    /// The string `key`, which stays to be taken.
+    pub(super) fn peek(&self, key: &str) -> Option<&str> {
+        match &self.entries.get(key)?.1.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// A string.
     pub(super) fn text(&mut self, key: &str) -> Option<Located<String>> {
         self.take(key)?.text()

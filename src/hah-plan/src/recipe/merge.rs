@@ -3,7 +3,10 @@
 //! Two that say the same thing about one name are a conflict, reported with both places, unless the later one says
 //! `replace = true`. Saying the very same is no conflict, except for contents of files, which have one author.
 
-use std::collections::BTreeMap;
+mod packages;
+mod jobs;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hah_format::path::TreePath;
@@ -12,8 +15,7 @@ use super::answers::Answers;
 use super::artifacts::{self, Rendered};
 use super::hardware::BoardFile;
 use super::model::{
-    Access, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, SuiteEntry, Template, Unit,
-    User,
+    Access, Beside, Body, Content, Directory, Entry, File, Group, Image, Remove, Replace, Script, Template, Unit, User,
 };
 use super::order::Order;
 use super::problem::{Place, Problem, Report};
@@ -21,17 +23,14 @@ use super::template::Scope;
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
 use crate::line_ends;
-use crate::nomad_job::{self, JobError};
 use crate::scripts::{ScriptAction, ScriptChoice, ScriptKind};
 use crate::system::{
-    DirectorySpec, FileSpec, GroupSpec, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec, System,
-    UnitSpec, UnitState, UserSpec,
+    DirectorySpec, FileSpec, GroupSpec, OwnArchive, PackageRequest, Password, Provided, RemoveSpec, Suite, SymlinkSpec,
+    System, UnitSpec, UnitState, UserSpec,
 };
 
 /// Units and drop-ins of recipes go here, where they take precedence over the packages' own in `/usr/lib`.
 const UNITS: &str = "etc/systemd/system";
-/// Nomad jobs go here.
-const JOBS: &str = "usr/share/hah/jobs";
 /// Kernel variables go here, one file a recipe.
 const SYSCTL: &str = "etc/sysctl.d";
 
@@ -144,12 +143,13 @@ struct Merge<'a> {
     users: Claims<String, (User, Password)>,
     groups: Claims<String, u32>,
     states: Claims<String, UnitState>,
-    nomad_jobs: Claims<String, Vec<u8>>,
+    nomad_jobs: Claims<String, (Vec<u8>, Beside)>,
     sysctl: Claims<String, String>,
     provided: Claims<PackageName, String>,
     os_release: Claims<String, String>,
     answers: Answers,
     suites: Vec<(Suite, Place)>,
+    archives: Vec<(OwnArchive, Place)>,
     packages: Vec<(PackageRequest, Place)>,
     removes: Vec<RemoveSpec>,
     cmdline: Vec<String>,
@@ -167,7 +167,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
     }
     merge.body(&Contribution { author: format!("image {}", image.name), scope: "", body: &image.body });
     merge.sysctl_files();
-    merge.nomad_job_files();
+    let nomad_jobs = merge.nomad_job_files();
     merge.check_paths();
     merge.check_ids();
     merge.answers.check(merge.report);
@@ -176,6 +176,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         return None;
     }
     let (debconf, ids) = merge.answers.into_parts();
+    let requested: BTreeSet<PackageName> = merge.packages.iter().map(|(request, _)| request.name.clone()).collect();
     Some(System {
         image: image.name.clone(),
         summary: image.summary.clone(),
@@ -184,8 +185,11 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         table: *table,
         recipes: order.recipes.iter().map(|recipe| recipe.name.clone()).collect(),
         suites: merge.suites.into_iter().map(|(suite, _)| suite).collect(),
+        archives: merge.archives.into_iter().map(|(archive, _)| archive).collect(),
         packages: merge.packages.into_iter().map(|(request, _)| request).collect(),
+        // What somebody asks for is installed, whatever the image could do without.
         provided: (merge.provided.by_name.into_iter())
+            .filter(|(name, _)| !requested.contains(name))
             .map(|(name, claim)| (name, Provided { reason: claim.value, recipe: claim.author }))
             .collect(),
         artifacts: merge.artifacts.into_vec(|_, rendered, recipe| rendered.into_artifact(recipe)),
@@ -209,6 +213,7 @@ pub(super) fn merge(parts: &Parts, scope: &Scope, report: &mut Report) -> Option
         users: merge.users.into_vec(user_spec),
         groups: merge.groups.into_vec(|name, gid, recipe| GroupSpec { name, gid, recipe }),
         units: merge.states.into_vec(|name, state, recipe| UnitSpec { name, state, recipe }),
+        nomad_jobs,
         kernel_cmdline: merge.cmdline,
         scripts: merge.scripts.into_vec(|ScriptName { package, kind }, (action, reason), recipe| ScriptChoice {
             package,
@@ -254,6 +259,7 @@ impl<'a> Merge<'a> {
             os_release: Claims::new("os-release field"),
             answers: Answers::new(),
             suites: Vec::new(),
+            archives: Vec::new(),
             packages: Vec::new(),
             removes: Vec::new(),
             cmdline: Vec::new(),
@@ -272,7 +278,8 @@ impl<'a> Merge<'a> {
         }
         self.removes.extend(file.removes.iter().cloned());
         for package in &file.packages {
-            let request = PackageRequest { name: package.value.clone(), suite: None, recipe: author.clone() };
+            let request =
+                PackageRequest { name: package.value.clone(), suite: None, recommends: false, recipe: author.clone() };
             self.packages.push((request, package.place.clone()));
         }
     }
@@ -309,7 +316,7 @@ impl<'a> Merge<'a> {
             if self.counts(from, entry)
                 && let Some(bytes) = self.scope.content(from.scope, &entry.value.content, self.report)
             {
-                let claim = from.claim(bytes, &entry.place);
+                let claim = from.claim((bytes, entry.value.beside.clone()), &entry.place);
                 self.nomad_jobs.add(entry.value.name.clone(), claim, (entry.replace, Sameness::Conflicts), self.report);
             }
         }
@@ -347,49 +354,6 @@ impl<'a> Merge<'a> {
             return None;
         }
         Some(text)
-    }
-
-    fn packages(&mut self, from: &Contribution<'_>) {
-        for entry in &from.body.suites {
-            if !self.counts(from, entry) {
-                continue;
-            }
-            let SuiteEntry { name, archive, components, expired, use_for } = entry.value.clone();
-            let suite = Suite { name, archive, components, expired, use_for, recipe: from.author.clone() };
-            match self.suites.iter().find(|(earlier, _)| earlier.name == suite.name) {
-                None => self.suites.push((suite, entry.place.clone())),
-                Some((earlier, place)) => {
-                    if (Suite { recipe: earlier.recipe.clone(), ..suite.clone() }) != *earlier {
-                        let problem = Problem::Conflict {
-                            what: "suite",
-                            name: suite.name,
-                            first: earlier.recipe.clone(),
-                            second: suite.recipe,
-                        };
-                        self.report.at_both(&entry.place, problem, (place, "first declared here"));
-                    }
-                }
-            }
-        }
-        for entry in &from.body.packages {
-            if !self.counts(from, entry) {
-                continue;
-            }
-            let suite = entry.value.suite.as_ref().map(|suite| suite.value.clone());
-            let request = PackageRequest { name: entry.value.name.clone(), suite, recipe: from.author.clone() };
-            match self.packages.iter_mut().find(|(earlier, _)| earlier.name == request.name) {
-                None => self.packages.push((request, entry.place.clone())),
-                Some((earlier, place)) => match (&earlier.suite, &request.suite) {
-                    (Some(first), Some(second)) if first != second => {
-                        let (package, first, second) = (request.name.to_string(), first.clone(), second.clone());
-                        let problem = Problem::TwoSuites { package, first, second };
-                        self.report.at_both(&entry.place, problem, (place, "first asked for here"));
-                    }
-                    (None, Some(_)) => (*earlier, *place) = (request, entry.place.clone()),
-                    _ => {}
-                },
-            }
-        }
     }
 
     fn artifacts(&mut self, from: &Contribution<'_>) {
@@ -511,32 +475,6 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Both forms of every job. It comes after all files, which jobs may name.
-    fn nomad_job_files(&mut self) {
-        for (name, claim) in std::mem::take(&mut self.nomad_jobs.by_name) {
-            let file = |path: &str| {
-                let path = path.starts_with('/').then(|| TreePath::parse(path).ok())??;
-                let (_, bytes) = &self.files.by_name.get(&path)?.value;
-                String::from_utf8(bytes.clone()).ok()
-            };
-            let forms = match String::from_utf8(claim.value) {
-                Ok(text) => nomad_job::forms(&text, &file),
-                Err(_) => Err(JobError { line: 1, message: "it is not UTF-8".to_owned(), hint: None }),
-            };
-            match forms {
-                Ok((hcl, json)) => {
-                    for (form, text) in [("nomad.hcl", hcl), ("json", json)] {
-                        let Ok(path) = TreePath::parse(&format!("{JOBS}/{name}.{form}")) else { continue };
-                        let value = (root_file(), text.into_bytes());
-                        let claim = Claim { value, place: claim.place.clone(), author: claim.author.clone() };
-                        self.files.add(path, claim, (Replace::Refuse, Sameness::Conflicts), self.report);
-                    }
-                }
-                Err(error) => self.report.at(&claim.place, Problem::NomadJob { name, error }),
-            }
-        }
-    }
-
     /// A path is one thing, and nothing lies below a file or a link.
     fn check_paths(&mut self) {
         let mut kinds: BTreeMap<&TreePath, (&'static str, &Place)> = BTreeMap::new();
@@ -578,24 +516,6 @@ impl<'a> Merge<'a> {
                 let problem =
                     Problem::SameId { first: format!("group `{first}`"), second: format!("group `{name}`"), id };
                 self.report.at_both(&claim.place, problem, (place, "first used here"));
-            }
-        }
-    }
-
-    fn check_packages(&mut self) {
-        if self.suites.is_empty() {
-            self.report.anywhere(Problem::NoSuites);
-        }
-        for (request, place) in &self.packages {
-            if let Some(suite) = &request.suite
-                && !self.suites.iter().any(|(known, _)| known.name == *suite)
-            {
-                let known = self.suites.iter().map(|(suite, _)| suite.name.clone()).collect();
-                self.report.at(place, Problem::NoSuchSuite { suite: suite.clone(), known });
-            }
-            if let Some(provided) = self.provided.by_name.get(&request.name) {
-                let problem = Problem::RequestedAndProvided(request.name.to_string());
-                self.report.at_both(place, problem, (&provided.place, "provided here"));
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Recipes and images after parsing: every word checked, nothing yet merged, filled in or rendered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hah_format::path::TreePath;
 
 use super::document::Item;
 use super::params::Param;
 use super::problem::{Located, Place};
+use super::sources::Sources;
 use crate::artifact::{Format, VendorKey};
 use crate::board::Table;
 use crate::debian::{Architecture, PackageName};
@@ -51,6 +53,7 @@ pub(super) struct Body {
     pub(super) packages: Vec<Entry<Package>>,
     pub(super) provides: Vec<Entry<(PackageName, String)>>,
     pub(super) suites: Vec<Entry<SuiteEntry>>,
+    pub(super) archives: Vec<Entry<ArchiveEntry>>,
     pub(super) artifacts: Vec<Entry<Artifact>>,
     pub(super) files: Vec<Entry<File>>,
     pub(super) directories: Vec<Entry<Directory>>,
@@ -117,6 +120,7 @@ pub(super) enum Content {
 pub(super) struct Package {
     pub(super) name: PackageName,
     pub(super) suite: Option<Located<String>>,
+    pub(super) recommends: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +128,20 @@ pub(super) struct SuiteEntry {
     pub(super) name: String,
     pub(super) archive: Archive,
     pub(super) components: Vec<String>,
+    pub(super) expired: Expiry,
+    pub(super) use_for: SuiteUse,
+}
+
+/// An archive that is not Debian's.
+#[derive(Clone, Debug)]
+pub(super) struct ArchiveEntry {
+    pub(super) name: String,
+    pub(super) uris: Vec<String>,
+    pub(super) suites: Vec<String>,
+    pub(super) components: Vec<String>,
+    pub(super) key: Arc<[u8]>,
+    /// Those that it has; empty for all.
+    pub(super) architectures: Vec<String>,
     pub(super) expired: Expiry,
     pub(super) use_for: SuiteUse,
 }
@@ -228,6 +246,31 @@ pub(super) struct DropIn {
 pub(super) struct NomadJob {
     pub(super) name: String,
     pub(super) content: Content,
+    /// What relative names of files in it mean.
+    pub(super) beside: Beside,
+}
+
+/// A directory of the project.
+#[derive(Clone, Debug)]
+pub(super) struct Beside {
+    /// Its path in the project.
+    pub(super) directory: String,
+    pub(super) sources: Sources,
+}
+
+impl Beside {
+    /// The text of the file that `path`, relative to the directory, names.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        let mut parts: Vec<&str> = self.directory.split('/').collect();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()?),
+                part => parts.push(part),
+            }
+        }
+        String::from_utf8(self.sources.bytes(&parts.join("/"))?.to_vec()).ok()
+    }
 }
 
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use hah_format::path::TreePath;
 
 use super::document::{Fields, Item, Value, parse};
 use super::model::{
-    Access, Assignment, Body, Content, Directory, DropIn, Entry, File, Group, Image, NomadJob, Package, Recipe, Remove,
-    Replace, Script, SuiteEntry, Symlink, Sysctl, Template, Unit, User,
+    Access, Assignment, Beside, Body, Content, Directory, DropIn, Entry, File, Group, Image, NomadJob, Package, Recipe,
+    Remove, Replace, Script, Symlink, Sysctl, Template, Unit, User,
 };
 use super::params;
 use super::problem::{Located, Place, Problem, Report, Text};
@@ -19,7 +19,7 @@ use crate::board::Table;
 use crate::debian::PackageName;
 use crate::line_ends;
 use crate::scripts::{ScriptAction, ScriptKind};
-use crate::system::{Archive, Expiry, Home, SuiteUse, UnitState};
+use crate::system::{Home, UnitState};
 
 /// Size of the boot partition unless an image says otherwise: firmware, the rescue copy and ten generations of a gzipped
 /// kernel, an initramfs and device trees (about 18 MiB each).
@@ -92,6 +92,9 @@ impl Parser<'_> {
         for item in fields.list("suite") {
             body.suites.extend(self.suite(item.fields()));
         }
+        for item in fields.list("archive") {
+            body.archives.extend(self.archive(item.fields()));
+        }
         for item in fields.list("artifact") {
             body.artifacts.extend(self.artifact(item.fields()));
         }
@@ -142,35 +145,14 @@ impl Parser<'_> {
     fn package(&mut self, item: Item) -> Option<Entry<Package>> {
         if let Value::Text(_) = item.value {
             let name = item.text()?.parse("", self.report)?;
-            return Some(plain(name.map(|name| Package { name, suite: None })));
+            return Some(plain(name.map(|name| Package { name, suite: None, recommends: false })));
         }
         let mut fields = item.fields();
         let name = fields.parsed("name", self.report);
         let suite = fields.text("suite");
+        let recommends = fields.is_true("recommends");
         let name: Located<_> = name?;
-        Some(self.entry(name.map(|name| Package { name, suite }), fields))
-    }
-
-    fn suite(&mut self, mut fields: Fields) -> Option<Entry<SuiteEntry>> {
-        let name = fields.text("name")?;
-        let components: Vec<_> = fields.texts("components").into_iter().map(|text| text.value).collect();
-        let suite = SuiteEntry {
-            name: name.value.clone(),
-            archive: fields.parsed("archive", self.report).map_or(Archive::Debian, |archive| archive.value),
-            components: if components.is_empty() { vec!["main".to_owned()] } else { components },
-            expired: fields.choice("expired", &[("refuse", Expiry::Refuse), ("allow", Expiry::Allow)])?,
-            use_for: fields.choice("use", &[("default", SuiteUse::Default), ("pin-only", SuiteUse::PinOnly)])?,
-        };
-        // Names of suites and components become parts of URLs and paths.
-        for (word, place) in suite.components.iter().map(|word| (word, &name.place)).chain([(&name.value, &name.place)])
-        {
-            if !word.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric())) {
-                let reason = format!("`{word}` cannot be the name of a suite or component");
-                self.report.at(place, Problem::Invalid { reason, hint: "for example `trixie-updates`" });
-                return None;
-            }
-        }
-        Some(self.entry(name.map(|_| suite), fields))
+        Some(self.entry(name.map(|name| Package { name, suite, recommends }), fields))
     }
 
     fn file(&mut self, mut fields: Fields) -> Option<Entry<File>> {
@@ -269,9 +251,13 @@ impl Parser<'_> {
     }
 
     fn nomad_job(&mut self, mut fields: Fields) -> Option<Entry<NomadJob>> {
+        // Files that the job names are beside it, as for `nomad job run`.
+        let file = ["source", "template-source"].into_iter().find_map(|key| fields.peek(key)?.rsplit_once('/'));
+        let directory = file.map_or(self.directory.to_owned(), |(below, _)| format!("{}/{below}", self.directory));
+        let beside = Beside { directory, sources: self.sources.clone() };
         let content = self.content(("a [[nomad-job]] entry", Need::Required), &mut fields).map(text_content);
         let (name, content) = (fields.text("name")?, content?);
-        Some(self.entry(name.map(|name| NomadJob { name, content }), fields))
+        Some(self.entry(name.map(|name| NomadJob { name, content, beside }), fields))
     }
 
     fn script(&mut self, mut fields: Fields) -> Option<Entry<Script>> {

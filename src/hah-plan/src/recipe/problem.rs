@@ -123,8 +123,6 @@ pub(super) enum Problem {
     TwoSuites { package: String, first: String, second: String },
     #[error("there is no suite `{suite}`")]
     NoSuchSuite { suite: String, known: Vec<String> },
-    #[error("package `{0}` is asked for, and also provided by the image itself")]
-    RequestedAndProvided(String),
     #[error("no recipe of the image declares a suite, so there is nowhere to take packages from")]
     NoSuites,
     #[error("Nomad job `{name}`: {error}")]
@@ -205,7 +203,6 @@ impl Problem {
             Self::NoSuchSuite { suite, known } => {
                 suggest(suite, known).or_else(|| Some("declare it with `[[suite]]`".to_owned()))
             }
-            Self::RequestedAndProvided(_) => Some("drop it from `packages` or from `provides`".to_owned()),
             Self::NoSuites => Some("add the recipe `base`, or a `[[suite]]` entry".to_owned()),
             Self::NomadJob { error, .. } => error.hint.clone(),
             Self::RefusedTable { .. } => Some("drop `table`: the board's own is known to boot".to_owned()),

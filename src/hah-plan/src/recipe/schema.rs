@@ -3,6 +3,8 @@
 //! One table serves the parser ([`super::check`]), the JSON Schema ([`super::json_schema`]) and the did-you-mean, so the
 //! three cannot disagree.
 
+mod packages;
+
 use super::kinds::{
     ADDRESS, AGE_KEY, ARCHITECTURE, COUNTRY, DATACENTER, DROP_IN, FIELD, GATEWAY, HOST, Kind, LINE, MEMBER, MODE, NAME,
     NAME_SERVER, PACKAGE, PARAM, PATH, PATTERN, PUBLIC_KEY, QUESTION, REASON, SIZE, SOURCE, SYSCTL, TEXT, UNIT, USER,
@@ -10,6 +12,7 @@ use super::kinds::{
 };
 
 use crate::artifact::EMBEDDED_KEYS;
+use packages::{OWN_ARCHIVE, PACKAGE_ENTRY, SUITE};
 
 /// A TOML table with known keys.
 #[derive(Debug)]
@@ -100,35 +103,6 @@ static CONTENT: [Key; 4] = [
     optional("template", Shape::Text(&TEXT), "A minijinja template."),
     optional("template-source", Shape::Text(&SOURCE), "A file beside this one that is a minijinja template."),
 ];
-
-static PACKAGE_ENTRY: Object = Object {
-    name: "a package",
-    keys: &[&[
-        required("name", Shape::Text(&PACKAGE), "Package name."),
-        optional(
-            "suite",
-            Shape::Text(&LINE),
-            "Take it from this suite and no other, with the dependencies that only this suite satisfies.",
-        ),
-        WHEN_KEY,
-    ]],
-};
-
-static SUITE: Object = Object {
-    name: "a [[suite]] entry",
-    keys: &[&[
-        required("name", Shape::Text(&LINE), "The suite's name below `dists/`."),
-        optional("archive", Shape::Choice(&["debian", "debian-security"]), "The archive; `debian` without."),
-        optional("components", Shape::List(&Shape::Text(&LINE)), "Its components; `main` without."),
-        optional(
-            "expired",
-            Shape::Choice(&["refuse", "allow"]),
-            "What to do when its Valid-Until has passed; `refuse`.",
-        ),
-        optional("use", Shape::Choice(&["default", "pin-only"]), "`pin-only`: only for packages that name this suite."),
-        WHEN_KEY,
-    ]],
-};
 
 static FILE: Object = Object {
     name: "a [[file]] entry",
@@ -357,7 +331,7 @@ static IDS: Object = Object {
     ]],
 };
 
-static BODY: [Key; 19] = [
+static BODY: [Key; 20] = [
     optional(
         "packages",
         Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&PACKAGE_ENTRY))),
@@ -368,7 +342,8 @@ static BODY: [Key; 19] = [
         Shape::Named(&PACKAGE, &Shape::Text(&REASON)),
         "Packages that others depend on and that the image can do without, each with the reason.",
     ),
-    optional("suite", Shape::List(&Shape::Table(&SUITE)), "Where packages come from."),
+    optional("suite", Shape::List(&Shape::Table(&SUITE)), "Where packages come from. Components of one suite add up."),
+    optional("archive", Shape::List(&Shape::Table(&OWN_ARCHIVE)), "Archives that are not Debian's."),
     optional("artifact", Shape::List(&Shape::Table(&ARTIFACT)), "Programs from release sites, and own builds."),
     optional("file", Shape::List(&Shape::Table(&FILE)), "Files to write."),
     optional("directory", Shape::List(&Shape::Table(&DIRECTORY)), "Directories to make."),

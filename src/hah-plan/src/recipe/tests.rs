@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "the shipped recipes are read from the repository")]
 
+mod archives;
+mod jobs;
 mod line_ends;
 mod messages;
 mod schema;

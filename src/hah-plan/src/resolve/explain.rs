@@ -15,6 +15,7 @@ use std::fmt;
 use crate::debian::PackageName;
 use crate::debian::relation::{Alternatives, Qualifier, Relation};
 
+use super::Asker;
 use super::solver::{Clause, Literal, Origin, Solver};
 use super::universe::Had;
 
@@ -48,6 +49,8 @@ pub enum Advice {
     },
     /// There is a package of a similar name.
     Spelling(String),
+    /// Two recipes ask for packages that exclude each other: who, and for what.
+    Exclude([(Asker, PackageName); 2]),
 }
 
 /// What to do about a story.
@@ -57,6 +60,9 @@ pub(super) fn hint(story: &[Line]) -> String {
             "if you mean to take {package} from {suite}, ask for it in a recipe: {{ name = \"{package}\", suite = \"{suite}\" }}"
         ),
         Some(Advice::Spelling(name)) => format!("did you mean `{name}`?"),
+        Some(Advice::Exclude([(first, one), (second, other)])) => format!(
+            "leave out {first}, which brings {one}, or {second}, which brings {other}; a recipe may have a parameter that chooses"
+        ),
         None => "drop one of the packages that the recipes ask for, or pin one to another suite".to_owned(),
     }
 }
@@ -82,11 +88,12 @@ pub(super) fn conflict(solver: &Solver<'_>, violated: usize, tried: Option<usize
     let clause = solver.clause(violated);
     match &clause.origin {
         Origin::Root(root) => {
+            let wanted = solver.universe().roots()[*root].wanted.clone();
             let relation = Relation::to(solver.universe().roots()[*root].name.clone());
             teller.say(0, teller.root(*root));
             let unknown = teller.solver.universe().available(&relation.name) == (Vec::new(), Vec::new());
             let similar = teller.solver.universe().similar(&relation.name).filter(|_| unknown);
-            teller.why_none(&Alternatives(vec![relation]), &clause.literals, 1);
+            teller.why_none(&wanted, &clause.literals, 1);
             if let (Some(name), Some(line)) = (similar, teller.lines.last_mut()) {
                 line.advice = Some(Advice::Spelling(name.to_owned()));
             }
@@ -98,7 +105,7 @@ pub(super) fn conflict(solver: &Solver<'_>, violated: usize, tried: Option<usize
         }
         Origin::Clash { owner, other, .. } => {
             let depth = teller.chain(*owner, 0);
-            teller.say(depth, teller.step(&clause.origin));
+            teller.clash(depth, teller.step(&clause.origin), [*owner, *other]);
             teller.needed(*other, depth + 1);
         }
         Origin::OneVersion => clause.literals.iter().for_each(|literal| teller.needed(literal.offer, 0)),
@@ -123,6 +130,36 @@ impl Teller<'_, '_> {
         self.line(Line { depth, text, advice: None });
     }
 
+    /// Says that two offers exclude each other, with advice when two who are not the same want them.
+    fn clash(&mut self, depth: usize, text: String, offers: [usize; 2]) {
+        let [first, second] = offers.map(|offer| self.wanted_by(offer));
+        let advice = match (first, second) {
+            (Some(first), Some(second)) if first.0 != second.0 => Some(Advice::Exclude([first, second])),
+            _ => None,
+        };
+        self.line(Line { depth, text, advice });
+    }
+
+    /// The recipe that the offer is there for, and what it asks for by name.
+    fn wanted_by(&self, offer: usize) -> Option<(Asker, PackageName)> {
+        let mut seen = BTreeSet::new();
+        let mut at = Some(offer);
+        while let Some(offer) = at.filter(|offer| seen.insert(*offer)) {
+            let root = self.solver.universe().roots().iter().find(|root| {
+                root.name == self.solver.universe().offer(offer).candidate.name
+                    && matches!(root.asker, Asker::Recipe(_))
+            });
+            if let Some(root) = root {
+                return Some((root.asker.clone(), root.name.clone()));
+            }
+            at = match self.solver.cause(offer).map(|clause| &self.solver.clause(clause).origin) {
+                Some(Origin::Depends { owner, .. }) if *owner != offer => Some(*owner),
+                _ => self.solver.dependants(offer).next(),
+            };
+        }
+        None
+    }
+
     fn line(&mut self, line: Line) {
         if self.lines.len() < MAX_LINES {
             self.lines.push(line);
@@ -144,7 +181,7 @@ impl Teller<'_, '_> {
             Some((suite, asker)) if *asker == root.asker => {
                 format!("{} asks for {} from {suite}", root.asker, root.name)
             }
-            _ if root.asker == super::Asker::Essential => format!("{} is essential", root.name),
+            _ if root.asker == Asker::Essential => format!("{} is essential", root.name),
             _ => format!("{} asks for {}", root.asker, root.name),
         }
     }
@@ -246,11 +283,12 @@ impl Teller<'_, '_> {
                 self.why_none(alternatives, &clause.literals, depth + 1);
             }
             Origin::Clash { owner, other, .. } if *owner == offer => {
-                self.say(depth, self.step(&clause.origin));
+                self.clash(depth, self.step(&clause.origin), [*owner, *other]);
                 self.needed(*other, depth + 1);
             }
-            Origin::Clash { owner, .. } => {
-                self.say(depth, format!("{name} is excluded by {}", self.step(&clause.origin)));
+            Origin::Clash { owner, other, .. } => {
+                let text = format!("{name} is excluded by {}", self.step(&clause.origin));
+                self.clash(depth, text, [*owner, *other]);
                 self.needed(*owner, depth + 1);
             }
             Origin::OneVersion => {

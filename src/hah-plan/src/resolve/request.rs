@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hah_format::digest::Sha256;
 
 use crate::debian::{Architecture, PackageName};
-use crate::system::{PackageRequest, Provided, Suite, SuiteUse, System};
+use crate::system::{OwnArchive, PackageRequest, Provided, Suite, SuiteUse, System};
 
 /// What an image wants of the archives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Request {
     pub architecture: Architecture,
     /// Where packages come from; earlier suites win when several have the same version.
     pub suites: Vec<Suite>,
+    /// Archives that are not Debian's.
+    pub archives: Vec<OwnArchive>,
     /// Packages asked for by name.
     pub packages: Vec<PackageRequest>,
     /// Packages that the image stands in for. One that is also asked for by name is installed.
@@ -28,6 +30,7 @@ impl From<&System> for Request {
             image: system.image.clone(),
             architecture: system.architecture,
             suites: system.suites.clone(),
+            archives: system.archives.clone(),
             packages: system.packages.clone(),
             provided: system.provided.clone(),
         }
@@ -42,7 +45,8 @@ impl Request {
     /// | architecture | yes |
     /// | suites: archive, name, components, use, and their order | yes |
     /// | suites: what to do on expiry, who declared them | no: they do not change the answer |
-    /// | packages: name, pin, who asks, and their order | yes: the lock tells who asked |
+    /// | archives of one's own: name, addresses, key file | yes: another key may not vouch for what is locked |
+    /// | packages: name, pin, who asks, whether with what they recommend, and their order | yes: the lock tells who asked |
     /// | provided: names | yes |
     /// | provided: reasons and who says so | no: the lock does not hold them |
     /// | the image's name | no: a renamed image is another stanza of the lock |
@@ -58,10 +62,19 @@ impl Request {
             fields.extend(suite.components.iter().map(String::as_str));
             encoding.record("suite", &fields);
         }
+        for OwnArchive { name, uris, key, recipe: _ } in &self.archives {
+            let key = Sha256::of(key).to_string();
+            let mut fields = vec![&**name, &key];
+            fields.extend(uris.iter().map(String::as_str));
+            encoding.record("archive", &fields);
+        }
         for package in &self.packages {
             let mut fields = vec![package.name.as_str(), &package.recipe];
             fields.extend(package.suite.as_deref());
             encoding.record("package", &fields);
+        }
+        for package in self.packages.iter().filter(|package| package.recommends) {
+            encoding.record("recommends", &[package.name.as_str()]);
         }
         for name in self.provided.keys() {
             encoding.record("provided", &[name.as_str()]);

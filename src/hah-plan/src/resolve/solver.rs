@@ -132,6 +132,14 @@ impl<'a> Solver<'a> {
         self.assigned.get(offer).copied().flatten().map(|assigned| assigned.clause)
     }
 
+    /// The installed offers that need `offer`, as far as something else does not serve them.
+    pub(super) fn dependants(&self, offer: usize) -> impl Iterator<Item = usize> + '_ {
+        self.occurs.get(offer).into_iter().flatten().filter_map(move |clause| match self.clauses.get(*clause)?.origin {
+            Origin::Depends { owner, .. } if owner != offer && self.value(owner) == Some(true) => Some(owner),
+            _ => None,
+        })
+    }
+
     /// The installed offers, in the order in which they were chosen.
     pub(super) fn chosen(&self) -> impl Iterator<Item = usize> + '_ {
         self.trail.iter().copied().filter(|offer| self.value(*offer) == Some(true))
@@ -179,8 +187,13 @@ impl<'a> Solver<'a> {
     /// Adds the clauses of the roots; returns one that is violated.
     fn add_roots(&mut self) -> Result<Option<usize>, ResolveError> {
         for root in 0..self.universe.roots().len() {
-            let relation = Relation::to(self.universe.roots()[root].name.clone());
-            let offers = self.universe.matching(&relation)?;
+            let architecture = self.universe.request().architecture;
+            let mut offers: Vec<usize> = Vec::new();
+            for relation in self.universe.roots()[root].wanted.clone().0 {
+                if relation.applies_to(architecture) {
+                    offers.extend(self.universe.matching(&relation)?);
+                }
+            }
             let literals = offers.into_iter().map(|offer| Literal { offer, installed: true }).collect();
             if let Some(violated) = self.add(Clause { origin: Origin::Root(root), literals }) {
                 return Ok(Some(violated));

@@ -1,11 +1,12 @@
 mod priorities;
+mod sources;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::debian::Architecture;
 use crate::debian::archive::Automatic;
-use crate::system::{Expiry, PackageRequest, Provided, Suite, SuiteUse};
+use crate::system::{Expiry, OwnArchive, PackageRequest, Provided, Suite, SuiteUse};
 
 /// A small world. Packages are lines of `name version; Field: value; …`, roots are `name` or `name/suite`.
 #[derive(Clone, Copy, Default)]
@@ -52,7 +53,9 @@ impl World<'_> {
         let root = |word: &str| {
             let (name, suite) =
                 word.split_once('/').map_or((word, None), |(name, suite)| (name, Some(suite.to_owned())));
-            PackageRequest { name: name.parse().unwrap(), suite, recipe: "base".to_owned() }
+            let (name, recommends) = name.strip_prefix('+').map_or((name, false), |name| (name, true));
+            let (name, recipe) = name.split_once('@').unwrap_or((name, "base"));
+            PackageRequest { name: name.parse().unwrap(), suite, recommends, recipe: recipe.to_owned() }
         };
         let provided =
             |name: &str| (name.parse().unwrap(), Provided { reason: "no scripts".into(), recipe: "base".into() });
@@ -68,6 +71,7 @@ impl World<'_> {
             image: "lab".to_owned(),
             architecture: Architecture::Arm64,
             suites,
+            archives: Vec::new(),
             packages: self.roots.split(' ').filter(|word| !word.is_empty()).map(root).collect(),
             provided: self.provided.split(' ').filter(|word| !word.is_empty()).map(provided).collect(),
         }
@@ -382,7 +386,17 @@ fn the_digest_follows_the_request() {
         "changing the encoding makes every lock stale"
     );
     type Edit = fn(&mut Request);
-    let changes: [(&str, Edit); 9] = [
+    let own = |key: &[u8]| OwnArchive {
+        name: "own".into(),
+        uris: vec!["https://example.org/debian".to_owned()],
+        key: key.into(),
+        recipe: "base".to_owned(),
+    };
+    let with_archive = Request { archives: vec![own(b"key")], ..base.clone() };
+    assert_ne!(with_archive.digest(), digest);
+    assert_ne!(with_archive.digest(), Request { archives: vec![own(b"another")], ..base.clone() }.digest());
+    let changes: [(&str, Edit); 10] = [
+        ("recommends", |request| request.packages[0].recommends = true),
         ("architecture", |request| request.architecture = Architecture::Amd64),
         ("suite name", |request| request.suites[0].name.push('x')),
         ("suite use", |request| request.suites[0].use_for = SuiteUse::PinOnly),

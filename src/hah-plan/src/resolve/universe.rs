@@ -7,10 +7,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::debian::archive::{ArchiveError, Automatic, Candidate, Entry, Index, MultiArch};
-use crate::debian::relation::{Qualifier, Relation};
+use crate::debian::relation::{Alternatives, Qualifier, Relation};
 use crate::debian::{PackageName, Version};
-use crate::system::SuiteUse;
+use crate::system::{Archive, SuiteUse};
 
+use super::recommended::Recommendation;
 use super::{Asker, Request, ResolveError, SuiteReason};
 
 /// The `Packages` files of one suite.
@@ -36,6 +37,8 @@ pub(super) struct Offer {
 #[derive(Clone, Debug)]
 pub(super) struct Root {
     pub(super) name: PackageName,
+    /// Any of these will do; the package `name` is the first of them.
+    pub(super) wanted: Alternatives,
     pub(super) asker: Asker,
 }
 
@@ -74,11 +77,18 @@ pub(super) struct Had {
     pub(super) suite: usize,
 }
 
+impl Root {
+    fn named(name: PackageName, asker: Asker) -> Self {
+        Self { wanted: Alternatives(vec![Relation::to(name.clone())]), name, asker }
+    }
+}
+
 impl<'a> Universe<'a> {
     pub(super) fn new(
         request: &'a Request,
         indexes: &[SuiteIndex<'a>],
         keep: &'a BTreeMap<PackageName, Version>,
+        more: &[Recommendation],
     ) -> Result<Self, ResolveError> {
         let mut universe = Self {
             request,
@@ -105,6 +115,11 @@ impl<'a> Universe<'a> {
         }
         universe.pin()?;
         universe.root();
+        universe.roots.extend(more.iter().map(|one| Root {
+            name: one.name.clone(),
+            wanted: one.wanted.clone(),
+            asker: Asker::Recommends(one.by.clone()),
+        }));
         universe.follow()?;
         // What was looked up on the way may have moved.
         universe.offers.clear();
@@ -169,13 +184,18 @@ impl<'a> Universe<'a> {
     /// Essential packages first: everything else may rely on them without a dependency (Policy 3.8).
     fn root(&mut self) {
         let automatic = Some(Automatic::Yes.priority());
-        let is_essential = |raw: &Raw<'_>| raw.entry.essential && self.priority(raw.suite) == automatic;
+        // What is essential is Debian's to say.
+        let is_debian = |suite: usize| {
+            self.request.suites.get(suite).is_some_and(|suite| !matches!(suite.archive, Archive::Own(_)))
+        };
+        let is_essential =
+            |raw: &Raw<'_>| raw.entry.essential && self.priority(raw.suite) == automatic && is_debian(raw.suite);
         let essential = self.raw.iter().filter(|(_, raw)| raw.iter().any(is_essential));
         let names = essential.filter_map(|(name, _)| name.parse::<PackageName>().ok());
         let wanted = names.filter(|name| !self.is_stood_in(name));
-        self.roots = wanted.map(|name| Root { name, asker: Asker::Essential }).collect();
+        self.roots = wanted.map(|name| Root::named(name, Asker::Essential)).collect();
         for package in &self.request.packages {
-            self.roots.push(Root { name: package.name.clone(), asker: Asker::Recipe(package.recipe.clone()) });
+            self.roots.push(Root::named(package.name.clone(), Asker::Recipe(package.recipe.clone())));
         }
     }
 
@@ -362,12 +382,12 @@ impl<'a> Universe<'a> {
     }
 }
 
-fn by_itself(candidate: &Candidate, relation: &Relation) -> bool {
+pub(super) fn by_itself(candidate: &Candidate, relation: &Relation) -> bool {
     candidate.name == relation.name && relation.admits(&candidate.version)
 }
 
 /// A provision without a version satisfies only relations without one (Policy 7.5).
-fn by_providing(candidate: &Candidate, relation: &Relation) -> bool {
+pub(super) fn by_providing(candidate: &Candidate, relation: &Relation) -> bool {
     let provided = candidate.provides.iter().flat_map(|group| &group.0);
     provided.filter(|provided| provided.name == relation.name).any(|provided| {
         match (&relation.constraint, &provided.constraint) {

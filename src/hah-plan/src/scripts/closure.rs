@@ -239,6 +239,8 @@ pub(crate) fn bare_system() -> System {
         users: Vec::new(),
         groups: Vec::new(),
         units: Vec::new(),
+        archives: Vec::new(),
+        nomad_jobs: Vec::new(),
         kernel_cmdline: Vec::new(),
         scripts: Vec::new(),
         persist: Vec::new(),

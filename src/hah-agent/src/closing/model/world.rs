@@ -60,6 +60,8 @@ fn broken(invariant: &'static str, what: impl Into<String>) -> Verdict {
 
 struct Agent {
     settings: Settings,
+    /// Which of [`VERSIONS`] its image has.
+    version: usize,
     /// Nothing while it is not running.
     state: Option<State>,
     /// Replies to earlier processes are dropped.
@@ -125,6 +127,10 @@ pub(super) struct Schedule {
 const VERSIONS: [&str; 3] = ["a", "b", "c"];
 const NAMES: [&str; 5] = ["n0", "n1", "n2", "n3", "n4"];
 
+fn intent(version: usize) -> Intent {
+    Intent { id: "p".to_owned(), hah_job: VERSIONS[version].to_owned() }
+}
+
 impl Schedule {
     pub(super) fn new(seed: u64, mutation: Option<Mutation>) -> Self {
         let mut dice = Jitter(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
@@ -140,14 +146,16 @@ impl Schedule {
                     node: NAMES[number].to_owned(),
                     consul: 3,
                     nomad: if !narrow && number > 0 && dice.below(8) == 0 { None } else { Some(3) },
-                    job: Some(Intent { id: "p".to_owned(), hah_job: VERSIONS[version].to_owned() }),
+                    // Every other image has HCL, which the world's Nomad parses.
+                    job: (number % 2 == 0).then(|| intent(version)),
+                    hcl: number % 2 == 1,
                     submit: narrow || number == 0 || dice.below(4) != 0,
                     resubmit,
                     vault: false,
                     mutation,
                 };
                 let settings = Settings { submit: settings.submit && settings.nomad.is_some(), ..settings };
-                Agent { settings, state: None, incarnation: 0, wake: 0, clock: 0, window: 0, asks: 0 }
+                Agent { settings, version, state: None, incarnation: 0, wake: 0, clock: 0, window: 0, asks: 0 }
             })
             .collect();
         Self {
@@ -404,8 +412,7 @@ impl Schedule {
             1 => self.dice.below(ARRIVES_WITHIN),
             _ => self.dice.below(300),
         };
-        let job = self.agents[number].settings.job.as_ref();
-        let version = VERSIONS.iter().position(|version| job.is_some_and(|job| job.hah_job == *version)).unwrap_or(0);
+        let version = self.agents[number].version;
         self.fly(delay, number, incarnation, (id, Travel::Request(question, version)));
         Ok(())
     }
@@ -431,12 +438,13 @@ impl Schedule {
             Question::Consul => Reply::Quorum(quorum(self.consul)),
             Question::Nomad => Reply::Quorum(quorum(self.nomad)),
             Question::Memory | Question::Write(..) if !self.consul.0 => refused(),
-            Question::Job | Question::Register(_) | Question::Health if !self.nomad.0 => refused(),
+            Question::Parse | Question::Job | Question::Register(_) | Question::Health if !self.nomad.0 => refused(),
             Question::Memory => Reply::Memory(match &self.kv {
                 None => Memory::Blank,
                 Some((_, memory)) => memory.clone(),
             }),
             Question::Write(cas, marker) => self.write(*cas, marker, seen),
+            Question::Parse => Reply::Parsed(intent(version)),
             Question::Job => Reply::Job(self.job.as_ref().map(|job| Job {
                 index: job.index,
                 version: job.version,

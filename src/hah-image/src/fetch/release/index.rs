@@ -76,8 +76,11 @@ struct Way {
 /// The ways to get the index of one component, the best first.
 fn ways(release: &Release, request: &SuiteRequest, component: &str, now: u64) -> Result<Vec<Way>, ReleaseError> {
     let SuiteRequest { archive, suite, architecture, snapshot, .. } = request;
-    let directory = format!("{component}/binary-{architecture}");
-    let listed = |form: Form| Some((form, *release.files.get(&format!("{directory}/{}", form.file_name()))?));
+    let below = match request.is_flat() {
+        true => String::new(),
+        false => format!("{component}/binary-{architecture}/"),
+    };
+    let listed = |form: Form| Some((form, *release.files.get(&format!("{below}{}", form.file_name()))?));
     let mut forms: Vec<(Form, Listed)> = Form::ALL.into_iter().filter_map(listed).collect();
     forms.sort_by_key(|(_, listed)| listed.size);
     if forms.is_empty() {
@@ -95,8 +98,8 @@ fn ways(release: &Release, request: &SuiteRequest, component: &str, now: u64) ->
     for snapshot in rounds {
         for (form, listed) in &forms {
             let by_hash =
-                release.acquire_by_hash.then(|| format!("dists/{suite}/{directory}/by-hash/SHA256/{}", listed.sha256));
-            let by_name = format!("dists/{suite}/{directory}/{}", form.file_name());
+                release.acquire_by_hash.then(|| request.path(&format!("{below}by-hash/SHA256/{}", listed.sha256)));
+            let by_name = request.path(&format!("{below}{}", form.file_name()));
             ways.extend(by_hash.into_iter().chain([by_name]).map(|path| Way {
                 item: Item {
                     name: format!("index of {suite} {component} {architecture}"),
@@ -120,7 +123,7 @@ impl Fetcher {
         now: u64,
         events: &dyn Events,
     ) -> Result<Vec<Vec<u8>>, ReleaseError> {
-        let all = request.components.iter().map(|component| ways(release, request, component, now));
+        let all = request.indexed().into_iter().map(|component| ways(release, request, component, now));
         let all = all.collect::<Result<Vec<_>, _>>()?;
         // The first way is the usual one, and the components go it together.
         let first: Vec<Item> = all.iter().filter_map(|ways| Some(ways.first()?.item.clone())).collect();

@@ -1,6 +1,7 @@
 //! Signed releases, good and bad, from a mirror that is a directory.
 
 mod forms;
+mod own;
 
 use std::fmt::Write as _;
 use std::path::Path;

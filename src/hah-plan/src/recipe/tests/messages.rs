@@ -126,7 +126,7 @@ fn all_errors_at_once() {
        |
      2 | x = 2
        | ^
-       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, script, persist, os-release, debconf, ids
+       = hint: known keys: summary, requires, params, packages, provides, suite, archive, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, script, persist, os-release, debconf, ids
 
     error: a recipe needs `summary`
       --> recipes/r.toml:1:1
@@ -159,7 +159,7 @@ fn all_errors_at_once() {
        |
      2 | packages = ["Bash", 5, { name = "ok", version = "1" }]
        |                                       ^^^^^^^
-       = hint: known keys: name, suite, when
+       = hint: known keys: name, suite, recommends, when
 
     error: `kernel` is a string, expected a table
       --> recipes/r.toml:3:10
@@ -210,18 +210,6 @@ fn packages() {
      2 | packages = [{ name = "a1", suite = "trixie" }, { name = "a1", suite = "sid" }]
        |                      ---- first asked for here
        = hint: one version can be installed; agree on a suite
-    "#);
-    insta::assert_snapshot!(recipe("provides = { systemd = \"we have one\" }"), @r#"
-    error: package `systemd` is asked for, and also provided by the image itself
-      --> recipes/base.toml:3:13
-       |
-     3 | packages = ["systemd"]
-       |             ^^^^^^^^^
-      ::: recipes/r.toml:2:14
-       |
-     2 | provides = { systemd = "we have one" }
-       |              ------- provided here
-       = hint: drop it from `packages` or from `provides`
     "#);
     insta::assert_snapshot!(wrong(&[("recipes/base.toml", "summary = \"B\"")]), @"
     error: no recipe of the image declares a suite, so there is nowhere to take packages from

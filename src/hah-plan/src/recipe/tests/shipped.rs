@@ -6,7 +6,7 @@ use super::*;
 use crate::system::{Expiry, Password, SuiteUse, UnitState};
 
 /// recipes/ and images/ of the repository.
-fn shipped() -> Sources {
+pub(super) fn shipped() -> Sources {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut sources = Sources::new();
     for directory in ["recipes", "images"] {
@@ -34,7 +34,7 @@ fn image(name: &str, overrides: &[&str]) -> System {
     load(&shipped(), name, &overrides).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
 }
 
-fn file(system: &System, path: &str) -> String {
+pub(super) fn file(system: &System, path: &str) -> String {
     let file = system.files.iter().find(|file| file.path.to_string() == path).unwrap_or_else(|| panic!("no {path}"));
     String::from_utf8(file.bytes.clone()).unwrap()
 }

@@ -27,8 +27,10 @@ impl Schedule {
                 self.start(number);
             }
             6 => {
-                let to = VERSIONS[self.dice.below(3) as usize];
+                let version = self.dice.below(3) as usize;
+                let to = VERSIONS[version];
                 self.note(|| format!("n{number} gets the image with {to}"));
+                self.agents[number].version = version;
                 if let Some(intent) = &mut self.agents[number].settings.job {
                     intent.hah_job = to.to_owned();
                 }

@@ -180,7 +180,7 @@ fn conflicts() {
        |        --------------- first declared here
        = hint: drop one of them, or let the later one say `replace = true`
     "#);
-    insta::assert_snapshot!(twice("", "[[suite]]\nname = \"trixie\"\ncomponents = [\"main\", \"contrib\"]"), @r#"
+    insta::assert_snapshot!(twice("", "[[suite]]\nname = \"trixie\"\nuse = \"pin-only\""), @r#"
     error: suite `trixie` is declared by base and by r
       --> recipes/r.toml:3:8
        |

@@ -43,7 +43,7 @@ fn shapes() {
        |
      2 | docker = true
        | ^^^^^^
-       = hint: known keys: summary, requires, params, packages, provides, suite, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, script, persist, os-release, debconf, ids
+       = hint: known keys: summary, requires, params, packages, provides, suite, archive, artifact, file, directory, symlink, remove, user, group, unit, nomad-job, sysctl, kernel, script, persist, os-release, debconf, ids
     ");
     insta::assert_snapshot!(recipe("packages = \"bash\""), @r#"
     error: `packages` is a string, expected an array, each item a string or a table
