@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::{agent, apt, fuzz, generate, image, programs, say, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
-const ORACLES: [&str; 40] = [
+const ORACLES: [&str; 42] = [
     "age",
     "apt",
     "binutils",
@@ -34,6 +34,7 @@ const ORACLES: [&str; 40] = [
     "kmod",
     "libc-bin",
     "libcap2-bin",
+    "libgdk-pixbuf2.0-bin",
     "libglib2.0-bin",
     "mtools",
     "openssh-client",
@@ -42,6 +43,7 @@ const ORACLES: [&str; 40] = [
     "procps",
     "qemu-system-arm",
     "qemu-utils",
+    "shared-mime-info",
     "squashfs-tools",
     "strace",
     "systemd",

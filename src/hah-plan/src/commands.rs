@@ -41,6 +41,8 @@ mod derived;
 mod capabilities;
 mod apache;
 mod registries;
+mod glib;
+mod mime;
 mod run_parts;
 #[cfg(test)]
 pub(crate) mod bench;
@@ -238,6 +240,7 @@ const TABLES: &[&[Command]] = &[
     capabilities::COMMANDS,
     apache::COMMANDS,
     registries::COMMANDS,
+    mime::COMMANDS,
     run_parts::COMMANDS,
 ];
 

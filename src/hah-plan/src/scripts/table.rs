@@ -35,8 +35,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::effect::{
-    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, ScriptKind, Slave, Statoverride, SystemUser,
-    UnitAction, UnitEffect,
+    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, ScriptKind, Slave, Statoverride,
+    SystemUser, UnitAction, UnitEffect,
 };
 
 /// One reviewed call.
