@@ -5,11 +5,13 @@
 //! is bash's.
 
 mod word;
+mod here;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::syntax::{AndOr, Command, CommandKind, Join, List, Part, Pipeline, Redirect, RedirectKind, Word};
+use super::syntax::{AndOr, Command, CommandKind, Join, List, Pipeline, Redirect, RedirectKind, Word};
+use here::Pending;
 
 /// Deepest nesting of commands and expansions.
 pub(super) const NESTING_MAX: u32 = 150;
@@ -24,16 +26,6 @@ pub(super) struct SyntaxError {
 }
 
 type Parse<T> = Result<T, SyntaxError>;
-
-/// A here-document whose text has not been reached yet.
-struct Pending {
-    delimiter: String,
-    /// Whether the delimiter was quoted: then nothing is expanded.
-    verbatim: bool,
-    /// `<<-`: leading tabs go.
-    tabs: bool,
-    text: Rc<RefCell<Word>>,
-}
 
 /// What reads a script.
 pub(super) struct Parser {
@@ -187,47 +179,6 @@ impl Parser {
                 _ => return,
             }
         }
-    }
-
-    /// Takes a line end, and the here-documents that begin behind it.
-    fn newline(&mut self) -> Parse<()> {
-        self.take();
-        for pending in std::mem::take(&mut self.pending) {
-            let Pending { delimiter, tabs, .. } = &pending;
-            let word = match pending.verbatim {
-                true => Word(vec![Part::Quoted(self.verbatim_document(delimiter, *tabs))]),
-                false => self.here_document(delimiter, *tabs)?,
-            };
-            *pending.text.borrow_mut() = word;
-        }
-        Ok(())
-    }
-
-    /// The text of a here-document in which nothing is expanded.
-    fn verbatim_document(&mut self, delimiter: &str, tabs: bool) -> String {
-        let mut body = String::new();
-        while let Some(line) = self.raw_line() {
-            let line = if tabs { line.trim_start_matches('\t') } else { &line };
-            if line == delimiter {
-                break;
-            }
-            body.push_str(line);
-            body.push('\n');
-        }
-        body
-    }
-
-    /// The rest of the line, without its end; `None` at the end of the text.
-    fn raw_line(&mut self) -> Option<String> {
-        self.peek_raw()?;
-        let mut line = String::new();
-        while let Some(next) = self.take() {
-            if next == '\n' {
-                break;
-            }
-            line.push(next);
-        }
-        Some(line)
     }
 
     fn newlines(&mut self) -> Parse<()> {
@@ -579,27 +530,5 @@ impl Parser {
             _ => RedirectKind::Duplicate(target),
         };
         Ok(Some(Redirect { fd, kind }))
-    }
-
-    /// A here-document's end, and whether it was quoted.
-    fn delimiter(&mut self) -> Parse<(String, bool)> {
-        let Some(word) = self.word()? else { return self.fail("a here-document without its end's name") };
-        let (mut text, mut quoted) = (String::new(), false);
-        let mut parts: Vec<&Part> = word.0.iter().rev().collect();
-        while let Some(part) = parts.pop() {
-            match part {
-                Part::Literal(part) => text.push_str(part),
-                Part::Quoted(part) => {
-                    quoted = true;
-                    text.push_str(part);
-                }
-                Part::Double(inner) => {
-                    quoted = true;
-                    parts.extend(inner.iter().rev());
-                }
-                _ => return self.fail("an expansion in the name of a here-document's end"),
-            }
-        }
-        Ok((text, quoted))
     }
 }

@@ -31,28 +31,9 @@ impl Parser {
         if self.at == start { Ok(None) } else { Ok(Some(Word(parts))) }
     }
 
-    /// The text of a here-document, to its end. Its end is looked for only where a line of its own begins: not behind a
-    /// continued line, nor inside of an expansion.
-    pub(super) fn here_document(&mut self, delimiter: &str, tabs: bool) -> Parse<Word> {
-        let mut parts = Vec::new();
-        loop {
-            while tabs && self.peek_raw() == Some('\t') {
-                self.at += 1;
-            }
-            let behind = self.at + delimiter.chars().count();
-            let ends = self.text[self.at..].iter().copied().take(behind - self.at).eq(delimiter.chars())
-                && self.text.get(behind).is_none_or(|c| *c == '\n');
-            if ends {
-                self.at = behind;
-                self.take();
-                break;
-            }
-            if self.peek_raw().is_none() {
-                break;
-            }
-            self.parts(Context::Here, &mut parts)?;
-        }
-        Ok(Word(vec![Part::Double(parts)]))
+    /// One line of a here-document, with all that its expansions take of the next ones.
+    pub(super) fn here_line(&mut self, parts: &mut Vec<Part>) -> Parse<()> {
+        self.parts(Context::Here, parts)
     }
 
     /// Reads parts up to what ends the context, which stays.

@@ -1,6 +1,6 @@
 //! The scripts of `corpus/`: ours does with each what dash does.
 
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests read their corpus from disk")]
+#![expect(clippy::disallowed_methods, reason = "tests read their corpus from disk")]
 
 use std::path::Path;
 use std::sync::Mutex;

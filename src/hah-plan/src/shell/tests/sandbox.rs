@@ -9,7 +9,7 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use crate::merge::Provenance;
-use crate::rootfs::{Content, Contents, Root};
+use crate::rootfs::{Content, Root};
 use crate::scripts::closure::{Kept, Scratch};
 use crate::shell::{NoPrograms, Script, Stopped, run};
 use crate::world::World;
