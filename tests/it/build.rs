@@ -1,6 +1,7 @@
 //! Builds: what is in the toy image, what is done again and what is not, and that nothing but the inputs reaches a byte.
 
 mod outputs;
+mod sources;
 mod repeat;
 mod lineage;
 mod imager;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hah_plan::nomad_job::{Api, forms};
 use serde_json::Value;
 
 use super::host::{Host, Switch, possible, until};
@@ -86,4 +87,36 @@ fn both_forms_of_the_job_are_the_same_to_nomad() {
         let is_change = |line: &str| line.trim_start().starts_with(['+', '-']);
         assert!(diff.contains("Job: \"prometheus\"") && !diff.lines().any(is_change), "{sets:?}: {diff}");
     }
+}
+
+/// Every construct of the fixtures is taken, as JSON or as HCL; the JSON says what `nomad job run -output` says, and what is
+/// left to Nomad is what Nomad takes.
+#[test]
+fn every_construct_is_taken_and_as_what() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/it/stack/jobs");
+    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let nomad = foreign("nomad");
+    for path in &files {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let made = forms(&std::fs::read_to_string(path).unwrap(), &|_| None).unwrap();
+        let theirs = nomad.as_ref().map(|nomad| {
+            let mut command = std::process::Command::new(nomad);
+            let output = super::output(command.args(["job", "run", "-output"]).arg(path));
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        });
+        match made.api {
+            Api::Json(json) => {
+                assert!(name.starts_with("json-"), "{name}");
+                let mut missing = Vec::new();
+                if let Some(theirs) = &theirs {
+                    within(&serde_json::from_str(&json).unwrap(), theirs, "", &mut missing);
+                }
+                assert!(missing.is_empty(), "{name}: {missing:#?}");
+            }
+            Api::OnNode(reason) => assert!(name.starts_with("hcl-"), "{name}: {reason}"),
+        }
+    }
+    assert!(files.len() >= 5);
 }

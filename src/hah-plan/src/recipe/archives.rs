@@ -63,7 +63,8 @@ impl Parser<'_> {
         let is_flat = |suite: &Located<String>| suite.value.ends_with('/');
         for suite in &suites {
             let path = suite.value.strip_suffix('/').unwrap_or(&suite.value);
-            if !plain(path) && !(is_flat(suite) && matches!(path, "" | ".")) {
+            let is_root = is_flat(suite) && matches!(path, "" | ".");
+            if !plain(path) && !is_root {
                 refuse(
                     &suite.place,
                     format!("`{}` cannot be the name of a suite", suite.value),

@@ -359,7 +359,7 @@ static BODY: [Key; 20] = [
     optional(
         "nomad-job",
         Shape::List(&Shape::Table(&NOMAD_JOB)),
-        "Nomad jobs in HCL: NAME.nomad.hcl, and NAME.json for `PUT /v1/jobs`.",
+        "Nomad jobs in HCL: NAME.nomad.hcl, and NAME.json for `PUT /v1/jobs` unless only Nomad itself can parse the job.",
     ),
     optional("sysctl", Shape::List(&Shape::Table(&SYSCTL_ENTRY)), "Kernel variables to set at boot."),
     optional("kernel", Shape::Table(&KERNEL), "The kernel command line."),

@@ -24,12 +24,11 @@ pub(super) struct Recommendation {
     pub(super) wanted: Alternatives,
 }
 
-/// Finds packages for a request and for what is recommended, as far as that can be had. `solve` answers a request with
-/// recommendations that must hold.
-pub(super) fn resolve(
-    request: &Request,
-    solve: &dyn Fn(&Request, &[Recommendation]) -> Result<Resolution, ResolveError>,
-) -> Result<Resolution, ResolveError> {
+/// Answers a request with recommendations that must hold.
+type Solve<'s> = dyn Fn(&Request, &[Recommendation]) -> Result<Resolution, ResolveError> + 's;
+
+/// Finds packages for a request and for what is recommended, as far as that can be had.
+pub(super) fn resolve(request: &Request, solve: &Solve<'_>) -> Result<Resolution, ResolveError> {
     let (asked, rest): (Vec<_>, Vec<_>) = request.packages.iter().cloned().partition(|package| package.recommends);
     let asked: BTreeSet<PackageName> = asked.into_iter().map(|package| package.name).collect();
     let anyway = solve(&Request { packages: rest, ..request.clone() }, &[])?;
