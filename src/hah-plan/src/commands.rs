@@ -240,6 +240,7 @@ const TABLES: &[&[Command]] = &[
     capabilities::COMMANDS,
     apache::COMMANDS,
     registries::COMMANDS,
+    glib::COMMANDS,
     mime::COMMANDS,
     run_parts::COMMANDS,
 ];

@@ -54,7 +54,6 @@ nothing_to_do! {
     "gtk-update-icon-cache-3.0": "GTK reads the theme's directory itself when there is no cache",
     "gtk4-update-icon-cache": "GTK reads the theme's directory itself when there is no cache",
     "update-icon-caches": "GTK reads the theme's directory itself when there is no cache",
-    "gio-querymodules": "GIO loads the modules of a directory without its cache to learn what they offer",
     "py3compile": "byte code is not made: it would be several times the size of the sources; Python compiles when it starts",
     "py3clean": "no byte code is made, so none is to be removed",
     "pycompile": "byte code is not made: it would be several times the size of the sources; Python compiles when it starts",

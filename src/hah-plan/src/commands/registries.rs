@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `update-desktop-database` | `/usr/share/applications/mimeinfo.cache`: which programs open a type |
 //! | `update-catalog --update-super` | `/var/lib/sgml-base/supercatalog`: the list of SGML catalogs |
-//! | `glib-compile-schemas` | nothing where there are no schemas; compiling some is a program's work |
 //! | `lighty-enable-mod`, `lighty-disable-mod` | links in `/etc/lighttpd/conf-enabled` |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +16,6 @@ use crate::world::{Errno, Follow};
 pub(super) const COMMANDS: &[Command] = &[
     Command::in_tree("update-desktop-database", update_desktop_database),
     Command::in_tree("update-catalog", update_catalog),
-    Command::in_tree("glib-compile-schemas", glib_compile_schemas),
     Command::in_tree("lighty-enable-mod", lighty_enable_mod),
     Command::in_tree("lighttpd-enable-mod", lighty_enable_mod),
     Command::in_tree("lighty-disable-mod", lighty_enable_mod),
@@ -169,44 +167,6 @@ fn is_plain(line: &str) -> bool {
     line.is_empty() || path.is_some_and(|path| path.starts_with('/') && !path.contains(char::is_whitespace))
 }
 
-/// glib-compile-schemas(1): libglib2.0 calls it in every image, and most images have no schemas. Where there are some,
-/// their cache is a hash table of typed values (GVDB) that only the program writes.
-fn glib_compile_schemas(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
-    let dirs: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
-    let options = arguments.iter().filter(|word| word.starts_with('-'));
-    if let Some(option) =
-        options.into_iter().find(|option| !["--strict", "--allow-any-name"].contains(&option.as_str()))
-    {
-        return process.unknown(option);
-    }
-    let [dir] = dirs[..] else {
-        process.stderr.extend_from_slice("You should give exactly one directory name\n".as_bytes());
-        return Ok(1);
-    };
-    let files = match process.world.list(&process.cwd, dir) {
-        Ok(files) => files,
-        Err(error) if error.is_final() => return Err(error.into()),
-        Err(error) => {
-            process.stderr.extend_from_slice(format!("Error opening directory “{dir}”: {error}\n").as_bytes());
-            return Ok(1);
-        }
-    };
-    if let Some(schema) = files.iter().find(|name| name.ends_with(".gschema.xml") || name.ends_with(".enums.xml")) {
-        return Err(Refusal {
-            what: format!("`glib-compile-schemas` has to compile {dir}/{schema}"),
-            program: Some(format!("glib-compile-schemas {dir}")),
-        });
-    }
-    let cache = format!("{dir}/gschemas.compiled");
-    if files.iter().any(|name| name == "gschemas.compiled") {
-        process.world.unlink(&process.cwd.clone(), &cache)?;
-        process.print_line("No schema files found: removed existing output file.");
-    } else {
-        process.print_line("No schema files found: doing nothing.");
-    }
-    Ok(0)
-}
-
 /// lighty-enable-mod(1): `/etc/lighttpd/conf-enabled/NN-NAME.conf → ../conf-available/NN-NAME.conf`.
 fn lighty_enable_mod(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
     const CONF: &str = "/etc/lighttpd";
@@ -345,8 +305,6 @@ mod tests {
             assert_eq!((found.status, found.stdout), (theirs.status, theirs.stdout), "{dir}");
         }
         assert_eq!(ours.text("etc/gschemas.compiled"), None);
-        let mut ours = Playground::of(&[("s/x.gschema.xml", Entry::File(0o644, "<schemalist/>"))]);
-        assert!(ours.try_run(&["glib-compile-schemas", "/s"], "").unwrap_err().program.is_some());
     }
 
     #[test]
