@@ -7,11 +7,13 @@
 //! | [`root`] | squashfs against every .deb | unsquashfs, dpkg-deb, the kernel |
 //! | [`control`] | which control files are taken | dpkg, dpkg-query |
 //! | [`derived`] | what the configuration passes wrote | depmod, modprobe, update-ca-certificates, systemd-sysusers, … |
+//! | [`dpkg`] | what maintainer scripts leave, on images of `cargo xtask oracle` | dpkg, with every script run |
 
 mod apt;
 mod boot;
 mod control;
 mod derived;
+mod dpkg;
 mod root;
 
 use std::path::{Path, PathBuf};

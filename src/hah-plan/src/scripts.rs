@@ -7,7 +7,7 @@
 //! | step | is |
 //! |---|---|
 //! | order | dependencies before dependents, as dpkg configures ([`order`]) |
-//! | `preinst install` | of every package, before anything is configured |
+//! | `preinst install` | of every package, before anything is configured, while its own files are not there ([`unpack`]) |
 //! | `config configure`, `postinst configure ''` | of every package in turn; debconf answers with recipes' values or defaults |
 //! | `postinst triggered …` | once, for what dpkg-trigger(1) was called for |
 //!
@@ -22,6 +22,7 @@ mod order;
 mod effect;
 mod table;
 mod apply;
+mod unpack;
 mod install;
 mod survey;
 #[cfg(test)]

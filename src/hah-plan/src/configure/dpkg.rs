@@ -85,11 +85,20 @@ fn file_name(control: &BinaryControl) -> String {
     }
 }
 
-/// The value of `Conffiles`: each path and the MD5 of its shipped bytes, on a line of its own.
+/// The value of `Conffiles`: each path and the MD5 of its shipped bytes, on a line of its own; as dpkg
+/// writes it after a first installation.
 fn conffiles(target: &Target<'_>, package: &UnpackedPackage) -> Result<String, ConfigureError> {
     let Some(bytes) = package.control.get("conffiles") else { return Ok(String::new()) };
     let mut out = String::new();
-    for line in String::from_utf8_lossy(bytes).lines().map(str::trim).filter(|line| line.starts_with('/')) {
+    for line in String::from_utf8_lossy(bytes).lines().map(str::trim) {
+        // A former conffile, which the package only names so that an upgrade removes it (deb-conffiles(5)).
+        if let Some(former) = line.strip_prefix("remove-on-upgrade ") {
+            let _ = write!(out, "\n {} newconffile remove-on-upgrade", former.trim_start());
+            continue;
+        }
+        if !line.starts_with('/') {
+            continue;
+        }
         let at = TreePath::parse(line).map_err(|error| {
             ConfigureError::invalid(format!("{}: conffiles: {error}", package.name), "the package is damaged")
         })?;

@@ -51,7 +51,6 @@ const LINKS: &[(&str, &str)] = &[
     ("bin", "usr/bin"),
     ("lib", "usr/lib"),
     ("sbin", "usr/sbin"),
-    ("usr/local/man", "share/man"),
     ("var/lock", "/run/lock"),
     ("var/run", "/run"),
     ("var/spool/mail", "../mail"),

@@ -7,7 +7,7 @@ use hah_format::path::TreePath;
 use super::effect::{Author, Effect, FirstBoot, ScriptKind, Sourced};
 use super::order::configure_order;
 use super::table::ReviewTable;
-use super::{ScriptAction, ScriptChoice, ScriptError, apply};
+use super::{ScriptAction, ScriptChoice, ScriptError, apply, unpack};
 use crate::commands::{Process, Programs, Refusal};
 use crate::rootfs::UnpackedPackage;
 use crate::shell::{self, Script, Stopped};
@@ -33,27 +33,61 @@ pub fn install(world: &mut World<'_>, configuration: Configuration<'_>) -> Resul
     let order = configure_order(packages);
     let mut errors = Vec::new();
     let mut failed: BTreeSet<usize> = BTreeSet::new();
-    let mut run = |world: &mut World<'_>, index: usize, kind: ScriptKind, args: &[&str]| {
-        if let Err(error) = evaluate(world, &packages[index], kind, args, configuration) {
+    let mut note = |index: usize, done: Result<(), Box<ScriptError>>| {
+        if let Err(error) = done {
             // What follows from a script that did not run to its end says nothing new.
             if failed.insert(index) {
                 errors.push(*error);
             }
         }
     };
-    for &index in &order {
-        run(world, index, ScriptKind::Preinst, &["install"]);
+    let bootstrapped = unpack::bootstrapped(packages, &order);
+    for (position, &index) in order.iter().enumerate() {
+        let package = &packages[index];
+        note(
+            index,
+            match position < bootstrapped {
+                true => evaluate(world, package, ScriptKind::Preinst, &["install"], configuration),
+                false => before_unpacking(world, package, configuration),
+            },
+        );
     }
     for &index in &order {
-        run(world, index, ScriptKind::Config, &["configure", ""]);
-        run(world, index, ScriptKind::Postinst, &["configure", ""]);
+        note(index, evaluate(world, &packages[index], ScriptKind::Config, &["configure", ""], configuration));
+        note(index, evaluate(world, &packages[index], ScriptKind::Postinst, &["configure", ""], configuration));
         world.configured.insert(packages[index].name.clone());
     }
     for (index, names) in triggered(world, &order) {
-        run(world, index, ScriptKind::Postinst, &["triggered", &names]);
+        let args = ["triggered", &names];
+        note(index, evaluate(world, &packages[index], ScriptKind::Postinst, &args, configuration));
     }
     world.effects.sort();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Evaluates a package's `preinst install` in a tree that does not have its files yet, and then has them.
+fn before_unpacking(
+    world: &mut World<'_>,
+    package: &UnpackedPackage,
+    configuration: Configuration<'_>,
+) -> Result<(), Box<ScriptError>> {
+    if !package.control.contains_key(ScriptKind::Preinst.member()) {
+        return Ok(());
+    }
+    let packed = unpack::pack(world, package);
+    let done = evaluate(world, package, ScriptKind::Preinst, &["install"], configuration);
+    let unpacked = unpack::unpack(world, packed, package);
+    done.and(unpacked.map_err(|error| {
+        Box::new(ScriptError {
+            package: package.name.clone(),
+            version: package.version.clone(),
+            kind: ScriptKind::Preinst,
+            line: 1,
+            what: format!("what it leaves is in the way of the package's own files: {error}"),
+            program: None,
+            excerpt: String::new(),
+        })
+    }))
 }
 
 /// The packages that are interested in what dpkg-trigger was called for, with the triggers' names.

@@ -42,6 +42,14 @@ fn installed<'a>(
     }
     let mut world = World::new(root, Provenance::default(), contents, 1_767_225_600);
     world.packages = packages;
+    for package in packages {
+        for (path, node) in package.tree.iter().filter(|(path, _)| !path.is_root()) {
+            // Of directories the first package, of files the only one.
+            if !node.is_dir() || world.provenance.origin(path).is_none() {
+                world.provenance.claim(path.clone(), crate::merge::Origin::Package(package.name.clone()));
+            }
+        }
+    }
     let errors = install(&mut world, Configuration { reviews: table, choices }).err().unwrap_or_default();
     (world, errors)
 }
@@ -68,6 +76,40 @@ fn scripts_run_in_dpkgs_order_with_dpkgs_arguments_and_every_change_has_its_auth
     );
     let origin = world.provenance.origin(&TreePath::parse("etc/log").unwrap()).unwrap();
     assert_eq!(origin.to_string(), "postinst of aa, line 3");
+}
+
+/// squid's preinst makes a link to "the yet-to-be-unpacked profile" only when the profile is not there.
+#[test]
+fn a_preinst_does_not_see_the_files_of_its_own_package() {
+    let kept = Kept::default();
+    let look = "#!/bin/sh\nset -e\nfor at in /etc/aa/aa.conf /etc/aa /etc/bb.conf; do [ ! -e $at ] || echo $at >> /etc/log; done\n\
+                mkdir -p /etc/aa\nchmod 700 /etc/aa\n[ -e /etc/bb.conf ] && echo made > /etc/aa/aa.conf\n";
+    let after = "#!/bin/sh\nset -e\n[ -s /etc/aa/aa.conf ]\n[ -x /usr/bin/aa ]\nstat -c %a /etc/aa >> /etc/log\n";
+    let packages = [
+        package("aa", &[("preinst", look), ("postinst", after)], &["etc/aa/aa.conf", "usr/bin/aa"]),
+        package("bb", &[], &["etc/bb.conf"]),
+    ];
+    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    assert_eq!(errors, []);
+    assert_eq!(read(&mut world, "/etc/log"), "/etc/bb.conf\n700\n");
+    let conf = TreePath::parse("etc/aa/aa.conf").unwrap();
+    assert_eq!(read(&mut world, "/etc/aa/aa.conf"), "\x7fELF");
+    assert_eq!(world.provenance.origin(&conf).unwrap().to_string(), "package aa");
+}
+
+/// An installation begins with them: debootstrap and mmdebstrap extract them before dpkg runs the first script.
+#[test]
+fn the_files_of_essential_packages_are_there_from_the_start() {
+    let kept = Kept::default();
+    let mut first =
+        package("zz", &[("preinst", "#!/bin/sh\n[ -x /usr/bin/zz ] && echo there > /etc/log\n")], &["usr/bin/zz"]);
+    first
+        .control
+        .insert("control".to_owned(), b"Package: zz\nVersion: 1-1\nArchitecture: all\nEssential: yes\n".to_vec());
+    let packages = [package("aa", &[], &[]), first];
+    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    assert_eq!(errors, []);
+    assert_eq!(read(&mut world, "/etc/log"), "there\n");
 }
 
 #[test]

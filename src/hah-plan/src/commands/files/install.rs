@@ -10,9 +10,9 @@ use crate::commands::{Process, Refusal};
 use crate::world::{Errno, Follow};
 
 const SPEC: &str = "b c C,compare d,directory D g,group= m,mode= o,owner= p,preserve-timestamps s,strip \
-    t,target-directory= T,no-target-directory v,verbose";
+    t,target-directory= T,no-target-directory v,verbose Z";
 
-/// install(1): `-d -D -m -o -g -p -C -t -T -v`. Stripping (`-s`) would need the target's tools, backups are not.
+/// install(1): `-d -D -m -o -g -p -C -t -T -v`; `-Z` sets nothing, since SELinux is off. Stripping (`-s`) would need the target's tools, backups are not.
 pub(super) fn install(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     let mut options = process.options(args, SPEC, Order::Any)?;
     for refused in ["s", "b"] {

@@ -153,6 +153,7 @@ fn installing_is_as_in_install() {
         install d n
         install nope n
         install -p -m 755 a n
+        install -Z -m 640 a n
         install -C -m 644 a b
         install -v a n
         install -d a

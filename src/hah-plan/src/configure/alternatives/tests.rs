@@ -40,7 +40,8 @@ fn offers_of(target: &Target<'_>) -> Vec<Alternative> {
 
 #[test]
 fn links_and_records_agree_with_update_alternatives() {
-    let wanted = ["base-files", "base-passwd", "less", "util-linux", "nano", "mawk", "tar", "debianutils", "wireless-regdb"];
+    let wanted =
+        ["base-files", "base-passwd", "less", "util-linux", "nano", "mawk", "tar", "debianutils", "wireless-regdb"];
     let Some(bench) = Bench::of(&wanted) else { return };
     let mut target = bench.target();
     let scratch = Scratch::new("alternatives");
