@@ -188,10 +188,12 @@ pub(crate) fn draft(packages: &[UnpackedPackage]) -> Root {
     let mut root = Root::new();
     for (shipped, node) in sorted.iter().flat_map(|package| package.tree.iter()) {
         let Ok(path) = aliases.lead(shipped) else { continue };
-        if !root.contains(&path) && !(node.is_dir() && aliases.is_alias(&path)) {
-            // What has no place is refused when the packages are merged.
-            let _ = root.insert(path, node.clone());
+        let is_link_already = node.is_dir() && aliases.is_alias(&path);
+        if root.contains(&path) || is_link_already {
+            continue;
         }
+        // What has no place is refused when the packages are merged.
+        let _ = root.insert(path, node.clone());
     }
     root
 }
