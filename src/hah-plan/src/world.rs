@@ -16,6 +16,7 @@
 
 mod errno;
 mod path;
+mod stat;
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,7 @@ use links::Links;
 
 pub use errno::Errno;
 pub use path::Follow;
+pub use stat::{Device, Stat};
 
 /// What the scripts of one image may do altogether before they are stopped: a mistake must not become an endless build.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,56 +49,6 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self { steps: 20_000_000, bytes: 4 << 30 }
-    }
-}
-
-/// A device node that every root has although no package ships it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Device {
-    /// `/dev/null`: empty, takes everything.
-    Null,
-    /// `/dev/zero`.
-    Zero,
-    /// `/dev/full`: takes nothing.
-    Full,
-    /// `/dev/random` and `/dev/urandom`: must not be read, since no randomness may reach an image.
-    Random,
-}
-
-/// What stands at a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// Where it really is, every link of the way followed.
-    pub path: TreePath,
-    /// Mode, owner, time, attributes.
-    pub meta: Meta,
-    /// Kind; a hard link's is that of the file that it names.
-    pub kind: Kind<()>,
-    /// Length in bytes of a regular file; of a symbolic link that of its target; of a directory 4096; else 0.
-    pub size: u64,
-    /// Names that the file has: 1, or more for hard links.
-    pub links: u64,
-}
-
-impl Stat {
-    /// Whether it is a directory.
-    pub fn is_dir(&self) -> bool {
-        matches!(self.kind, Kind::Dir)
-    }
-
-    /// Whether it is a regular file.
-    pub fn is_file(&self) -> bool {
-        matches!(self.kind, Kind::File(()))
-    }
-
-    /// Whether it is a symbolic link (only with [`Follow::No`]).
-    pub fn is_symlink(&self) -> bool {
-        matches!(self.kind, Kind::Symlink(_))
-    }
-
-    /// Whether somebody may execute it.
-    pub fn is_executable(&self) -> bool {
-        self.meta.mode & 0o111 != 0
     }
 }
 
