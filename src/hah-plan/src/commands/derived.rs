@@ -84,7 +84,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::in_tree("aa-status", no),
     Command::in_tree("apparmor_status", no),
     Command::in_tree("getenforce", getenforce),
-    Command::in_tree("mountpoint", mountpoint),
+    Command::always("mountpoint", mountpoint),
     Command::always("ischroot", nothing),
     Command::in_tree("pidof", no),
     Command::in_tree("pgrep", no),
