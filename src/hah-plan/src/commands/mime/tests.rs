@@ -1,4 +1,4 @@
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "the real tool is the oracle")]
+#![expect(clippy::disallowed_methods, reason = "the real tool is the oracle")]
 
 use std::collections::BTreeMap;
 
