@@ -57,9 +57,17 @@ pub(super) fn dpkg_query(process: &mut Process<'_, '_>, args: &[String]) -> Resu
         Some("-S") => search(process, &operands),
         Some("--control-list") => control_list(process, &operands),
         Some("--control-show") => control_show(process, &operands),
+        Some("-c" | "--control-path") if is_unknown(process, &operands) => {
+            not_installed(process, operands.first().copied().unwrap_or_default())
+        }
         Some(other) => process.unknown(&format!("{other}: dpkg's copies of scripts are not in an image, and it")),
         None => process.error("need an action option"),
     }
+}
+
+/// Whether the first operand names no package of the image.
+fn is_unknown(process: &Process<'_, '_>, operands: &[&str]) -> bool {
+    operands.first().is_some_and(|name| find(process.world.packages, name).is_empty())
 }
 
 /// Whether the shell's pattern `pattern` (`*`, `?`, `[…]`) matches all of `text`.
