@@ -41,6 +41,8 @@ mod derived;
 mod capabilities;
 mod apache;
 mod registries;
+mod catalogs;
+mod binfmts;
 mod glib;
 mod mime;
 mod run_parts;
@@ -240,6 +242,8 @@ const TABLES: &[&[Command]] = &[
     capabilities::COMMANDS,
     apache::COMMANDS,
     registries::COMMANDS,
+    catalogs::COMMANDS,
+    binfmts::COMMANDS,
     glib::COMMANDS,
     mime::COMMANDS,
     run_parts::COMMANDS,

@@ -46,6 +46,7 @@ nothing_to_do! {
     "aa-remove-unknown": "profiles are loaded by apparmor.service at every boot",
     "restorecon": "the image has no SELinux labels",
     "sysctl": "systemd-sysctl reads its files at every boot",
+    "systemd-sysctl": "systemd-sysctl.service reads its files at every boot",
     "setupcon": "console-setup.service does it at every boot",
     "swapoff": "nothing is swapped to",
     // Made for speed, by their first reader.

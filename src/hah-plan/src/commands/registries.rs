@@ -123,11 +123,17 @@ fn is_mime_type(kind: &str) -> bool {
     kind.split_once('/').is_some_and(|(class, name)| is_token(class) && is_token(name) && !name.contains('/'))
 }
 
-/// update-catalog(8) of sgml-base; only `--update-super` is left of it in today's packages.
+/// update-catalog(8) of sgml-base.
 fn update_catalog(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| *word != "--quiet").collect();
-    if words != ["--update-super"] {
-        return process.unknown(&words.join(" "));
+    match words[..] {
+        ["--update-super"] => {}
+        // The program sets off a trigger, which has the super catalog made anew.
+        ["--add" | "--remove", "--super", _] | ["--super", "--add" | "--remove", _] => {}
+        [action @ ("--add" | "--remove"), catalog, entry] => {
+            return change_catalog(process, catalog, (action == "--add", entry));
+        }
+        _ => return process.unknown(&words.join(" ")),
     }
     let mut text = String::from(
         "--\n## This file is created by update-catalog with update-super.\n\
@@ -160,9 +166,40 @@ fn update_catalog(process: &mut Process<'_, '_>, arguments: &[String]) -> Result
     Ok(u8::from(process.check(super_catalog, written)?.is_none()))
 }
 
+/// Takes `entry` out of a catalog of catalogs, which is made from sgml-base's template when it is not there, and puts it
+/// at its end where it is to be added.
+fn change_catalog(
+    process: &mut Process<'_, '_>,
+    catalog: &str,
+    (is_added, entry): (bool, &str),
+) -> Result<u8, Refusal> {
+    const TEMPLATE: &str = "/usr/share/sgml-base/catalog.centralized";
+    let root = TreePath::root();
+    let mut lines: Vec<String> = match text_of(process, catalog)? {
+        Some(text) => {
+            process.world.rename(&root, catalog, &format!("{catalog}.old"))?;
+            text.lines().filter(|line| !line.contains(entry)).map(str::to_owned).collect()
+        }
+        None => {
+            let read = process.world.read(&root, TEMPLATE);
+            let Some(template) = process.check(TEMPLATE, read)? else { return Ok(2) };
+            String::from_utf8_lossy(&template).lines().map(|line| line.replacen("CATALOG", catalog, 1)).collect()
+        }
+    };
+    if is_added {
+        lines.push(format!("CATALOG {entry}"));
+    }
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let written = process.world.write(&root, catalog, 0o644, text.into_bytes());
+    Ok(u8::from(process.check(catalog, written)?.is_none()))
+}
+
 /// A line of a catalog of catalogs: `CATALOG /path`, or nothing.
 fn is_plain(line: &str) -> bool {
     let line = line.trim();
+    if line == "--" || line.starts_with("## ") {
+        return true;
+    }
     let path = line.strip_prefix("CATALOG ").map(|path| path.trim().trim_matches('"'));
     line.is_empty() || path.is_some_and(|path| path.starts_with('/') && !path.contains(char::is_whitespace))
 }
@@ -319,7 +356,24 @@ mod tests {
         assert_eq!(ours.run(&["update-catalog", "--quiet", "--update-super"]).status, 0);
         let text = ours.text("var/lib/sgml-base/supercatalog").unwrap();
         assert!(text.ends_with("--\nCATALOG /etc/sgml/a.cat\n"), "{text}");
-        assert!(ours.try_run(&["update-catalog", "--add", "/etc/sgml/x.cat", "/y"], "").is_err());
+        assert_eq!(ours.run(&["update-catalog", "--add", "/etc/sgml/x.cat", "/y"]).status, 2);
+        let template = "--\n## CATALOG : it\n--\n";
+        ours.world
+            .make_dirs(&TreePath::root(), "/usr/share/sgml-base", 0o755)
+            .and_then(|()| {
+                let at = "/usr/share/sgml-base/catalog.centralized";
+                ours.world.write(&TreePath::root(), at, 0o644, template.as_bytes().to_vec())
+            })
+            .unwrap();
+        for entry in ["/usr/share/x/catalog", "/usr/share/y/catalog", "/usr/share/x/catalog"] {
+            assert_eq!(ours.run(&["update-catalog", "--quiet", "--add", "/etc/sgml/x.cat", entry]).status, 0);
+        }
+        assert_eq!(
+            ours.text("etc/sgml/x.cat").unwrap(),
+            "--\n## /etc/sgml/x.cat : it\n--\nCATALOG /usr/share/y/catalog\nCATALOG /usr/share/x/catalog\n"
+        );
+        ours.run(&["update-catalog", "--remove", "/etc/sgml/x.cat", "/usr/share/y/catalog"]);
+        assert!(!ours.text("etc/sgml/x.cat").unwrap().contains("/y/"));
     }
 
     #[test]

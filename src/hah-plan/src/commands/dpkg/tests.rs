@@ -246,6 +246,10 @@ fn a_package_is_as_far_as_its_scripts_are() {
     assert_eq!(run(&mut tree, "dpkg-query -c base-thing postrm").status, 1);
     assert_eq!(run(&mut tree, "dpkg-query -c nobody postrm").status, 1);
     assert_eq!(run(&mut tree, "dpkg-query --control-list base-thing").out, "conffiles\ntemplates\n");
+    let unknown = run(&mut tree, "dpkg-query --control-path libgtk-3-0:arm64 postrm");
+    assert_eq!((unknown.status, unknown.out.as_str()), (1, ""));
+    assert!(unknown.err.contains("package 'libgtk-3-0:arm64' is not installed"), "{}", unknown.err);
+    assert!(refused(&mut tree, "dpkg-query --control-path base-thing postrm").contains("copies of scripts"));
 }
 
 #[test]

@@ -52,7 +52,10 @@ pub(super) fn gio_querymodules(process: &mut Process<'_, '_>, arguments: &[Strin
         }
         let mut text = String::new();
         for name in plugins(process, &dir)?.into_iter().filter(|name| name.starts_with("lib")) {
-            text.push_str(&format!("{name}: {}\n", fact(process, facts::GIO, &format!("{dir}/{name}"))?));
+            let points = fact(process, facts::GIO, &format!("{dir}/{name}"))?;
+            if !points.is_empty() {
+                text.push_str(&format!("{name}: {points}\n"));
+            }
         }
         let cache = format!("{dir}/giomodule.cache");
         if !text.is_empty() {

@@ -2,8 +2,14 @@
 //!
 //! Only their code knows it. Each text is what the tool prints for the package of trixie that has the file.
 
-/// What gio-querymodules writes of each module of trixie: the extension points that it implements.
+/// What gio-querymodules writes of each module of trixie: the extension points that it implements. Of some it writes
+/// nothing, since they do not say.
 pub(super) const GIO: &[(&str, &str)] = &[
+    ("libim-fcitx5.so", ""),
+    ("libim-ibus.so", ""),
+    ("libim-scim.so", ""),
+    ("libprintbackend-cups.so", "gtk-print-backend"),
+    ("libprintbackend-file.so", "gtk-print-backend"),
     ("libdconfsettings.so", "gsettings-backend"),
     ("libgiognomeproxy.so", "gio-proxy-resolver"),
     ("libgiognutls.so", "gio-tls-backend"),

@@ -31,6 +31,7 @@ fn caches_are_written_and_an_unknown_plugin_is_refused_by_name() {
     let tree = [
         (&*format!("{LOADERS}/libpixbufloader_svg.so"), Entry::File(0o644, "")),
         (&*format!("{gio}/libgiognutls.so"), Entry::File(0o644, "")),
+        (&*format!("{gio}/libim-ibus.so"), Entry::File(0o644, "")),
         (&*format!("{gio}/notes"), Entry::File(0o644, "")),
         (&*format!("{gtk}/immodules/im-xim.so"), Entry::File(0o644, "")),
     ];
