@@ -183,8 +183,7 @@ fn has_all_of_lab(shell: &Shell, lock: &[Package]) -> Result<()> {
 
 /// Kernels, firmware and what firmware wants.
 fn is_of_the_board(name: &str) -> bool {
-    ["linux-image-", "firmware-", "raspi-"].iter().any(|prefix| name.starts_with(prefix))
-        || name == "wireless-regdb"
+    ["linux-image-", "firmware-", "raspi-"].iter().any(|prefix| name.starts_with(prefix)) || name == "wireless-regdb"
 }
 
 /// A program that does nothing, for a machine that is never started: a static amd64 ELF of one segment (elf(5)).

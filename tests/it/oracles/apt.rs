@@ -167,6 +167,7 @@ impl Suites {
             image: "lab".to_owned(),
             architecture: Architecture::Arm64,
             suites: self.suites.iter().map(suite).collect(),
+            archives: Vec::new(),
             packages: words.iter().map(package).collect(),
             provided: BTreeMap::new(),
         };
