@@ -9,7 +9,7 @@
 mod measure;
 pub(crate) mod store;
 mod ours;
-mod packages;
+pub(crate) mod packages;
 mod rivals;
 mod flash;
 mod report;
@@ -155,14 +155,17 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Removes a directory of ours, unless a rival died and left something mounted in it.
     fn remove(&self, directory: &std::path::Path) -> Result<()> {
-        let mounts = self.shell.read_file("/proc/self/mounts").context("cannot see what is mounted")?;
-        let inside =
-            |line: &&str| line.split(' ').nth(1).is_some_and(|at| std::path::Path::new(at).starts_with(directory));
-        if let Some(line) = mounts.lines().find(inside) {
-            bail!("mounted below {}, left by mmdebstrap: unmount it first: {line}", directory.display());
-        }
-        Ok(cmd!(self.shell, "rm -rf --one-file-system {directory}").quiet().run()?)
+        remove(self.shell, directory)
     }
+}
+
+/// Removes a directory of ours, unless mmdebstrap died and left something mounted in it.
+pub(crate) fn remove(shell: &Shell, directory: &std::path::Path) -> Result<()> {
+    let mounts = shell.read_file("/proc/self/mounts").context("cannot see what is mounted")?;
+    let inside = |line: &&str| line.split(' ').nth(1).is_some_and(|at| std::path::Path::new(at).starts_with(directory));
+    if let Some(line) = mounts.lines().find(inside) {
+        bail!("mounted below {}, left by mmdebstrap: unmount it first: {line}", directory.display());
+    }
+    Ok(cmd!(shell, "rm -rf --one-file-system {directory}").quiet().run()?)
 }

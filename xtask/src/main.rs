@@ -12,6 +12,7 @@ mod e2e;
 mod fuzz;
 mod generate;
 mod image;
+mod oracle;
 mod programs;
 mod qemu;
 mod repro;
@@ -36,6 +37,7 @@ cargo xtask VERB
   bench --flash      of that, only the writing of cards
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   e2e                three nodes close the loop in QEMU; HAH_E2E_BIN names Nomad and OpenBao
+  oracle [--full]    dpkg installs an image's packages, and the trees are compared; needs root, --full takes all groups
   coverage [LIST]    an image for each package that people ask for; writes docs/coverage.md
   repro              build the image under other circumstances, and compare
   fuzz [TARGET] [--seconds N]
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
         ["boot"] => run(|shell| boot::run(shell, "lab")),
         ["boot", image] => run(|shell| boot::run(shell, image)),
         ["e2e"] => run(e2e::run),
+        ["oracle"] => run(|shell| oracle::run(shell, oracle::Groups::Usual)),
+        ["oracle", "--full"] => run(|shell| oracle::run(shell, oracle::Groups::All)),
         ["coverage"] => run(|shell| coverage::run(shell, None)),
         ["coverage", list] => run(|shell| coverage::run(shell, Some(list))),
         ["repro"] => run(repro::run),

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use crate::{agent, apt, fuzz, generate, image, programs, say, tidy, workspace};
+use crate::{agent, apt, fuzz, generate, image, oracle, programs, say, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
 const ORACLES: [&str; 42] = [
@@ -108,6 +108,14 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
             return Err(error);
         }
         Err(error) => say::step(&format!("{error:#}; apt is not asked which versions it chooses of Debian's")),
+    }
+    let groups = if lanes == Lanes::Slow { oracle::Groups::All } else { oracle::Groups::Usual };
+    match oracle::prepare(shell, groups) {
+        Ok(directory) => shell.set_var("HAH_TEST_DPKG", directory),
+        Err(error) if workspace::variable("HAH_REQUIRE_ORACLES").is_some() || workspace::variable("CI").is_some() => {
+            return Err(error);
+        }
+        Err(error) => say::step(&format!("{error:#}; dpkg is not asked what maintainer scripts do")),
     }
     say::step("tests of the crates");
     cmd!(shell, "cargo test --quiet --workspace --exclude hah-image").quiet().run()?;

@@ -33,7 +33,7 @@ pub(super) struct Repository {
 pub(super) fn repository(bench: &Bench<'_>, lock: &[Package], architecture: &str) -> Result<Repository> {
     let shell = bench.shell;
     let directory = bench.empty(&format!("repository-{architecture}"))?;
-    stand_in(bench, &directory)?;
+    stand_in(shell, STAND_IN, &bench.empty("stand-in")?, &directory)?;
     let apt = root(bench, lock, architecture, &directory)?;
     say::step(&format!("resolving and fetching the packages for {architecture}"));
     apt.run("apt-get", &["update", "-qq"])?;
@@ -59,7 +59,7 @@ pub(super) fn repository(bench: &Bench<'_>, lock: &[Package], architecture: &str
             store::link(&deb, &directory.join(name))?;
         }
     }
-    index(bench, &directory)?;
+    index(shell, &directory)?;
     Ok(Repository { directory, names })
 }
 
@@ -72,30 +72,28 @@ fn name_for(package: &Package, architecture: &str) -> String {
 }
 
 /// As apt names the file in its cache.
-fn archive_name(package: &Package) -> String {
+pub(crate) fn archive_name(package: &Package) -> String {
     let version = package.version.replace(':', "%3a");
     format!("{}_{version}_{}.deb", package.name, package.architecture)
 }
 
-/// Writes the package that provides `linux-initramfs-tool`.
-fn stand_in(bench: &Bench<'_>, repository: &Path) -> Result<()> {
-    let shell = bench.shell;
-    let tree = bench.empty("stand-in")?;
+/// Writes a package `name` that provides `linux-initramfs-tool` into a repository; `tree` is an empty directory.
+pub(crate) fn stand_in(shell: &Shell, name: &str, tree: &Path, repository: &Path) -> Result<()> {
     let control = format!(
-        "Package: {STAND_IN}\nVersion: 1\nArchitecture: all\nProvides: linux-initramfs-tool\n\
+        "Package: {name}\nVersion: 1\nArchitecture: all\nProvides: linux-initramfs-tool\n\
          Maintainer: hah-image <root@localhost>\nDescription: stands for an initramfs generator\n"
     );
     shell.write_file(tree.join("DEBIAN/control"), control)?;
-    let deb = repository.join(format!("{STAND_IN}_1_all.deb"));
+    let deb = repository.join(format!("{name}_1_all.deb"));
     cmd!(shell, "dpkg-deb --root-owner-group --build {tree} {deb}").quiet().ignore_stdout().run()?;
-    index(bench, repository)
+    index(shell, repository)
 }
 
 /// Writes `Packages`.
-fn index(bench: &Bench<'_>, repository: &Path) -> Result<()> {
-    let _there = bench.shell.push_dir(repository);
-    let packages = cmd!(bench.shell, "dpkg-scanpackages --multiversion .").quiet().ignore_stderr().read()?;
-    Ok(bench.shell.write_file("Packages", format!("{packages}\n"))?)
+pub(crate) fn index(shell: &Shell, repository: &Path) -> Result<()> {
+    let _there = shell.push_dir(repository);
+    let packages = cmd!(shell, "dpkg-scanpackages --multiversion .").quiet().ignore_stderr().read()?;
+    Ok(shell.write_file("Packages", format!("{packages}\n"))?)
 }
 
 /// The root of apt that resolves: the lock's suites, and the repository itself.
@@ -120,7 +118,7 @@ fn known(apt: &apt::Root<'_>, names: &[String]) -> Result<Vec<String>> {
 }
 
 /// A stanza for every suite of the lock.
-fn sources(shell: &Shell, lock: &[Package]) -> Result<String> {
+pub(crate) fn sources(shell: &Shell, lock: &[Package]) -> Result<String> {
     let suites: BTreeSet<(&str, &str)> =
         lock.iter().map(|package| (package.suite.as_str(), package.archive.as_str())).collect();
     let components: BTreeSet<&str> = lock.iter().filter_map(component).collect();
@@ -135,7 +133,7 @@ fn component(package: &Package) -> Option<&str> {
 }
 
 /// From another release comes only what the lock takes from there.
-fn preferences(lock: &[Package]) -> String {
+pub(crate) fn preferences(lock: &[Package]) -> String {
     let main = lock.iter().map(|package| release(&package.suite)).find(|release| {
         lock.iter().filter(|package| self::release(&package.suite) == *release).count() * 2 > lock.len()
     });

@@ -67,6 +67,8 @@ struct Meaning {
     paths: Vec<String>,
     #[serde(rename = "as")]
     form: Form,
+    #[serde(default)]
+    groups: Vec<String>,
     reason: String,
 }
 
@@ -179,13 +181,15 @@ impl Explanations {
     /// Patterns and names that explained nothing, with their reasons. A row for some groups counts when one of them is there.
     pub(super) fn unused(&self) -> Vec<String> {
         let mut all: Vec<(String, &String)> = Vec::new();
+        let counts = |groups: &[String]| groups.is_empty() || groups.iter().any(|group| self.groups.contains(group));
         for row in &self.table.difference {
-            if row.groups.is_empty() || row.groups.iter().any(|group| self.groups.contains(group)) {
+            if counts(&row.groups) {
                 all.extend(row.paths.iter().map(|path| (format!("{:?} {path}", row.side), &row.reason)));
             }
         }
         all.extend(self.table.package.iter().flat_map(|row| row.names.iter().map(|name| (name.clone(), &row.reason))));
-        all.extend(self.table.meaning.iter().flat_map(|row| row.paths.iter().map(|path| (path.clone(), &row.reason))));
+        let meanings = self.table.meaning.iter().filter(|row| counts(&row.groups));
+        all.extend(meanings.flat_map(|row| row.paths.iter().map(|path| (path.clone(), &row.reason))));
         all.retain(|(word, _)| !self.used.contains(word));
         all.into_iter().map(|(word, reason)| format!("{word}: {reason}")).collect()
     }
