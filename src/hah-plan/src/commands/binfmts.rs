@@ -108,7 +108,7 @@ fn install(process: &mut Process<'_, '_>, name: &str, mut fields: BTreeMap<Strin
         }
     }
     let line = |field: &&str| format!("{}\n", fields.get(*field).map_or("", String::as_str));
-    let text: String = FIELDS.iter().map(|field| line(&field)).collect();
+    let text: String = FIELDS.iter().map(line).collect();
     process.world.make_dirs(&root, STATE, 0o755)?;
     process.world.write(&root, &path, 0o644, text.into_bytes())?;
     Ok(0)
