@@ -176,7 +176,15 @@ fn mountpoint(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8,
         }
     }
     let [path] = paths[..] else { return process.unknown("without one directory") };
-    let is_root = process.world.resolve(&process.cwd, path, crate::world::Follow::Yes).is_ok_and(|at| at.is_root());
+    let is_root = match process.world.stat(&process.cwd, path, crate::world::Follow::Yes) {
+        Ok(stat) => stat.path.is_root(),
+        Err(error) => {
+            if !is_quiet {
+                process.complain(format_args!("{path}: {error}"));
+            }
+            return Ok(1);
+        }
+    };
     if !is_quiet {
         process.print_line(format!("{path} is {}a mountpoint", if is_root { "" } else { "not " }));
     }
