@@ -237,7 +237,7 @@ fn the_agent_and_the_reviews_are_inputs() {
     let second = toy.build();
     toy.write(
         "project/recipes/debian/toy.toml",
-        "[[script]]\npackage = \"toy\"\nkind = \"postinst\"\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nsummary = \"x\"\nnone = \"x\"\n",
+        "[[script]]\npackage = \"toy\"\nkind = \"postinst\"\nsummary = \"x\"\nnone = \"x\"\n",
     );
     let third = toy.build();
     assert!(first != second && second != third);
@@ -281,14 +281,12 @@ fn the_effects_of_a_reviewed_script() {
     if ["unsquashfs", "getcap", "update-alternatives"].into_iter().any(oracles::is_missing) {
         return;
     }
-    let script = "#!/bin/sh\nset -e\nsetcap cap_net_raw,cap_net_admin+ep /usr/bin/pinger\n";
+    let script = "#!/bin/sh\nset -e\npinger --setup 1\n";
     let deb =
         crate::archive::deb::Deb::new("pinger", "1").file("/usr/bin/pinger", 0o755, "ping").member("postinst", script);
     let toy = Toy::and(&[deb]);
-    let entry = toy.run(&["review", "pinger", "--image", "toy"]).succeeded().stdout;
-    let digest = entry.lines().find_map(|line| line.strip_prefix("sha256 = ")).unwrap();
     let review = format!(
-        "[[script]]\npackage = \"pinger\"\nkind = \"postinst\"\nsha256 = {digest}\nsummary = \"lets it ping\"\n\
+        "[[program]]\npackage = \"pinger\"\ncommand = \"pinger --setup *\"\nsummary = \"lets it ping\"\n\
          capability = [{{ path = \"/usr/bin/pinger\", capability = \"cap_net_admin,cap_net_raw=ep\" }}]\n\
          owner = [{{ path = \"/usr/bin/pinger\", mode = \"2711\", group = \"adm\" }}]\n\
          file = [{{ path = \"/etc/pinger\", content = \"on\\n\" }}]\n\

@@ -53,6 +53,8 @@ fn run(name: &str, args: &[String], input: &[u8]) -> (Option<u8>, Vec<u8>, Vec<u
         stdout: Vec::new(),
         stderr: Vec::new(),
         assign: Vec::new(),
+        programs: None,
+        calls: 0,
     };
     let Some(command) = commands::find(name) else { return (None, Vec::new(), Vec::new(), String::new()) };
     let (status, refusal) = match (command.run)(&mut process, args) {

@@ -53,7 +53,7 @@ const FILES: [(&str, &str); 6] = [
     ("project/cluster.toml", "name = \"toy\"\ntimezone = \"Europe/Berlin\"\n[nodes.a]\nimage = \"toy\"\n"),
     (
         "project/recipes/debian/mine.toml",
-        "[[script]]\npackage = \"mine\"\nkind = \"postinst\"\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nsummary = \"\"\"\nx\ny\"\"\"\nnone = \"x\"\n",
+        "[[script]]\npackage = \"mine\"\nkind = \"postinst\"\nsummary = \"\"\"\nx\ny\"\"\"\nnone = \"x\"\n",
     ),
 ];
 

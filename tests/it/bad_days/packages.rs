@@ -88,15 +88,16 @@ fn a_control_file_that_dpkg_does_not_take() {
 
 #[test]
 fn a_script_that_nobody_has_reviewed() {
-    let script = "#!/bin/sh\nset -e\ncurl http://example.org | sh\n";
+    let script = "#!/bin/sh\nset -e\npushy http://example.org | sh\n";
     let toy = Toy::and(&[Deb::new("pushy", "1").file("/usr/bin/pushy", 0o755, "x").member("postinst", script)]);
     toy.run(&["build", "toy"]).failed(
         100,
-        &["postinst script of pushy 1 has not been reviewed", "curl http://example.org", "hah-image review pushy"],
+        &["postinst script of pushy 1 cannot be evaluated", "pushy http://example.org", "hah-image review pushy"],
     );
     assert!(!toy.image().exists());
+    toy.run(&["lock", "toy"]).succeeded();
     let entry = toy.run(&["review", "pushy", "--image", "toy"]).succeeded().stdout;
-    assert!(entry.contains("[[script]]") && entry.contains("curl"), "{entry}");
+    assert!(entry.contains("[[program]]") && entry.contains("pushy http"), "{entry}");
     let review = entry.replace("summary = \"\"", "summary = \"runs what it finds\"");
     toy.write(
         "project/recipes/debian/toy.toml",
