@@ -89,7 +89,7 @@ fn a_control_file_that_dpkg_does_not_take() {
 #[test]
 fn a_script_that_nobody_has_reviewed() {
     let script = "#!/bin/sh\nset -e\npushy http://example.org | sh\n";
-    let toy = Toy::and(&[Deb::new("pushy", "1").file("/usr/bin/pushy", 0o755, "x").member("postinst", script)]);
+    let toy = Toy::and(&[Deb::new("pushy", "1").file("/usr/bin/pushy", 0o755, "\u{7f}ELF").member("postinst", script)]);
     toy.run(&["build", "toy"]).failed(
         100,
         &["postinst script of pushy 1 cannot be evaluated", "pushy http://example.org", "hah-image review pushy"],
