@@ -285,13 +285,11 @@ fn the_effects_of_a_reviewed_script() {
     let deb =
         crate::archive::deb::Deb::new("pinger", "1").file("/usr/bin/pinger", 0o755, "ping").member("postinst", script);
     let toy = Toy::and(&[deb]);
-    let review = format!(
-        "[[program]]\npackage = \"pinger\"\ncommand = \"pinger --setup *\"\nsummary = \"lets it ping\"\n\
-         capability = [{{ path = \"/usr/bin/pinger\", capability = \"cap_net_admin,cap_net_raw=ep\" }}]\n\
-         owner = [{{ path = \"/usr/bin/pinger\", mode = \"2711\", group = \"adm\" }}]\n\
-         file = [{{ path = \"/etc/pinger\", content = \"on\\n\" }}]\n\
-         alternative = [{{ name = \"ping\", link = \"/usr/bin/ping\", path = \"/usr/bin/pinger\", priority = 10 }}]\n"
-    );
+    let review = "[[program]]\npackage = \"pinger\"\ncommand = \"pinger --setup *\"\nsummary = \"lets it ping\"\n\
+         capability = [{ path = \"/usr/bin/pinger\", capability = \"cap_net_admin,cap_net_raw=ep\" }]\n\
+         owner = [{ path = \"/usr/bin/pinger\", mode = \"2711\", group = \"adm\" }]\n\
+         file = [{ path = \"/etc/pinger\", content = \"on\\n\" }]\n\
+         alternative = [{ name = \"ping\", link = \"/usr/bin/ping\", path = \"/usr/bin/pinger\", priority = 10 }]\n";
     toy.write("project/recipes/debian/toy.toml", review);
     toy.build();
     let (squashfs, root) = (toy.path("root.squashfs"), toy.path("root"));
