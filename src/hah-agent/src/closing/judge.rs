@@ -21,8 +21,9 @@ pub(crate) fn quorum(
     let mut voters: Vec<IpAddr> =
         peers.iter().filter_map(|peer| peer.parse::<SocketAddr>().ok()).map(|peer| peer.ip()).collect();
     voters.sort_unstable();
-    let mut here = servers().filter(|member| member.alive).filter_map(|member| member.address.parse().ok());
-    let have_moved = !leader && alive > 0 && here.all(|address: IpAddr| !voters.contains(&address));
+    let here: Vec<IpAddr> =
+        servers().filter(|member| member.alive).filter_map(|member| member.address.parse().ok()).collect();
+    let have_moved = !leader && !here.is_empty() && here.iter().all(|address| !voters.contains(address));
     Quorum {
         leader,
         peers: u32::try_from(peers.len()).unwrap_or(u32::MAX),
@@ -211,6 +212,7 @@ mod tests {
         assert_eq!(moved(false, &peers, &one), [""; 0], "one is where it was");
         assert_eq!(moved(false, &[], &new), [""; 0], "the first start");
         assert_eq!(moved(false, &peers, &[]), [""; 0]);
+        assert_eq!(moved(false, &peers, &[member("a", "", true)]), [""; 0], "nobody says where it is");
     }
 
     #[track_caller]

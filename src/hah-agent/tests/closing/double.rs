@@ -113,8 +113,11 @@ fn nomad_answer(request: &Request, state: &mut NomadState) -> Answer {
         ("GET", ["status", "peers"]) => ok(json!(["127.0.0.1:4647", "127.0.0.2:4647", "127.0.0.3:4647"])),
         ("GET", ["agent", "members"]) => {
             let tags = json!({ "region": "global", "role": "nomad" });
-            let member = |name: &str| json!({ "Name": format!("{name}.global"), "Status": "alive", "Tags": tags });
-            ok(json!({ "ServerName": "n1", "Members": [member("n1"), member("n2"), member("n3")] }))
+            let member = |number: u8| {
+                let (name, address) = (format!("n{number}.global"), format!("127.0.0.{number}"));
+                json!({ "Name": name, "Addr": address, "Status": "alive", "Tags": tags })
+            };
+            ok(json!({ "ServerName": "n1", "Members": [member(1), member(2), member(3)] }))
         }
         ("PUT" | "POST", ["jobs", "parse"]) if state.no_parse => (403, "Permission denied".to_owned()),
         ("PUT" | "POST", ["jobs", "parse"]) => parse(request),
