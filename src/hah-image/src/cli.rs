@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::{Exit, Failure};
 use crate::printer::{self, Detail, Mode, Printer, Unwritten};
-use crate::settings::{Environment, Flags, Settings};
+use crate::project::settings::{Environment, Flags, Settings};
 
 mod build;
 mod config;

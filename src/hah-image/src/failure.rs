@@ -2,8 +2,8 @@
 
 use hah_plan::diagnostic::Diagnostics;
 
-use crate::draft::place::PlaceError;
 use crate::printer::Printer;
+use crate::store::draft::place::PlaceError;
 
 /// Exit codes, as documented in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,8 +135,8 @@ impl From<PlaceError> for Failure {
     }
 }
 
-impl From<crate::settings::SettingsError> for Failure {
-    fn from(error: crate::settings::SettingsError) -> Self {
+impl From<crate::project::settings::SettingsError> for Failure {
+    fn from(error: crate::project::settings::SettingsError) -> Self {
         Self::user(error.to_string(), error.hint().map(str::to_owned))
     }
 }

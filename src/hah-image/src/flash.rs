@@ -26,6 +26,7 @@ pub mod digests;
 pub mod wipe;
 pub mod writer;
 pub mod card;
+pub mod record;
 
 use content::Content;
 use source::Image;

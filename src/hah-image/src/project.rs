@@ -13,7 +13,7 @@
 //! └── out/               what `build` makes
 //! ```
 //!
-//! [`crate::init`] writes one.
+//! [`init`] writes one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,9 +30,13 @@ use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
 use include_dir::{Dir, include_dir};
 
-use crate::draft;
-use crate::draft::place::Place;
 use crate::failure::{Exit, Failure};
+use crate::store::draft;
+use crate::store::draft::place::Place;
+
+pub mod settings;
+pub mod init;
+pub mod secrets;
 
 static RECIPES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes");
 static IMAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../images");

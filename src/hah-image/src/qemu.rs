@@ -17,10 +17,10 @@ use hah_format::disk::window::Window;
 use hah_format::path::TreePath;
 use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
 
-use crate::assemble::boot::GENERATION;
-use crate::draft;
-use crate::draft::place::Place;
+use crate::build::assemble::boot::GENERATION;
 use crate::failure::Failure;
+use crate::store::draft;
+use crate::store::draft::place::Place;
 
 /// Ports of a node that are forwarded from the host: the services of the stack, and ssh.
 pub const PORTS: [(&str, u16); 6] =

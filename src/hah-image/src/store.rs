@@ -23,8 +23,9 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use hah_format::digest::Sha256;
 
-use crate::draft::{Draft, annotate, sweep};
+use crate::store::draft::{Draft, annotate, sweep};
 
+pub mod draft;
 pub mod gc;
 pub mod verify;
 

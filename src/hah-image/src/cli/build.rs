@@ -6,7 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 
 use super::Context;
-use crate::artifacts::Inputs;
+use crate::build::artifacts::Inputs;
 use crate::build::outputs::{self, Copies};
 use crate::build::{self, Built, LockPolicy, Request};
 use crate::failure::{Exit, Failure};

@@ -7,16 +7,16 @@ use hah_plan::debian::Architecture;
 use hah_plan::recipe;
 
 use super::Context;
-use crate::agent;
+use crate::build::agent;
 use crate::failure::Failure;
 use crate::fetch::Mirrors;
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, Needs, refusal};
 use crate::flash::target::grant;
-use crate::init::keys;
 use crate::printer::{Mode, human_bytes};
-use crate::secrets::FILE as SECRETS;
-use crate::settings::Settings;
+use crate::project::init::keys;
+use crate::project::secrets::FILE as SECRETS;
+use crate::project::settings::Settings;
 
 /// A line of the report.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ fn needed(settings: &Settings) -> Vec<Check> {
 
 fn building(settings: &Settings) -> Vec<Check> {
     let mut mirrors = Mirrors::new();
-    crate::fetching::add_apt_mirrors(&mut mirrors, settings);
+    crate::build::downloads::add_apt_mirrors(&mut mirrors, settings);
     let mirror = settings.mirrors.contains_key("debian") || mirrors.bases("debian").next().is_some();
     let mut checks = vec![Check::of(
         mirror,

@@ -16,12 +16,12 @@ use super::shell;
 use crate::failure::{Exit, Failure};
 use crate::flash::content::{Content, Strangers};
 use crate::flash::device::{Device, Kernel};
+use crate::flash::record::{FlashEntry, FlashRecord};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES};
 use crate::flash::source::{Image, Map, PACKINGS};
 use crate::flash::target::OpenTarget;
 use crate::flash::{self, Flashed, Job, Node, Verify, card};
 use crate::project::Project;
-use crate::record::{Entry, Record};
 use target::{Chooser, Consent, Rules};
 
 mod fleet;
@@ -126,7 +126,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         return Err(Failure::new(Exit::Usage, "no device was given", hint));
     };
     // What cannot be put on record is not begun.
-    let recorded = planned.map(|node| Ok::<_, Failure>((node, Record::read(project.root())?))).transpose()?;
+    let recorded = planned.map(|node| Ok::<_, Failure>((node, FlashRecord::read(project.root())?))).transpose()?;
     let found = chooser.open(device)?;
     let device = found.device.clone();
     let target = chooser.confirm(found)?;
@@ -156,11 +156,16 @@ struct NodeCard<'a> {
 }
 
 /// Flashes a card for a node of the cluster, and puts that on record.
-fn flash_node(context: &Context, target: OpenTarget, card: NodeCard<'_>, record: &mut Record) -> Result<(), Failure> {
+fn flash_node(
+    context: &Context,
+    target: OpenTarget,
+    card: NodeCard<'_>,
+    record: &mut FlashRecord,
+) -> Result<(), Failure> {
     let NodeCard { node, image, content, image_sha256, device, verify } = card;
     let whose = Node { name: &node.name, identity: &node.identity };
     let flashed = flash::flash(&context.printer, Job { image, content, target, node: Some(whose), verify })?;
-    record.add(Entry {
+    record.add(FlashEntry {
         time: crate::calendar::minute(crate::clock::unix_now()),
         node: node.name.clone(),
         image: image_stem(image.path()),

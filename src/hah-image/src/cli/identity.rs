@@ -9,7 +9,7 @@ use super::Context;
 use super::secrets::{KeyArgs, cluster, no_such_node, open};
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::secrets;
+use crate::project::secrets;
 
 /// Verbs of `identity`.
 #[derive(Debug, Subcommand)]

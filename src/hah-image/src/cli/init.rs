@@ -9,8 +9,8 @@ use fs_err as fs;
 
 use super::{Context, shell};
 use crate::failure::{Exit, Failure};
-use crate::init::{self, Answers, NewFile, Node, keys};
 use crate::printer::{Mode, Outcome};
+use crate::project::init::{self, Answers, NewFile, Node, keys};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -171,7 +171,7 @@ fn write(directory: &Path, shown: &str, files: &[NewFile]) -> Result<(), Failure
         let path = directory.join(&file.path);
         fs::create_dir_all(path.parent().unwrap_or(directory))?;
         // Not even what came into being a moment ago is overwritten.
-        let mut new = crate::draft::create_new(&path)?;
+        let mut new = crate::store::draft::create_new(&path)?;
         made.push(path);
         new.write_all(file.text.as_bytes())
     });

@@ -10,9 +10,9 @@ use hah_plan::lock::{Lock, Update};
 
 use super::Context;
 use super::secrets::cluster;
-use crate::artifacts::{self, Inputs};
+use crate::build::artifacts::{self, Inputs};
+use crate::build::lock;
 use crate::failure::{Exit, Failure};
-use crate::locking;
 use crate::project::Project;
 use crate::store::{Access, Store};
 
@@ -61,11 +61,11 @@ fn check(project: &Project, images: &[String]) -> Result<u8, Failure> {
     let lock = project.lock()?.unwrap_or_default();
     let mut stale = Vec::new();
     for image in images {
-        if !locking::answers(&lock, &project.system(image, &[])?) {
+        if !lock::answers(&lock, &project.system(image, &[])?) {
             stale.push(image.as_str());
         }
     }
-    if stale.is_empty() { Ok(0) } else { Err(locking::stale(project, &stale)) }
+    if stale.is_empty() { Ok(0) } else { Err(lock::stale(project, &stale)) }
 }
 
 /// Moves pins to the archive's newest versions.
@@ -155,8 +155,8 @@ fn resolve_each(
     }
     let store = Store::open(context.settings.cache_dir()?, Access::Shared)?;
     for system in &systems {
-        let answer = locking::lock(context.tools(), system, &lock, update)
-            .and_then(|lock| artifacts::lock(context.tools(), &store, system, (&lock, inputs)));
+        let answer = lock::pin_packages(context.tools(), system, &lock, update)
+            .and_then(|lock| artifacts::pin_artifacts(context.tools(), &store, system, (&lock, inputs)));
         match answer {
             Ok(answer) => lock = answer,
             Err(failure) => failed.push((system.image.clone(), failure)),

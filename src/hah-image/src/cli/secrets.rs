@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
+use crate::project::secrets::{self, FILE, Key, Lock};
 use crate::project::{CLUSTER, Project};
-use crate::secrets::{self, FILE, Key, Lock};
 
 /// Longest value that `set` reads, in bytes.
 const VALUE_MAX: u64 = 1 << 16;

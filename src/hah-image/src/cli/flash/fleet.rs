@@ -15,10 +15,10 @@ use super::target::{Chooser, Consent, Rules, describe, same_card};
 use super::{FlashArgs, NodeCard, flash_node, image_path};
 use crate::failure::{Exit, Failure};
 use crate::flash::content::{Content, Strangers};
+use crate::flash::record::FlashRecord;
 use crate::flash::source::{Image, Map};
 use crate::flash::{Verify, card};
 use crate::project::Project;
-use crate::record::Record;
 
 /// A built image and its digest.
 struct Built {
@@ -35,7 +35,7 @@ struct Fleet<'a> {
     images: BTreeMap<String, Built>,
     /// Cards that were named in advance, by node.
     cards: BTreeMap<&'a str, &'a Path>,
-    record: Record,
+    record: FlashRecord,
     /// Nodes whose cards were flashed by this run.
     done: BTreeSet<String>,
 }
@@ -66,7 +66,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
     let secrets = open(context, &project, &cluster, &args.key)?;
     let nodes = cluster.nodes.keys().map(|name| planned(&cluster, &secrets, name)).collect::<Result<Vec<_>, _>>()?;
     let images = images(&project, &nodes)?;
-    let record = Record::read(project.root())?;
+    let record = FlashRecord::read(project.root())?;
     for line in &record.torn {
         context.printer.warning(&format!("{}: line {line} cannot be read and is skipped", record.path().display()));
     }

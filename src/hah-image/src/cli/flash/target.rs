@@ -7,7 +7,6 @@ use fs_err as fs;
 use hah_plan::recipe::ByteSize;
 
 use super::super::Context;
-use crate::draft::place::Place;
 use crate::failure::{Exit, Failure};
 use crate::flash::card;
 use crate::flash::device::{Device, Kernel};
@@ -15,6 +14,7 @@ use crate::flash::refusal::{Limits, Needs, refusal};
 use crate::flash::source::Image;
 use crate::flash::target::{OpenError, OpenTarget, Target as _, grant};
 use crate::printer::{Mode, human_bytes};
+use crate::store::draft::place::Place;
 
 /// Whether the person agreed in advance to what a card loses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,8 +23,8 @@ use hah_plan::derivation::Encoder;
 use hah_plan::rootfs::{Content, Contents as _, UnpackedPackage};
 use hah_plan::system::System;
 
+use crate::build::packs::PackSet;
 use crate::failure::Failure;
-use crate::packs::PackSet;
 use crate::store::{Bucket, Store, StoreError};
 
 /// Directory of generation 0.

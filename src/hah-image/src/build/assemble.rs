@@ -21,9 +21,9 @@ use hah_plan::rootfs::Root;
 use hah_plan::scripts::{self, Effects, ReviewTable, ScriptError};
 use hah_plan::system::System;
 
+use crate::build::packs::artifact_pack::ArtifactPack;
+use crate::build::packs::{Input, PackSet};
 use crate::failure::Failure;
-use crate::packs::artifact::ArtifactPack;
-use crate::packs::{Input, PackSet};
 
 pub mod boot;
 pub mod disk;
@@ -68,11 +68,11 @@ impl Recipe<'_> {
         encoder.text("cluster", self.cluster);
         for input in self.inputs {
             encoder.list("input", [input.name.as_str(), input.version.as_str(), input.architecture.as_str()]);
-            encoder.digest("pack", &crate::packs::key(&input.sha256, self.options).0);
+            encoder.digest("pack", &crate::build::packs::key(&input.sha256, self.options).0);
         }
         for (artifact, locked) in self.artifacts {
             encoder.text("artifact", &artifact.name);
-            encoder.digest("pack", &crate::packs::artifact::key(&locked.sha256, artifact.format).0);
+            encoder.digest("pack", &crate::build::packs::artifact_pack::key(&locked.sha256, artifact.format).0);
             encoder.text("signature", &locked.trust.to_string());
         }
         encoder.digest("reviews", &self.reviews_digest);

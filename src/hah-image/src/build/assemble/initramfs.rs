@@ -9,8 +9,8 @@ use hah_node::stage1::Stage1;
 use hah_node::{paths, stage1};
 use hah_plan::rootfs::{Content, Contents as _, Root};
 
+use crate::build::packs::PackSet;
 use crate::failure::Failure;
-use crate::packs::PackSet;
 
 /// zstd level of the archive.
 const LEVEL: i32 = 12;

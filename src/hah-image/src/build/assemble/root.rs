@@ -12,8 +12,8 @@ use hah_format::squashfs::{self, DataArea, FileData, Fragment, Metadata, OwnerKi
 use hah_format::tree::{Kind, Owner, Tree};
 use hah_plan::rootfs::{Content, Root};
 
+use crate::build::packs::{PackSet, Stored};
 use crate::failure::Failure;
-use crate::packs::{PackSet, Stored};
 
 /// Bytes of the squashfs that are copied from somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]

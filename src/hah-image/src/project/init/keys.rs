@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use fs_err as fs;
 
-use crate::settings::Environment;
+use crate::project::settings::Environment;
 
 /// A public key, and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]

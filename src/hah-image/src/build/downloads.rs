@@ -13,7 +13,7 @@ use crate::build::{Tools, fetch_failure};
 use crate::failure::{Exit, Failure};
 use crate::fetch::{AptEnvironment, Events, FetchOptions, Fetcher, Item, Mirrors, Mode, Provenance, Source};
 use crate::printer::{Outcome, Printer, Step, human_bytes};
-use crate::settings::{Environment, Settings};
+use crate::project::settings::{Environment, Settings};
 use crate::store::Store;
 
 /// Where apt keeps its sources and its configuration.

@@ -21,12 +21,12 @@ use hah_plan::rootfs::{Content, Contents, ContentsError, NamedFiles, UnpackedPac
 use hah_plan::system::System;
 use rayon::prelude::*;
 
-pub mod artifact;
+pub mod artifact_pack;
 
-use artifact::ArtifactPack;
+use artifact_pack::ArtifactPack;
 
-use crate::draft::annotate;
 use crate::printer::{Outcome, Printer, human_bytes};
+use crate::store::draft::annotate;
 use crate::store::{Bucket, Store, StoreError};
 
 /// Largest file that is read back into memory: a kernel is 38 MB, and passes read nothing larger.

@@ -20,9 +20,9 @@ use rcgen::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
-use crate::draft::Draft;
-use crate::draft::place::Place;
 use crate::failure::Failure;
+use crate::store::draft::Draft;
+use crate::store::draft::place::Place;
 
 /// Name of the file.
 pub const FILE: &str = "secrets.age";

@@ -4,7 +4,7 @@ use fs_err as fs;
 use hah_plan::debian::Architecture;
 
 use crate::failure::Failure;
-use crate::settings::Settings;
+use crate::project::settings::Settings;
 
 /// The aarch64 agent, when this program was built with one.
 const AARCH64: Option<&[u8]> = include!(concat!(env!("OUT_DIR"), "/agent.rs"));

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::draft;
-use crate::draft::place::Place;
 use crate::failure::Failure;
+use crate::store::draft;
+use crate::store::draft::place::Place;
 
 /// Name of the file.
 pub const FILE: &str = "flashed.jsonl";
@@ -20,7 +20,7 @@ const FILE_MAX: u64 = 4 << 20;
 
 /// A card that was flashed for a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct FlashEntry {
     /// When: `2026-11-25 14:05 UTC`.
     pub time: String,
     /// The node.
@@ -29,7 +29,7 @@ pub struct Entry {
     pub image: String,
     /// SHA-256 of the image file.
     pub image_sha256: String,
-    /// [`crate::secrets::fingerprint`] of the identity: changes when anything in it does.
+    /// [`crate::project::secrets::fingerprint`] of the identity: changes when anything in it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// The card's volume label.
@@ -49,14 +49,14 @@ pub struct Entry {
 }
 
 /// The record of a project.
-pub struct Record {
+pub struct FlashRecord {
     path: PathBuf,
-    entries: Vec<Entry>,
+    entries: Vec<FlashEntry>,
     /// Lines that cannot be read, by number.
     pub torn: Vec<usize>,
 }
 
-impl Record {
+impl FlashRecord {
     /// Reads a project's record; one that is not there is empty.
     pub fn read(project: &Path) -> Result<Self, Failure> {
         let path = project.join(FILE);
@@ -89,12 +89,12 @@ impl Record {
     }
 
     /// What a node's newest card was.
-    pub fn newest(&self, node: &str) -> Option<&Entry> {
+    pub fn newest(&self, node: &str) -> Option<&FlashEntry> {
         self.entries.iter().rfind(|entry| entry.node == node)
     }
 
     /// Adds a card. Returns when it is on the disk.
-    pub fn add(&mut self, entry: Entry) -> Result<(), Failure> {
+    pub fn add(&mut self, entry: FlashEntry) -> Result<(), Failure> {
         let mut line = serde_json::to_string(&entry).map_err(|error| Failure::user(error.to_string(), None))?;
         line.push('\n');
         let mut file = draft::append(&self.path)?;
@@ -123,8 +123,8 @@ fn ends_with_newline(file: &std::fs::File) -> std::io::Result<bool> {
 mod tests {
     use super::*;
 
-    fn entry(node: &str, image_sha256: &str) -> Entry {
-        Entry {
+    fn entry(node: &str, image_sha256: &str) -> FlashEntry {
+        FlashEntry {
             time: "2026-11-25 14:05 UTC".into(),
             node: node.into(),
             image: "lab".into(),
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_newest_counts_and_torn_lines_do_not() {
         let directory = tempfile::tempdir().unwrap();
-        let mut record = Record::read(directory.path()).unwrap();
+        let mut record = FlashRecord::read(directory.path()).unwrap();
         assert_eq!(record.newest("a"), None);
         for (node, image) in [("a", "1"), ("b", "1"), ("a", "2")] {
             record.add(entry(node, image)).unwrap();
@@ -150,10 +150,10 @@ mod tests {
         // Power went while a line was written.
         let mut file = fs::OpenOptions::new().append(true).open(record.path()).unwrap();
         file.write_all(b"{\"node\": \"b\", \"ima").unwrap();
-        let mut record = Record::read(directory.path()).unwrap();
+        let mut record = FlashRecord::read(directory.path()).unwrap();
         assert_eq!((record.torn.as_slice(), record.newest("a")), (&[4][..], Some(&entry("a", "2"))));
         assert_eq!(record.newest("b"), Some(&entry("b", "1")));
         record.add(entry("b", "3")).unwrap();
-        assert_eq!(Record::read(directory.path()).unwrap().newest("b"), Some(&entry("b", "3")));
+        assert_eq!(FlashRecord::read(directory.path()).unwrap().newest("b"), Some(&entry("b", "3")));
     }
 }

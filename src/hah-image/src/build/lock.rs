@@ -9,12 +9,12 @@ use hah_plan::lock::{Lock, Update, VerifiedRelease};
 use hah_plan::resolve::{self, Request, SuiteIndex};
 use hah_plan::system::{Archive, Expiry, OwnArchive, System};
 
-use crate::artifacts;
+use crate::build::artifacts;
+use crate::build::downloads::{self, Progress};
 use crate::build::{Tools, fetch_failure};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::fetch::{Keyring, ReleaseError, SuiteRequest, Trust, Validity, VerifiedIndex};
-use crate::fetching::{self, Progress};
 use crate::printer::Outcome;
 use crate::project::{LOCK, Project};
 use crate::store::{Access, Store};
@@ -47,9 +47,9 @@ pub fn current(project: &Project, image: &str) -> Result<Lock, Failure> {
 }
 
 /// The lock with an answer to `system`. Versions that `update` does not name stay, if the archive still has them.
-pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> Result<Lock, Failure> {
+pub fn pin_packages(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> Result<Lock, Failure> {
     let store = Store::open(tools.settings.cache_dir()?, Access::Shared)?;
-    let fetcher = fetching::fetcher(tools, &store, &system.archives)?;
+    let fetcher = downloads::fetcher(tools, &store, &system.archives)?;
     let now = clock::unix_now();
     let keyring = keyring(tools, now)?;
     let own = own_keyrings(system, now)?;
@@ -65,7 +65,7 @@ pub fn lock(tools: Tools<'_>, system: &System, old: &Lock, update: &Update) -> R
         };
         let trust = Trust { keyring, now };
         let request = SuiteRequest {
-            archive: fetching::mirrored_as(&suite.archive),
+            archive: downloads::mirrored_as(&suite.archive),
             suite: suite.distribution().to_owned(),
             components: suite.components.clone(),
             architecture: system.architecture,

@@ -11,15 +11,15 @@ use hah_format::digest::Sha256;
 use serde::{Deserialize, Serialize};
 
 use super::Built;
-use crate::assemble::disk::WrittenImage;
-use crate::draft::Draft;
+use crate::build::assemble::disk::WrittenImage;
 use crate::failure::Failure;
 use crate::store::Store;
+use crate::store::draft::Draft;
 
 /// A record of a written image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub struct BuiltRecord {
     /// The image's key, 64 hex digits.
     pub key: String,
     /// Digest of the file.
@@ -31,7 +31,7 @@ pub struct Record {
     modified: (i64, i64),
 }
 
-impl Record {
+impl BuiltRecord {
     /// The record of a file just written.
     pub fn of(path: &Path, key: &str, written: &WrittenImage, mapped: u64) -> Result<Self, Failure> {
         let (inode, modified) = stamp(path)?;

@@ -21,12 +21,12 @@ use hah_plan::lock::{Lock, LockedArtifact, Trust, asker};
 use hah_plan::system::System;
 
 use crate::build::Tools;
+use crate::build::downloads::{self, Progress};
 use crate::clock;
-use crate::draft::Draft;
 use crate::failure::{Exit, Failure};
 use crate::fetch::{FetchError, Fetcher, Item, Keyring, Problem, Source, VouchError, Vouched};
-use crate::fetching::{self, Progress};
 use crate::printer::{Outcome, human_bytes};
+use crate::store::draft::Draft;
 use crate::store::{Bucket, Store};
 
 /// What `--input NAME=PATH` handed in, by name.
@@ -109,13 +109,13 @@ fn is_key_named(artifact: &Artifact, locked: &LockedArtifact) -> bool {
 }
 
 /// The lock with an answer for the artifacts of `system`. What is locked already is not asked for again.
-pub fn lock(
+pub fn pin_artifacts(
     tools: Tools<'_>,
     store: &Store,
     system: &System,
     (lock, inputs): (&Lock, &Inputs),
 ) -> Result<Lock, Failure> {
-    let fetcher = fetching::fetcher(tools, store, &[])?;
+    let fetcher = downloads::fetcher(tools, store, &[])?;
     let mut wanted = Vec::new();
     for artifact in &system.artifacts {
         // Another image may have it already.
@@ -181,7 +181,7 @@ pub fn fetch(
             ingest(store, one, path)?;
         }
     }
-    let fetcher = fetching::fetcher(tools, store, &[])?;
+    let fetcher = downloads::fetcher(tools, store, &[])?;
     download(tools, store, &fetcher, &wanted.iter().collect::<Vec<_>>())
 }
 
