@@ -135,12 +135,6 @@ impl From<PlaceError> for Failure {
     }
 }
 
-impl From<crate::project::settings::SettingsError> for Failure {
-    fn from(error: crate::project::settings::SettingsError) -> Self {
-        Self::user(error.to_string(), error.hint().map(str::to_owned))
-    }
-}
-
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
         // Of I/O errors, those have a hint that the person can do something about.

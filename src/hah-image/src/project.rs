@@ -37,6 +37,7 @@ use crate::store::draft::place::Place;
 pub mod settings;
 pub mod init;
 pub mod secrets;
+pub mod fleet;
 
 static RECIPES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes");
 static IMAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../images");

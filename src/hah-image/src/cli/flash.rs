@@ -10,7 +10,7 @@ use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 use hah_plan::recipe::ByteSize;
 
 use super::Context;
-use super::identity::{Planned, of_node};
+use super::identity::of_node;
 use super::secrets::KeyArgs;
 use super::shell;
 use crate::failure::{Exit, Failure};
@@ -22,6 +22,7 @@ use crate::flash::source::{Image, Map, PACKINGS};
 use crate::flash::target::OpenTarget;
 use crate::flash::{self, Flashed, Job, Node, Verify, card};
 use crate::project::Project;
+use crate::project::fleet::FleetNode;
 use target::{Chooser, Consent, Rules};
 
 mod fleet;
@@ -113,7 +114,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
     let content = Content::look(&image, if args.foreign { Strangers::Allowed } else { Strangers::Refused })?;
     let planned = args.node.as_ref().map(|node| of_node(context, &project, node, &args.key)).transpose()?;
     let identity = args.identity.as_ref().map(|file| read_identity(file)).transpose()?;
-    if let Some(Planned { name, image: wanted, .. }) = &planned
+    if let Some(FleetNode { name, image: wanted, .. }) = &planned
         && image_stem(&path) != *wanted
     {
         let stem = image_stem(&path);
@@ -147,7 +148,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
 
 /// A card for a node of the cluster.
 struct NodeCard<'a> {
-    node: &'a Planned,
+    node: &'a FleetNode,
     image: &'a Image,
     content: &'a Content,
     image_sha256: &'a str,

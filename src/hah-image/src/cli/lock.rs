@@ -9,11 +9,11 @@ use hah_plan::debian::PackageName;
 use hah_plan::lock::{Lock, Update};
 
 use super::Context;
-use super::secrets::cluster;
 use crate::build::artifacts::{self, Inputs};
 use crate::build::lock;
 use crate::failure::{Exit, Failure};
 use crate::project::Project;
+use crate::project::fleet::cluster_of;
 use crate::store::{Access, Store};
 
 /// Arguments of `lock`.
@@ -101,7 +101,7 @@ fn images(project: &Project, named: &[String]) -> Result<Vec<String>, Failure> {
     if images.is_empty() {
         images.extend(project.own_images().iter().cloned());
         if project.root().join("cluster.toml").exists() {
-            images.extend(cluster(project)?.nodes.into_values().map(|node| node.image));
+            images.extend(cluster_of(project)?.nodes.into_values().map(|node| node.image));
         }
     }
     if images.is_empty() {

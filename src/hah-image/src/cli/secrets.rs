@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
+use crate::project::Project;
+use crate::project::fleet::{cluster_of, no_such_node};
 use crate::project::secrets::{self, FILE, Key, Lock};
-use crate::project::{CLUSTER, Project};
 
 /// Longest value that `set` reads, in bytes.
 const VALUE_MAX: u64 = 1 << 16;
@@ -188,7 +189,7 @@ impl ValueArgs {
 /// Runs a `secrets` verb.
 pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
-    let cluster = cluster(&project)?;
+    let cluster = cluster_of(&project)?;
     match verb {
         SecretsVerb::Init(key) => init(context, &project, &cluster, key),
         SecretsVerb::Update(key) => change(context, &project, (&cluster, key), |secrets| {
@@ -198,16 +199,6 @@ pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> 
         SecretsVerb::Set(args) => set(context, &project, &cluster, args),
         SecretsVerb::Get(args) => get(context, &project, &cluster, args),
     }
-}
-
-/// The project's fleet.
-pub(super) fn cluster(project: &Project) -> Result<Cluster, Failure> {
-    project.cluster()?.ok_or_else(|| {
-        Failure::user(
-            format!("there is no {}", project.root().join(CLUSTER).display()),
-            Some("`hah-image init` writes one; docs/identity.md says what belongs into it".into()),
-        )
-    })
 }
 
 /// The project's secrets, opened; none when the fleet wants none and has none.
@@ -386,12 +377,4 @@ fn report(context: &Context, path: &Path, added: &[String]) {
     context
         .printer
         .result(|| serde_json::json!({"event": "result", "file": path.display().to_string(), "added": added}));
-}
-
-/// There is no such node.
-pub(super) fn no_such_node(cluster: &Cluster, name: &str) -> Failure {
-    let names: Vec<&str> = cluster.nodes.keys().map(String::as_str).collect();
-    let hint = hah_plan::diagnostic::did_you_mean(name, names.iter().copied())
-        .map_or_else(|| format!("its nodes: {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
-    Failure::user(format!("cluster.toml has no node `{name}`"), Some(hint))
 }

@@ -7,28 +7,13 @@ use hah_format::disk::{Extent, Region};
 use hah_format::fat;
 use hah_format::path::TreePath;
 use hah_node::disk::BOOT;
-use hah_node::identity::{FILE_MAX, Identity};
+use hah_node::identity::Identity;
 use hah_node::paths;
 
 use super::target::Target;
 use super::writer::{self, HEAD, Written};
 use crate::failure::Failure;
-
-/// `node.json`, as it goes onto a card.
-pub fn node_json(identity: &Identity) -> Result<Vec<u8>, Failure> {
-    if let Some(flaw) = identity.flaw() {
-        return Err(Failure::user(format!("the identity cannot be used: {flaw}"), None));
-    }
-    let mut text = serde_json::to_vec_pretty(identity).map_err(|error| Failure::user(error.to_string(), None))?;
-    text.push(b'\n');
-    if text.len() > FILE_MAX {
-        return Err(Failure::user(
-            format!("the identity has {} bytes; a node reads at most {FILE_MAX}", text.len()),
-            Some("shorten its lists and certificates".into()),
-        ));
-    }
-    Ok(text)
-}
+use crate::project::fleet::node_json;
 
 /// Puts a node's identity onto the boot partition of a card whose first block is not written yet, and calls the partition
 /// after the node, so that a person sees whose card it is.

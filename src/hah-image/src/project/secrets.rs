@@ -296,7 +296,7 @@ pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<Stri
         None => return Ok(None),
     };
     let mut bytes = Zeroizing::new(format!("hah-image identity\n{key}\n").into_bytes());
-    bytes.extend(Zeroizing::new(crate::flash::card::node_json(identity)?).iter());
+    bytes.extend(Zeroizing::new(super::fleet::node_json(identity)?).iter());
     Ok(Some(Sha256::of(&bytes).to_string()[..32].to_owned()))
 }
 

@@ -9,8 +9,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::super::Context;
-use super::super::identity::{Planned, planned};
-use super::super::secrets::{cluster, no_such_node, open};
+use super::super::secrets::open;
 use super::target::{Chooser, Consent, Rules, describe, same_card};
 use super::{FlashArgs, NodeCard, flash_node, image_path};
 use crate::failure::{Exit, Failure};
@@ -19,6 +18,7 @@ use crate::flash::record::FlashRecord;
 use crate::flash::source::{Image, Map};
 use crate::flash::{Verify, card};
 use crate::project::Project;
+use crate::project::fleet::{FleetNode, cluster_of, fleet_node, no_such_node};
 
 /// A built image and its digest.
 struct Built {
@@ -50,7 +50,7 @@ enum Answer {
 /// Flashes the fleet.
 pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
-    let cluster = cluster(&project)?;
+    let cluster = cluster_of(&project)?;
     let mut cards: BTreeMap<&str, &Path> = BTreeMap::new();
     for (node, path) in &args.cards {
         if !cluster.nodes.contains_key(node) {
@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         }
     }
     let secrets = open(context, &project, &cluster, &args.key)?;
-    let nodes = cluster.nodes.keys().map(|name| planned(&cluster, &secrets, name)).collect::<Result<Vec<_>, _>>()?;
+    let nodes = cluster.nodes.keys().map(|name| fleet_node(&cluster, &secrets, name)).collect::<Result<Vec<_>, _>>()?;
     let images = images(&project, &nodes)?;
     let record = FlashRecord::read(project.root())?;
     for line in &record.torn {
@@ -72,7 +72,7 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
     }
     let fleet =
         Fleet { context, rules: args.rules(), verify: args.verify(), images, cards, record, done: BTreeSet::new() };
-    let (left, done): (Vec<Planned>, Vec<Planned>) =
+    let (left, done): (Vec<FleetNode>, Vec<FleetNode>) =
         nodes.into_iter().partition(|node| args.again || !fleet.is_done(node));
     for node in &done {
         if let Some(entry) = fleet.record.newest(&node.name) {
@@ -88,7 +88,7 @@ fn usage(message: impl Into<String>, hint: Option<&str>) -> Failure {
 }
 
 /// The images of these nodes, each opened and hashed once; those that are not built are told together.
-fn images(project: &Project, nodes: &[Planned]) -> Result<BTreeMap<String, Built>, Failure> {
+fn images(project: &Project, nodes: &[FleetNode]) -> Result<BTreeMap<String, Built>, Failure> {
     let names: BTreeSet<&str> = nodes.iter().map(|node| node.image.as_str()).collect();
     let missing: Vec<&str> =
         names.iter().copied().filter(|name| image_path(project, OsStr::new(name)).is_err()).collect();
@@ -110,14 +110,14 @@ fn images(project: &Project, nodes: &[Planned]) -> Result<BTreeMap<String, Built
 
 impl Fleet<'_> {
     /// Whether a node's newest card has what it would get now.
-    fn is_done(&self, node: &Planned) -> bool {
+    fn is_done(&self, node: &FleetNode) -> bool {
         let (Some(entry), Some(built)) = (self.record.newest(&node.name), self.images.get(&node.image)) else {
             return false;
         };
         entry.image_sha256 == built.sha256 && entry.identity.is_some() && entry.identity == node.fingerprint
     }
 
-    fn walk(mut self, left: &[Planned], before: usize) -> Result<u8, Failure> {
+    fn walk(mut self, left: &[FleetNode], before: usize) -> Result<u8, Failure> {
         let printer = &self.context.printer;
         let cardless: Vec<&str> =
             left.iter().map(|node| node.name.as_str()).filter(|name| !self.cards.contains_key(name)).collect();
@@ -164,7 +164,7 @@ impl Fleet<'_> {
         Ok(0)
     }
 
-    fn stopped(&self, before: usize, all: &[Planned], rest: &[Planned]) -> Failure {
+    fn stopped(&self, before: usize, all: &[FleetNode], rest: &[FleetNode]) -> Failure {
         let names: Vec<&str> = rest.iter().map(|node| node.name.as_str()).collect();
         Failure::user(
             format!("stopped: {} of {} cards are done", before + self.done.len(), before + all.len()),
@@ -173,7 +173,7 @@ impl Fleet<'_> {
     }
 
     /// Asks for a node's card until there is an answer.
-    fn ask(&self, node: &Planned) -> Result<Answer, Failure> {
+    fn ask(&self, node: &FleetNode) -> Result<Answer, Failure> {
         let Some(chooser) = self.chooser(node) else { return Ok(Answer::Skip) };
         let printer = &self.context.printer;
         loop {
@@ -204,13 +204,13 @@ impl Fleet<'_> {
         }
     }
 
-    fn chooser(&self, node: &Planned) -> Option<Chooser<'_>> {
+    fn chooser(&self, node: &FleetNode) -> Option<Chooser<'_>> {
         let built = self.images.get(&node.image)?;
         let needs = built.content.needs(&built.image);
         Some(Chooser { context: self.context, image: &built.image, needs, rules: self.rules })
     }
 
-    fn flash(&mut self, node: &Planned, path: &Path) -> Result<(), Failure> {
+    fn flash(&mut self, node: &FleetNode, path: &Path) -> Result<(), Failure> {
         let (Some(chooser), Some(built)) = (self.chooser(node), self.images.get(&node.image)) else { return Ok(()) };
         let found = chooser.open(path)?;
         if let Some(owner) = found.owner.as_ref().filter(|owner| self.done.contains(*owner)) {
