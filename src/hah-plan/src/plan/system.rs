@@ -5,18 +5,18 @@
 use hah_format::digest::Sha256;
 use hah_format::path::TreePath;
 
+use super::encoder::Encoder;
 use crate::artifact::{Artifact, Install, VendorKey, Verify};
 use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, VersionedPath};
 use crate::debconf::answers::{Answer, AnswerValue};
-use crate::derivation::Encoder;
 use crate::scripts::{Ids, ScriptChoice};
 use crate::system::{
-    DirectorySpec, Expiry, FileSpec, GroupSpec, Home, PackageRequest, Password, RemoveSpec, Suite, SuiteUse,
-    SymlinkSpec, System, UnitSpec, UnitState, UserSpec,
+    DirectorySpec, Expiry, FileSpec, GroupSpec, Home, NomadJobSpec, PackageRequest, Password, RemoveSpec, Suite,
+    SuiteUse, SymlinkSpec, System, UnitSpec, UnitState, UserSpec,
 };
 
 /// Encodes all of `system` that can reach an image's bytes. Machines, which only `run` uses, cannot.
-pub fn system(encoder: &mut Encoder, system: &System) {
+pub(super) fn encode(encoder: &mut Encoder, system: &System) {
     let System {
         image,
         summary,
@@ -37,8 +37,7 @@ pub fn system(encoder: &mut Encoder, system: &System) {
         users,
         groups,
         units,
-        // Their texts are files.
-        nomad_jobs: _,
+        nomad_jobs,
         kernel_cmdline,
         persist,
         scripts,
@@ -107,6 +106,12 @@ pub fn system(encoder: &mut Encoder, system: &System) {
             UnitState::Masked => "masked",
         };
         encoder.list("unit", [name.as_str(), state, recipe]);
+    }
+    for NomadJobSpec { name, on_node, recipe } in nomad_jobs {
+        // Their texts are files; the image's manifest says who parses them, and why.
+        let reason = on_node.as_ref().map(|reason| (reason.to_string(), reason.hint.as_deref().unwrap_or_default()));
+        let (reason, hint) = reason.as_ref().map_or(("", ""), |(reason, hint)| (reason.as_str(), *hint));
+        encoder.list("job", [name.as_str(), reason, hint, recipe]);
     }
     encoder.list("cmdline", kernel_cmdline.iter().map(String::as_str));
     encoder.list("persist", persist.iter().map(|path| path.as_str()));
