@@ -19,17 +19,18 @@ use hah_plan::recipe::Override;
 use hah_plan::scripts::{Effects, ReviewTable, ScriptAction, ScriptChoice, ScriptError};
 use hah_plan::system::System;
 
+use crate::advice::Exit;
 use crate::build::artifacts::Inputs;
 use crate::build::assemble::{Recipe, disk::WrittenImage};
 use crate::build::packs::{Input, PackSet};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::fetch::FetchError;
+use crate::files::draft;
+use crate::files::draft::Draft;
+use crate::files::place::Place;
 use crate::printer::{Outcome, Printer, human_bytes};
 use crate::project::settings::Settings;
 use crate::project::{Project, shown};
-use crate::store::draft;
-use crate::store::draft::Draft;
-use crate::store::draft::place::Place;
 use crate::store::{Access, Bucket, Store};
 
 pub mod outputs;

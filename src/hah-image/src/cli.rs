@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
 use crate::printer::{self, Detail, Mode, Printer, Unwritten};
 use crate::project::settings::{Environment, Flags, Settings};
 

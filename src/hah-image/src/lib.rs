@@ -7,7 +7,8 @@
 //! | [`printer`] | the terminal |
 //! | [`project`] | the project's files |
 //! | [`fetch`] | the network |
-//! | [`store`], [`store::draft`] | the cache, and files in the making |
+//! | [`files`], [`files::draft`] | files that are read, and files in the making |
+//! | [`store`] | the cache |
 //! | [`qemu`], [`project::init`] | other processes: QEMU, `ssh-add` |
 //! | [`flash`] | block devices |
 //!
@@ -15,6 +16,8 @@
 
 pub mod cli;
 pub mod failure;
+pub mod advice;
+pub mod files;
 pub mod printer;
 pub mod clock;
 mod calendar;

@@ -30,9 +30,10 @@ use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
 use include_dir::{Dir, include_dir};
 
-use crate::failure::{Exit, Failure};
-use crate::store::draft;
-use crate::store::draft::place::Place;
+use crate::advice::Exit;
+use crate::failure::Failure;
+use crate::files::draft;
+use crate::files::place::Place;
 
 pub mod settings;
 pub mod init;

@@ -19,8 +19,8 @@ use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
 
 use crate::build::assemble::boot::GENERATION;
 use crate::failure::Failure;
-use crate::store::draft;
-use crate::store::draft::place::Place;
+use crate::files::draft;
+use crate::files::place::Place;
 
 /// Ports of a node that are forwarded from the host: the services of the stack, and ssh.
 pub const PORTS: [(&str, u16); 6] =

@@ -20,13 +20,14 @@ use hah_plan::diagnostic::did_you_mean;
 use hah_plan::lock::{Lock, LockedArtifact, Trust, asker};
 use hah_plan::system::System;
 
+use crate::advice::Exit;
 use crate::build::Tools;
 use crate::build::downloads::{self, Progress};
 use crate::clock;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::fetch::{FetchError, Fetcher, Item, Keyring, Problem, Source, VouchError, Vouched};
+use crate::files::draft::Draft;
 use crate::printer::{Outcome, human_bytes};
-use crate::store::draft::Draft;
 use crate::store::{Bucket, Store};
 
 /// What `--input NAME=PATH` handed in, by name.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::Built;
 use crate::build::assemble::disk::WrittenImage;
 use crate::failure::Failure;
+use crate::files::draft::Draft;
 use crate::store::Store;
-use crate::store::draft::Draft;
 
 /// A record of a written image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,8 +9,9 @@ use std::path::Path;
 use hah_plan::lock::LockedPackage;
 use hah_plan::system::{Archive, OwnArchive};
 
+use crate::advice::Exit;
 use crate::build::{Tools, fetch_failure};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::fetch::{AptEnvironment, Events, FetchOptions, Fetcher, Item, Mirrors, Mode, Provenance, Source};
 use crate::printer::{Outcome, Printer, Step, human_bytes};
 use crate::project::settings::{Environment, Settings};

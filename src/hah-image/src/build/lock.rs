@@ -9,11 +9,12 @@ use hah_plan::lock::{Lock, Update, VerifiedRelease};
 use hah_plan::resolve::{self, Request, SuiteIndex};
 use hah_plan::system::{Archive, Expiry, OwnArchive, System};
 
+use crate::advice::Exit;
 use crate::build::artifacts;
 use crate::build::downloads::{self, Progress};
 use crate::build::{Tools, fetch_failure};
 use crate::clock;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::fetch::{Keyring, ReleaseError, SuiteRequest, Trust, Validity, VerifiedIndex};
 use crate::printer::Outcome;
 use crate::project::{LOCK, Project};

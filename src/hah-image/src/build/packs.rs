@@ -25,8 +25,8 @@ pub mod artifact_pack;
 
 use artifact_pack::ArtifactPack;
 
+use crate::files;
 use crate::printer::{Outcome, Printer, human_bytes};
-use crate::store::draft::annotate;
 use crate::store::{Bucket, Store, StoreError};
 
 /// Largest file that is read back into memory: a kernel is 38 MB, and passes read nothing larger.
@@ -190,7 +190,7 @@ pub struct PackFailed {
 
 /// The error with what is behind it, and what to do next.
 fn told(error: &pack::PackError) -> String {
-    match crate::store::system_error(error) {
+    match files::system_error(error) {
         // The store has the hint for these.
         Some(cause) => format!("{error}: {cause}"),
         None => format!("{error}\n hint: {}", error.hint()),
@@ -345,8 +345,8 @@ fn files(manifest: &Manifest) -> impl Iterator<Item = (Sha256, &FileData)> {
     })
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
-    File::open(path).map_err(|cause| annotate(cause, "open", path))
+fn open(path: &Path) -> Result<File, files::FileError> {
+    files::open(path)
 }
 
 impl Contents for PackSet {

@@ -8,7 +8,8 @@ use clap::Args;
 use fs_err as fs;
 
 use super::{Context, shell};
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
 use crate::printer::{Mode, Outcome};
 use crate::project::init::{self, Answers, NewFile, Node, keys};
 
@@ -171,7 +172,7 @@ fn write(directory: &Path, shown: &str, files: &[NewFile]) -> Result<(), Failure
         let path = directory.join(&file.path);
         fs::create_dir_all(path.parent().unwrap_or(directory))?;
         // Not even what came into being a moment ago is overwritten.
-        let mut new = crate::store::draft::create_new(&path)?;
+        let mut new = crate::files::draft::create_new(&path)?;
         made.push(path);
         new.write_all(file.text.as_bytes())
     });

@@ -9,9 +9,10 @@ use hah_plan::debian::PackageName;
 use hah_plan::lock::{Lock, Update};
 
 use super::Context;
+use crate::advice::Exit;
 use crate::build::artifacts::{self, Inputs};
 use crate::build::lock;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::project::Project;
 use crate::project::fleet::cluster_of;
 use crate::store::{Access, Store};

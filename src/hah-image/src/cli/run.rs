@@ -9,7 +9,8 @@ use clap::Args;
 use hah_plan::recipe::{ByteSize, ParseUnitError};
 
 use super::{Context, shell};
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
 use crate::project::Project;
 use crate::qemu::{self, Guest, Link};
 

@@ -10,7 +10,8 @@ use hah_plan::cluster::{Cluster, NodeSecrets, Secrets};
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
 use crate::project::Project;
 use crate::project::fleet::{cluster_of, no_such_node};
 use crate::project::secrets::{self, FILE, Key, Lock};

@@ -4,8 +4,9 @@ use clap::{Args, Subcommand};
 use fs_err as fs;
 
 use super::Context;
+use crate::advice::Exit;
 use crate::build::needs::{self, Unread};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::printer::human_bytes;
 use crate::store::gc::{Live, Sweep};
 use crate::store::{Access, Store};

@@ -7,9 +7,10 @@ use hah_plan::merge::Origin;
 use hah_plan::scripts::Author;
 
 use super::Context;
+use crate::advice::Exit;
 use crate::build::lock;
 use crate::build::{self, Request};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::project::Project;
 
 /// Arguments of `why`.

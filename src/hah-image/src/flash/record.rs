@@ -10,8 +10,8 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::store::draft;
-use crate::store::draft::place::Place;
+use crate::files::draft;
+use crate::files::place::Place;
 
 /// Name of the file.
 pub const FILE: &str = "flashed.jsonl";

@@ -12,7 +12,8 @@ use hah_format::archive::ZipFile;
 use hah_format::bmap::{self, BLOCK, BMAP_MAX, Bmap};
 use hah_format::digest::{Hashing, Sha256};
 
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
 
 mod zip;
 

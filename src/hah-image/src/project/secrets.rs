@@ -21,8 +21,8 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::store::draft::Draft;
-use crate::store::draft::place::Place;
+use crate::files::draft::Draft;
+use crate::files::place::Place;
 
 /// Name of the file.
 pub const FILE: &str = "secrets.age";

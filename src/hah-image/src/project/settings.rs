@@ -388,9 +388,9 @@ fn read_file(path: &Path) -> Result<Option<SettingsFile>, SettingsError> {
     parsed.map(Some).map_err(|error| SettingsError::Parse { path: path.to_owned(), message: error.to_string() })
 }
 
-impl From<SettingsError> for crate::failure::Failure {
-    fn from(error: SettingsError) -> Self {
-        Self::user(error.to_string(), error.hint().map(str::to_owned))
+impl crate::advice::Advised for SettingsError {
+    fn hint(&self) -> Option<String> {
+        Self::hint(self).map(str::to_owned)
     }
 }
 

@@ -172,7 +172,7 @@ fn write_root(file: &mut File, offset: u64, root: &RootImage) -> Result<(), Fail
 }
 
 fn open_pack(path: &Path) -> Result<File, Failure> {
-    File::open(path).map_err(|error| crate::store::draft::annotate(error, "open", path).into())
+    Ok(crate::files::open(path)?)
 }
 
 /// Digests of the mapped ranges.

@@ -7,14 +7,15 @@ use fs_err as fs;
 use hah_plan::recipe::ByteSize;
 
 use super::super::Context;
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
+use crate::files::place::Place;
 use crate::flash::card;
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Limits, Needs, refusal};
 use crate::flash::source::Image;
 use crate::flash::target::{OpenError, OpenTarget, Target as _, grant};
 use crate::printer::{Mode, human_bytes};
-use crate::store::draft::place::Place;
 
 /// Whether the person agreed in advance to what a card loses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

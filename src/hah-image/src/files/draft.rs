@@ -3,7 +3,7 @@
 //! A draft is written beside its destination (same file system) and renamed onto it when it is complete.
 //! It is held by `flock` meanwhile, so that a sweep can tell a living maker's draft from what a killed one left behind.
 //!
-//! This is the one doorway through which a person's files come into being or are replaced; [`place`] has the rule of what
+//! This is the one doorway through which a person's files come into being or are replaced; [`super::place`] has the rule of what
 //! may be replaced, and `cargo xtask tidy` finds whoever goes past both.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -11,11 +11,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-
-pub mod place;
-
-use place::Place;
+use super::place::Place;
+use super::{Action, create_directory, entries, failed};
 
 /// A file being made: unnamed until [`Draft::publish`] renames it; removed when dropped before.
 pub struct Draft {
@@ -30,11 +27,11 @@ impl Draft {
         loop {
             // Emptied only when it is locked: in another container another process of our id may be writing it.
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-            let file = file.map_err(|error| annotate(error, "create", path))?;
-            file.lock().map_err(|error| annotate(error, "lock", path))?;
+            let file = file.map_err(failed(Action::Create, path))?;
+            file.lock().map_err(failed(Action::Lock, path))?;
             // Between opening and locking a sweep may have taken it for a dead one's, or its maker may have published it.
-            if names(path, &file).map_err(|error| annotate(error, "create", path))? {
-                file.set_len(0).map_err(|error| annotate(error, "write", path))?;
+            if names(path, &file).map_err(failed(Action::Create, path))? {
+                file.set_len(0).map_err(failed(Action::Write, path))?;
                 return Ok(Self { file, path: path.to_owned(), published: false });
             }
         }
@@ -44,7 +41,7 @@ impl Draft {
     pub fn of(place: &Place) -> io::Result<Self> {
         let name = place.path().file_name().unwrap_or_default().to_string_lossy();
         let prefix = format!(".{name}.");
-        fs::create_dir_all(place.directory())?;
+        create_directory(place.directory())?;
         sweep(place.directory(), |found| found.starts_with(&prefix) && found.ends_with(".part"))?;
         Self::create(&place.directory().join(format!("{prefix}{}.part", std::process::id())))
     }
@@ -56,7 +53,7 @@ impl Draft {
 
     /// Writes all of `bytes`; the error names the draft.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes).map_err(|error| annotate(error, "write", &self.path))
+        Ok(self.file.write_all(bytes).map_err(failed(Action::Write, &self.path))?)
     }
 
     /// Where it is now.
@@ -66,9 +63,9 @@ impl Draft {
 
     /// Gives the finished file its name, replacing what had it: a regular file or nothing, behind all links.
     pub fn publish(mut self, path: &Path) -> io::Result<()> {
-        self.file.flush().map_err(|error| annotate(error, "write", &self.path))?;
+        self.file.flush().map_err(failed(Action::Write, &self.path))?;
         let place = Place::of(path)?;
-        fs::rename(&self.path, place.path())?;
+        std::fs::rename(&self.path, place.path()).map_err(failed(Action::Rename, &self.path))?;
         self.published = true;
         Ok(())
     }
@@ -94,19 +91,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn append(path: &Path) -> io::Result<File> {
     let place = Place::of(path)?;
     let file = OpenOptions::new().read(true).append(true).create(true).open(place.path());
-    file.map_err(|error| annotate(error, "open", path))
+    Ok(file.map_err(failed(Action::Write, path))?)
 }
 
 /// Makes a file that is not there, readable and writable. Whatever is there already is an error, a link included.
 pub fn create_new(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-    file.map_err(|error| annotate(error, "create", path))
+    Ok(file.map_err(failed(Action::Create, path))?)
 }
 
 /// Removes the files in `directory` that `is_draft` names and that no living process holds.
 pub fn sweep(directory: &Path, is_draft: impl Fn(&str) -> bool) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
+    for path in entries(directory)? {
         let named = path.file_name().and_then(|name| name.to_str()).is_some_and(&is_draft);
         let Some(file) = named.then(|| File::open(&path).ok()).flatten() else { continue };
         match file.try_lock() {
@@ -127,11 +123,6 @@ fn names(path: &Path, file: &File) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// An I/O error that says what was done to which path.
-pub fn annotate(error: io::Error, verb: &str, path: &Path) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {verb} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
