@@ -130,29 +130,34 @@ pub fn failed(action: Action, path: &Path) -> impl FnOnce(io::Error) -> FileErro
 }
 
 /// Opens a file for reading.
-pub fn open(path: &Path) -> Result<File, FileError> {
+pub fn open(path: impl AsRef<Path>) -> Result<File, FileError> {
+    let path = path.as_ref();
     File::open(path).map_err(failed(Action::Read, path))
 }
 
 /// A file's content.
-pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, FileError> {
+    let path = path.as_ref();
     std::fs::read(path).map_err(failed(Action::Read, path))
 }
 
 /// A file's content, if the file is there.
-pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+pub fn read_if_there(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>, FileError> {
+    let path = path.as_ref();
     if_there(read(path))
 }
 
 /// At most `limit` bytes of a file.
-pub fn read_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+pub fn read_up_to(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>, FileError> {
+    let path = path.as_ref();
     let mut bytes = Vec::new();
     open(path)?.take(limit).read_to_end(&mut bytes).map_err(failed(Action::Read, path))?;
     Ok(bytes)
 }
 
 /// A file's content as text.
-pub fn read_to_string(path: &Path) -> Result<String, FileError> {
+pub fn read_to_string(path: impl AsRef<Path>) -> Result<String, FileError> {
+    let path = path.as_ref();
     std::fs::read_to_string(path).map_err(failed(Action::Read, path))
 }
 
@@ -166,27 +171,32 @@ pub fn if_there<T>(answer: Result<T, FileError>) -> Result<Option<T>, FileError>
 }
 
 /// Metadata of what a path leads to.
-pub fn metadata(path: &Path) -> Result<Metadata, FileError> {
+pub fn metadata(path: impl AsRef<Path>) -> Result<Metadata, FileError> {
+    let path = path.as_ref();
     std::fs::metadata(path).map_err(failed(Action::Examine, path))
 }
 
 /// Metadata of what is at a path, which may be a link.
-pub fn symlink_metadata(path: &Path) -> Result<Metadata, FileError> {
+pub fn symlink_metadata(path: impl AsRef<Path>) -> Result<Metadata, FileError> {
+    let path = path.as_ref();
     std::fs::symlink_metadata(path).map_err(failed(Action::Examine, path))
 }
 
 /// Where a link leads, one step.
-pub fn read_link(path: &Path) -> Result<PathBuf, FileError> {
+pub fn read_link(path: impl AsRef<Path>) -> Result<PathBuf, FileError> {
+    let path = path.as_ref();
     std::fs::read_link(path).map_err(failed(Action::Examine, path))
 }
 
 /// The absolute path without links.
-pub fn canonicalize(path: &Path) -> Result<PathBuf, FileError> {
+pub fn canonicalize(path: impl AsRef<Path>) -> Result<PathBuf, FileError> {
+    let path = path.as_ref();
     std::fs::canonicalize(path).map_err(failed(Action::Examine, path))
 }
 
 /// The paths of what is in a directory, sorted.
-pub fn entries(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+pub fn entries(directory: impl AsRef<Path>) -> Result<Vec<PathBuf>, FileError> {
+    let directory = directory.as_ref();
     let listed = std::fs::read_dir(directory).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
     let mut paths: Vec<PathBuf> = listed.map_err(failed(Action::Read, directory))?;
     paths.sort();
@@ -194,17 +204,20 @@ pub fn entries(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
 }
 
 /// Makes a directory and those above it.
-pub fn create_directory(path: &Path) -> Result<(), FileError> {
+pub fn create_directory(path: impl AsRef<Path>) -> Result<(), FileError> {
+    let path = path.as_ref();
     std::fs::create_dir_all(path).map_err(failed(Action::Create, path))
 }
 
 /// Removes a file.
-pub fn remove(path: &Path) -> Result<(), FileError> {
+pub fn remove(path: impl AsRef<Path>) -> Result<(), FileError> {
+    let path = path.as_ref();
     std::fs::remove_file(path).map_err(failed(Action::Remove, path))
 }
 
 /// Removes a directory and everything in it.
-pub fn remove_tree(path: &Path) -> Result<(), FileError> {
+pub fn remove_tree(path: impl AsRef<Path>) -> Result<(), FileError> {
+    let path = path.as_ref();
     std::fs::remove_dir_all(path).map_err(failed(Action::Remove, path))
 }
 

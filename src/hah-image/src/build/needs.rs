@@ -43,7 +43,7 @@ pub fn add(store: &Store, root: &Path, lock: &Lock, live: &mut Live) -> Result<V
                     live.keys.extend(lock.packages_of(name).map(|package| packs::key(&package.sha256, &options).0));
                 }
                 live.keys.extend(lock.artifacts_of(name).flat_map(|locked| artifact_pack::keys(&locked.sha256)));
-                unread.push(Unread { image: name.to_owned(), failure });
+                unread.push(Unread { image: name.to_owned(), failure: failure.into() });
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use fs_err as fs;
 use hah_plan::debian::Architecture;
 use hah_plan::recipe;
 
@@ -10,6 +9,7 @@ use super::Context;
 use crate::build::agent;
 use crate::failure::Failure;
 use crate::fetch::Mirrors;
+use crate::files;
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, Needs, refusal};
 use crate::flash::target::grant;
@@ -171,7 +171,7 @@ fn secrets(context: &Context) -> Vec<Check> {
     )];
     let root = crate::project::settings_directory(&context.directory);
     let path = root.join("cluster.toml");
-    let Ok(text) = fs::read_to_string(&path) else { return checks };
+    let Ok(text) = files::read_to_string(&path) else { return checks };
     checks.push(match recipe::load_cluster(&path.display().to_string(), &text) {
         Err(_) => Check::bad("cluster.toml has mistakes", "`hah-image identity show NODE` tells which"),
         Ok(cluster) if cluster.wants_secrets() && !root.join(SECRETS).is_file() => Check::bad(

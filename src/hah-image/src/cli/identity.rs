@@ -43,9 +43,9 @@ pub(super) fn run(context: &Context, verb: &IdentityVerb) -> Result<u8, Failure>
 pub(super) fn of_node(context: &Context, project: &Project, name: &str, key: &KeyArgs) -> Result<FleetNode, Failure> {
     let cluster = cluster_of(project)?;
     if !cluster.nodes.contains_key(name) {
-        return Err(no_such_node(&cluster, name));
+        return Err(no_such_node(&cluster, name).into());
     }
-    fleet_node(&cluster, &open(context, project, &cluster, key)?, name)
+    Ok(fleet_node(&cluster, &open(context, project, &cluster, key)?, name)?)
 }
 
 /// An identity as JSON with dots for its secrets.

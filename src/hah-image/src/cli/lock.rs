@@ -147,7 +147,7 @@ fn resolve_each(
     for image in images {
         match project.system(image, &[]) {
             Ok(system) => systems.push(system),
-            Err(failure) => failed.push((image.clone(), failure)),
+            Err(error) => failed.push((image.clone(), error.into())),
         }
     }
     // An input may be of an image that cannot be read.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::{ExposeSecret as _, SecretString};
 use clap::{Args, Subcommand, ValueEnum};
-use fs_err as fs;
 use hah_node::identity::Secret;
 use hah_plan::cluster::{Cluster, NodeSecrets, Secrets};
 use zeroize::Zeroizing;
@@ -12,6 +11,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use crate::advice::Exit;
 use crate::failure::Failure;
+use crate::files;
 use crate::project::Project;
 use crate::project::fleet::{cluster_of, no_such_node};
 use crate::project::secrets::{self, FILE, Key, Lock};
@@ -175,7 +175,7 @@ impl ValueArgs {
             (Slot::Own(at), Some(node)) if cluster.nodes.contains_key(node) => {
                 Ok(at(secrets.nodes.entry(node.clone()).or_default()))
             }
-            (Slot::Own(_), Some(node)) => Err(no_such_node(cluster, node)),
+            (Slot::Own(_), Some(node)) => Err(no_such_node(cluster, node).into()),
             (Slot::Own(_), None) => usage("whose? say --node NAME"),
         }
     }
@@ -238,7 +238,7 @@ fn key_for(context: &Context, file: &[u8], args: &KeyArgs) -> Result<Key, Failur
 /// From a file, the environment or the terminal; never from the command line, which others can read.
 fn passphrase(context: &Context, args: &KeyArgs, question: &str) -> Result<SecretString, Failure> {
     if let Some(path) = &args.passphrase_file {
-        let text = Zeroizing::new(fs::read_to_string(path)?);
+        let text = Zeroizing::new(files::read_to_string(path)?);
         let line = text.lines().next().unwrap_or_default();
         if line.is_empty() {
             return Err(Failure::user(format!("{}: its first line is empty", path.display()), None));

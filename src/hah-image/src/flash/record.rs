@@ -3,13 +3,13 @@
 //! `flash --fleet` goes on from here, and people look here which card is in which node. Lines are only ever added, each in
 //! one write that is on the disk before the next card is asked for; a line that a power cut tore is skipped, with a warning.
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use super::error::FlashError;
+use crate::files;
 use crate::files::draft;
 use crate::files::place::Place;
 
@@ -58,21 +58,13 @@ pub struct FlashRecord {
 
 impl FlashRecord {
     /// Reads a project's record; one that is not there is empty.
-    pub fn read(project: &Path) -> Result<Self, Failure> {
+    pub fn read(project: &Path) -> Result<Self, FlashError> {
         let path = project.join(FILE);
         let mut record = Self { path, entries: Vec::new(), torn: Vec::new() };
-        let file = match fs::File::open(Place::of(&record.path)?.path()) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(record),
-            Err(error) => return Err(error.into()),
-        };
-        let mut bytes = Vec::new();
-        file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+        let place = Place::of(&record.path)?;
+        let Some(bytes) = files::if_there(files::read_up_to(place.path(), FILE_MAX + 1))? else { return Ok(record) };
         if bytes.len() as u64 > FILE_MAX {
-            return Err(Failure::user(
-                format!("{} is larger than {FILE_MAX} bytes", record.path.display()),
-                Some("move it away: the next flash starts another".into()),
-            ));
+            return Err(FlashError::RecordTooLarge { path: record.path, max: FILE_MAX });
         }
         for (number, line) in (1..).zip(String::from_utf8_lossy(&bytes).lines()).filter(|(_, line)| !line.is_empty()) {
             match serde_json::from_str(line) {
@@ -94,8 +86,8 @@ impl FlashRecord {
     }
 
     /// Adds a card. Returns when it is on the disk.
-    pub fn add(&mut self, entry: FlashEntry) -> Result<(), Failure> {
-        let mut line = serde_json::to_string(&entry).map_err(|error| Failure::user(error.to_string(), None))?;
+    pub fn add(&mut self, entry: FlashEntry) -> Result<(), FlashError> {
+        let mut line = serde_json::to_string(&entry).map_err(FlashError::Record)?;
         line.push('\n');
         let mut file = draft::append(&self.path)?;
         if !ends_with_newline(&file)? {
@@ -121,6 +113,8 @@ fn ends_with_newline(file: &std::fs::File) -> std::io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn entry(node: &str, image_sha256: &str) -> FlashEntry {

@@ -9,9 +9,10 @@
 //! Nothing of the machine, its clock or its user is in them, so that the same answers make the same bytes.
 
 use hah_plan::cluster::Role;
+use hah_plan::diagnostic::Diagnostics;
 use hah_plan::recipe::{self, quoted};
 
-use crate::failure::Failure;
+use crate::advice::{Advised, Exit};
 use crate::project::{Project, shipped_image};
 
 pub mod keys;
@@ -65,7 +66,7 @@ const SETTINGS: &str = r##"# Settings of this project. `hah-image config show` t
 ///
 /// # Errors
 /// When a shipped image is not as this module expects, which its test would have found.
-pub fn files(answers: &Answers) -> Result<Vec<NewFile>, Failure> {
+pub fn files(answers: &Answers) -> Result<Vec<NewFile>, InitError> {
     let mut files = vec![NewFile { path: "cluster.toml".to_owned(), text: cluster(answers) }];
     for kind in IMAGES.into_iter().filter(|kind| answers.nodes.iter().any(|node| node.kind == *kind)) {
         let path = format!("images/{}.toml", kind.image());
@@ -137,9 +138,9 @@ authorized-keys = [{key}]
 }
 
 /// `images/NAME.toml` of a kind.
-fn image(answers: &Answers, kind: Kind) -> Result<String, Failure> {
+fn image(answers: &Answers, kind: Kind) -> Result<String, InitError> {
     let name = kind.image();
-    let broken = || Failure::build(format!("the shipped image {name} is not what init expects"), None);
+    let broken = || InitError::Shipped(name);
     let shipped = shipped_image(name).ok_or_else(broken)?;
     let servers = answers.nodes.iter().filter(|node| node.kind.is_server()).count();
     // The file's own comments speak of the shipped image.
@@ -190,7 +191,7 @@ const OWN: &str = r##"
 "##;
 
 /// The parameters of the image `name` that `text` does not set yet, as comments.
-fn parameters(name: &str, text: &str) -> Result<String, Failure> {
+fn parameters(name: &str, text: &str) -> Result<String, InitError> {
     let project = Project::shipped();
     let mut out = String::new();
     for recipe in recipe::parameters(project.sources(), name)? {
@@ -209,6 +210,33 @@ fn parameters(name: &str, text: &str) -> Result<String, Failure> {
         }
     }
     Ok(out)
+}
+
+/// A project that cannot be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// The shipped recipes make no sense.
+    #[error(transparent)]
+    Recipes(#[from] Diagnostics),
+    /// A shipped image lacks what is changed in it.
+    #[error("the shipped image {0} is not what init expects")]
+    Shipped(&'static str),
+}
+
+impl Advised for InitError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Recipes(_) => Exit::User,
+            Self::Shipped(_) => Exit::Build,
+        }
+    }
+
+    fn diagnostics(&self) -> Option<&Diagnostics> {
+        match self {
+            Self::Recipes(diagnostics) => Some(diagnostics),
+            Self::Shipped(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
 use base64::Engine as _;
-use fs_err as fs;
 use hah_format::digest::Sha256;
 use hah_node::identity::{Identity, Secret};
 use hah_plan::cluster::{Cluster, KeyPair, Link, Member, NodeSecrets, Role, SECRETS_VERSION, Secrets};
@@ -20,7 +19,9 @@ use rcgen::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
+use super::fleet::{FleetError, node_json};
 use crate::failure::Failure;
+use crate::files;
 use crate::files::draft::Draft;
 use crate::files::place::Place;
 
@@ -56,7 +57,7 @@ pub fn path(project: &Path) -> PathBuf {
 
 /// The encrypted file, if there is one.
 pub fn read(project: &Path) -> Result<Option<Vec<u8>>, Failure> {
-    let file = match fs::File::open(Place::of(&path(project))?.path()) {
+    let file = match files::open(Place::of(&path(project))?.path()) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -134,7 +135,7 @@ pub fn write(project: &Path, file: &[u8]) -> Result<(), Failure> {
 
 /// Reads a file of age keys: `AGE-SECRET-KEY-1…` lines, comments and blank lines.
 pub fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Failure> {
-    let text = Zeroizing::new(fs::read_to_string(path)?);
+    let text = Zeroizing::new(files::read_to_string(path)?);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let wrong = |_| {
         Failure::user(
@@ -288,7 +289,7 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
 
 /// Changes when anything in an identity does, and tells nothing else about it: its digest, keyed by a secret of the
 /// cluster, since a digest alone would let anybody try passphrases. None when the secrets are older than that key.
-pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<String>, Failure> {
+pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<String>, FleetError> {
     let key = match &secrets.record_key {
         Some(key) => key.reveal(),
         // A fleet without secrets has none to guess.
@@ -296,7 +297,7 @@ pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<Stri
         None => return Ok(None),
     };
     let mut bytes = Zeroizing::new(format!("hah-image identity\n{key}\n").into_bytes());
-    bytes.extend(Zeroizing::new(super::fleet::node_json(identity)?).iter());
+    bytes.extend(Zeroizing::new(node_json(identity)?).iter());
     Ok(Some(Sha256::of(&bytes).to_string()[..32].to_owned()))
 }
 
@@ -416,6 +417,8 @@ impl<'c> Subject<'c> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const CLUSTER: &str = "name = \"home\"\ntls = true\nconsul.acl = \"allow\"\n\

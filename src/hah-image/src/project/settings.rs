@@ -8,10 +8,11 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use hah_node::identity::Secret;
 use hah_plan::line_ends;
 use serde::Deserialize;
+
+use crate::files::{self, FileError};
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,15 +204,15 @@ enum OneOrMany {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A file could not be read.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file does not say what it should.
-    #[error("{}: {message}", path.display())]
+    #[error("{}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
         /// What is wrong, with line and column.
-        message: String,
+        source: toml::de::Error,
     },
     /// A variable of the environment has a value that means nothing. The value may be a secret and is not shown.
     #[error("the environment variable {name} takes {wanted}")]
@@ -233,7 +234,8 @@ impl SettingsError {
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Io(_) | Self::Parse { .. } => None,
+            Self::File(error) => error.hint(),
+            Self::Parse { .. } => None,
             Self::Variable { .. } => Some("set it to that, or unset it"),
             Self::NoCacheDir | Self::NoHome(_) => {
                 Some("name one with --cache-dir or HAH_IMAGE_CACHE_DIR, or set HOME to a directory that is there")
@@ -378,14 +380,14 @@ fn beside(file: &Path, path: &Path) -> PathBuf {
 }
 
 fn read_file(path: &Path) -> Result<Option<SettingsFile>, SettingsError> {
-    let text = match fs::read_to_string(path) {
+    let text = match files::read_to_string(path) {
         Ok(text) => text,
         // HOME=/dev/null is how one says that there is none.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let parsed = toml::from_str(&line_ends::normalised(text));
-    parsed.map(Some).map_err(|error| SettingsError::Parse { path: path.to_owned(), message: error.to_string() })
+    parsed.map(Some).map_err(|source| SettingsError::Parse { path: path.to_owned(), source })
 }
 
 impl crate::advice::Advised for SettingsError {
@@ -396,6 +398,8 @@ impl crate::advice::Advised for SettingsError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn environment(home: &Path) -> Environment {
@@ -437,6 +441,7 @@ mod tests {
         let project = tempfile::tempdir().unwrap();
         fs::write(project.path().join("hah-image.toml"), "jbos = 5\n").unwrap();
         let error = Settings::resolve(Flags::default(), environment(project.path()), project.path()).unwrap_err();
-        assert!(error.to_string().contains("jbos"), "{error}");
+        let text = crate::advice::chain(&error);
+        assert!(text.contains("jbos"), "{text}");
     }
 }

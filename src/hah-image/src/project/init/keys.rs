@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use fs_err as fs;
-
+use crate::files;
 use crate::project::settings::Environment;
 
 /// A public key, and where it was found.
@@ -48,10 +47,8 @@ fn of_agent() -> Vec<Found> {
 }
 
 fn of_directory(directory: &Path) -> Vec<Found> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let Ok(mut paths) = files::entries(directory) else { return Vec::new() };
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "pub"));
-    paths.sort();
     let mut found: Vec<Found> = paths
         .iter()
         .filter_map(|path| Some(Found { line: read(path).ok()?, origin: path.display().to_string() }))
@@ -74,7 +71,7 @@ fn blob(line: &str) -> Option<&str> {
 /// Why it has none.
 pub fn read(path: &Path) -> Result<String, String> {
     let refuse = |reason: &str| format!("{}: {reason}", path.display());
-    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let text = files::read(path).map_err(|error| error.to_string())?;
     let text = String::from_utf8(text).map_err(|_| refuse("it is no text"))?;
     if text.contains("PRIVATE KEY-----") {
         return Err(refuse("that is the private half; the public one is in the file that ends in .pub"));
@@ -117,6 +114,8 @@ pub fn shown(line: &str) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::fs;
+
     use super::*;
 
     pub(crate) const ED25519: &str =
