@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io;
 
 use hah_plan::diagnostic::Diagnostics;
+use hah_plan::plan::PlanError;
 
 use crate::files::place::PlaceError;
 use crate::files::{FileError, writing_hint};
@@ -48,6 +49,12 @@ pub trait Advised: Error + Send + Sync + 'static {
 impl Advised for Diagnostics {
     fn diagnostics(&self) -> Option<&Diagnostics> {
         Some(self)
+    }
+}
+
+impl Advised for PlanError {
+    fn hint(&self) -> Option<String> {
+        Some(PlanError::hint(self))
     }
 }
 

@@ -116,7 +116,7 @@ fn named_path(text: &OsStr) -> Option<(String, PathBuf)> {
 enum Verb {
     /// Make a new project
     Init(init::InitArgs),
-    /// Build an image
+    /// Build images
     Build(build::BuildArgs),
     /// Resolve and pin every input of the images, without building
     Lock(lock::LockArgs),

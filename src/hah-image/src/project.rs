@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 use hah_format::digest::Sha256;
 use hah_plan::board::Board;
 use hah_plan::cluster::Cluster;
-use hah_plan::derivation::Encoder;
 use hah_plan::diagnostic::Diagnostics;
 use hah_plan::line_ends;
 use hah_plan::lock::{Lock, LockError};
+use hah_plan::plan::keys;
 use hah_plan::recipe::{self, Override, Sources};
 use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
@@ -205,15 +205,11 @@ impl Project {
     pub fn reviews(&self) -> Result<(ReviewTable, Sha256), ProjectError> {
         let sources: Vec<(&str, &str)> =
             self.reviews.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        let mut encoder = Encoder::new("hah-reviews");
-        for (name, text) in &sources {
-            encoder.list("file", [*name, *text]);
-        }
         let table = scripts::parse_table(&sources).map_err(|errors| {
             let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
             ProjectError::Reviews(text.join("\n"))
         })?;
-        Ok((table, encoder.finish().0))
+        Ok((table, keys::reviews(&sources)))
     }
 
     /// The lock, if there is one. Where none can be written, none is read: whoever locks asks here first.

@@ -4,10 +4,10 @@
 //! CACHE/                                 $XDG_CACHE_HOME/hah-image, or --cache-dir
 //! ├── downloads/sha256/HEX               inputs as fetched, verified
 //! ├── packs/v1/HEX.pack                  one .deb or artifact each, by derivation key
-//! ├── derived/v1/HEX                     gzipped kernels, packs of costly passes, by derivation key
+//! ├── derived/v1/HEX                     packs of gzipped kernels and costly passes, by derivation key
 //! ├── built/HEX.json                     which image stands at which output path, for the no-op build
 //! ├── roots/HEX                          path of a project whose lock keeps its inputs alive
-//! ├── derived-of/HEX.IMAGE              keys of the derived files that an image of a root needs
+//! ├── outputs/HEX.IMAGE                  what making an image of a root left in derived/
 //! ├── locks/HEX                          one per key being made; held by flock, so kill -9 frees it
 //! ├── lock                               held shared by builds and exclusively by gc
 //! └── tmp/                               unfinished; swept when nobody holds its lock
@@ -152,7 +152,7 @@ impl Store {
         for bucket in [Bucket::Downloads, Bucket::Packs, Bucket::Derived] {
             files::create_directory(&root.join(bucket.directory()))?;
         }
-        for name in ["built", "roots", "derived-of", "locks", "tmp"] {
+        for name in ["built", "roots", "outputs", "locks", "tmp"] {
             files::create_directory(&root.join(name))?;
         }
         let lock = open_lock(&root.join("lock"))?;
@@ -201,6 +201,12 @@ impl Store {
         make(draft.file())?;
         draft.publish(&path)?;
         Ok(path)
+    }
+
+    /// Removes `key`, if it is there.
+    pub fn remove(&self, bucket: Bucket, key: &Sha256) -> Result<(), StoreError> {
+        files::if_there(files::remove(&self.path(bucket, key)))?;
+        Ok(())
     }
 
     /// Takes the lock of `key`, waiting for whoever holds it. Dropping the file frees it; so does dying.

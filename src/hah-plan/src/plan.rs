@@ -36,7 +36,6 @@ use std::fmt;
 
 use hah_format::digest::Sha256;
 use hah_format::pack::PackOptions;
-use hah_node::disk::DiskId;
 
 use crate::artifact::{Artifact, Format};
 use crate::board::{KernelCompression, VersionedPath};
@@ -180,8 +179,6 @@ pub enum DerivedFiles {
 pub struct ImageStep {
     /// Its name.
     pub name: String,
-    /// The disk's id, which stays the same from build to build.
-    pub disk: DiskId,
     /// The time of everything in it, in seconds since 1970.
     pub epoch: u32,
     /// Its packages' packs, by package name. They are among the step's inputs, as the following are.
@@ -192,18 +189,25 @@ pub struct ImageStep {
     pub kernel: Option<Key>,
 }
 
-/// An image that is wanted: what decides its bytes besides the lock.
+/// An image that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The recipes' meaning.
     pub system: &'a System,
+    /// What else decides its bytes. Whoever asks only what an image needs has none; the image's own key is then that of
+    /// no image.
+    pub surroundings: Option<Surroundings<'a>>,
+}
+
+/// What decides an image's bytes besides its recipes and the lock.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
     /// The name of the cluster that it is for; empty without one. See [`Lineage`].
     pub cluster: &'a str,
     /// Digest of the review table: [`keys::reviews`].
     pub reviews: Sha256,
-    /// Digest of the agent's binary. Whoever asks only what an image needs has none; the image's own key is then that of
-    /// no image.
-    pub agent: Option<Sha256>,
+    /// Digest of the agent's binary.
+    pub agent: Sha256,
 }
 
 /// Why there is no plan.
@@ -307,8 +311,7 @@ impl StepList {
         let packs: Vec<Key> = packages.iter().map(|(_, pack)| *pack).collect();
         let artifacts: Vec<Key> = artifacts.iter().map(|(_, pack)| *pack).collect();
         let inputs = [packs.as_slice(), artifacts.as_slice(), kernel.as_slice()].concat();
-        let disk = Lineage::of(wanted.cluster, system).disk_id();
-        let kind = StepKind::Image(ImageStep { name: name.to_owned(), disk, epoch, packs, artifacts, kernel });
+        let kind = StepKind::Image(ImageStep { name: name.to_owned(), epoch, packs, artifacts, kernel });
         self.add(Derivation { key, kind, inputs });
         Ok(())
     }

@@ -72,11 +72,6 @@ impl Inputs {
         Err(Failure::user(format!("image {} has no artifact `{name}`", images.join(", ")), Some(hint)))
     }
 
-    /// Whether `artifact` was handed in.
-    pub fn has(&self, artifact: &Artifact) -> bool {
-        self.of(artifact).is_some()
-    }
-
     fn of(&self, artifact: &Artifact) -> Option<&Path> {
         self.0.get(&artifact.name).map(PathBuf::as_path)
     }
@@ -139,7 +134,7 @@ pub fn pin_artifacts(
     }
     let unknown: Vec<&Wanted<'_>> = wanted.iter().filter(|one| one.size.is_none()).collect();
     // No checksum file says how long the files are.
-    download(tools, store, &fetcher, &unknown)?;
+    download(tools, store, &unknown)?;
     let mut locked = Vec::new();
     for Wanted { artifact, sha256, size, trust, .. } in wanted {
         let size = match size {
@@ -160,30 +155,20 @@ pub fn pin_artifacts(
     Ok(lock.with_artifacts(&system.image, locked))
 }
 
-/// Makes sure that the files of locked artifacts are in the store.
-pub fn fetch(
-    tools: Tools<'_>,
-    store: &Store,
-    locked: &[(Artifact, LockedArtifact)],
-    inputs: &Inputs,
-) -> Result<(), Failure> {
-    let wanted: Vec<Wanted<'_>> = locked
-        .iter()
-        .map(|(artifact, locked)| Wanted {
+/// Takes into the store what was handed in of locked artifacts, if it is what is locked.
+pub fn take_inputs(store: &Store, locked: &[(Artifact, LockedArtifact)], inputs: &Inputs) -> Result<(), Failure> {
+    for (artifact, locked) in locked {
+        let Some(path) = inputs.of(artifact) else { continue };
+        let wanted = Wanted {
             artifact,
             sha256: locked.sha256,
             size: Some(locked.size),
             trust: locked.trust.clone(),
             checksums: Checksums::default(),
-        })
-        .collect();
-    for one in &wanted {
-        if let Some(path) = inputs.of(one.artifact) {
-            ingest(store, one, path)?;
-        }
+        };
+        ingest(store, &wanted, path)?;
     }
-    let fetcher = downloads::fetcher(tools, store, &[])?;
-    download(tools, store, &fetcher, &wanted.iter().collect::<Vec<_>>())
+    Ok(())
 }
 
 /// Asks whom the recipe names.
@@ -270,27 +255,37 @@ fn mismatch(wanted: &Wanted<'_>, path: &Path, found: &Sha256) -> Failure {
 }
 
 /// Fetches what is not in the store.
-fn download(tools: Tools<'_>, store: &Store, fetcher: &Fetcher, wanted: &[&Wanted<'_>]) -> Result<(), Failure> {
+fn download(tools: Tools<'_>, store: &Store, wanted: &[&Wanted<'_>]) -> Result<(), Failure> {
     let mut items = Vec::new();
     for one in wanted.iter().filter(|one| !store.contains(Bucket::Downloads, &one.sha256)) {
-        let Some(url) = &one.artifact.url else {
-            return Err(Failure::user(
-                format!("artifact {} has no URL, and it is not in the cache", one.artifact),
-                Some(format!("hand it in: --input {}=PATH", one.artifact.name)),
-            ));
-        };
+        let Artifact { name, url, mirror, .. } = one.artifact;
+        let Some(url) = url else { return Err(handed_in_only(name, &one.artifact.to_string())) };
         items.push(Item {
             name: one.artifact.to_string(),
             sha256: one.sha256,
             size: one.size,
-            source: Source::Release { mirror: one.artifact.mirror.clone(), url: url.clone() },
+            source: Source::Release { mirror: mirror.clone(), url: url.clone() },
         });
     }
+    fetch_releases(tools, store, &items)
+}
+
+/// That an own build is not in the cache. `told` is its name and version.
+pub fn handed_in_only(name: &str, told: &str) -> Failure {
+    Failure::user(
+        format!("artifact {told} has no URL, and it is not in the cache"),
+        Some(format!("hand it in: --input {name}=PATH")),
+    )
+}
+
+/// Makes sure that files of release sites are in the download cache.
+pub fn fetch_releases(tools: Tools<'_>, store: &Store, items: &[Item]) -> Result<(), Failure> {
     if items.is_empty() {
         return Ok(());
     }
     let events = Progress::new(tools.printer);
-    fetcher.fetch_all(&items, &events).map_err(|error| download_failure(&error, &items))?;
+    let fetched = downloads::fetcher(tools, store, &[])?.fetch_all(items, &events);
+    fetched.map_err(|error| download_failure(&error, items))?;
     events.done();
     Ok(())
 }

@@ -14,15 +14,15 @@ use hah_node::stage1::{self, Stage1};
 use hah_plan::artifact::Artifact;
 use hah_plan::artifact::fit::{self, Misfit};
 use hah_plan::configure::{self, ConfigureError, Configured, ImageIdentity, Problem, Target};
-use hah_plan::derivation::{Encoder, FORMAT_VERSION, Key, Lineage};
 use hah_plan::lock::LockedArtifact;
 use hah_plan::merge::{self, Ingredients};
+use hah_plan::plan::{Derivation, ImageStep, Key, Lineage, PackStep};
 use hah_plan::rootfs::Root;
 use hah_plan::scripts::{self, Effects, ReviewTable, ScriptError};
 use hah_plan::system::System;
 
+use crate::build::packs::PackSet;
 use crate::build::packs::artifact_pack::ArtifactPack;
-use crate::build::packs::{Input, PackSet};
 use crate::failure::Failure;
 
 pub mod boot;
@@ -33,66 +33,50 @@ pub mod manifest;
 pub mod imager;
 
 /// What an image is made from.
-pub struct Recipe<'a> {
+pub struct Assembly<'a> {
+    /// The image's key.
+    pub key: Key,
+    /// Its step of the plan.
+    pub image: &'a ImageStep,
+    /// The step of its gzipped kernel, when the board wants one.
+    pub kernel: Option<&'a Derivation>,
     /// The recipes' meaning.
     pub system: &'a System,
     /// The name of the cluster that the image is for; empty without one. See [`Lineage`].
     pub cluster: &'a str,
     /// The locked packages, sorted by name.
-    pub inputs: &'a [Input],
+    pub packages: &'a [PackStep],
     /// The locked artifacts, sorted by name.
     pub artifacts: &'a [(Artifact, LockedArtifact)],
     /// Reviewed maintainer scripts.
     pub reviews: &'a ReviewTable,
-    /// Digest of the review table's sources.
-    pub reviews_digest: hah_format::digest::Sha256,
-    /// How the packages are packed.
-    pub options: &'a hah_format::pack::PackOptions,
     /// The agent's binary.
     pub agent: &'a [u8],
-    /// The lock's epoch, seconds since 1970.
-    pub epoch: u32,
 }
 
-impl Recipe<'_> {
+impl Assembly<'_> {
     /// The disk's id, which stays the same from build to build.
     fn disk_id(&self) -> DiskId {
         Lineage::of(self.cluster, self.system).disk_id()
     }
 
-    /// The image's key: everything that can reach its bytes. See [`hah_plan::derivation`].
-    pub fn key(&self) -> Key {
-        let mut encoder = Encoder::new("hah-image");
-        encoder.number("format", u64::from(FORMAT_VERSION));
-        hah_plan::derivation::system(&mut encoder, self.system);
-        encoder.text("cluster", self.cluster);
-        for input in self.inputs {
-            encoder.list("input", [input.name.as_str(), input.version.as_str(), input.architecture.as_str()]);
-            encoder.digest("pack", &crate::build::packs::key(&input.sha256, self.options).0);
-        }
-        for (artifact, locked) in self.artifacts {
-            encoder.text("artifact", &artifact.name);
-            encoder.digest("pack", &crate::build::packs::artifact_pack::key(&locked.sha256, artifact.format).0);
-            encoder.text("signature", &locked.trust.to_string());
-        }
-        encoder.digest("reviews", &self.reviews_digest);
-        encoder.digest("agent", &hah_format::digest::Sha256::of(self.agent));
-        encoder.number("epoch", u64::from(self.epoch));
-        encoder.finish()
+    /// The lock's epoch, in seconds since 1970.
+    pub fn epoch(&self) -> u32 {
+        self.image.epoch
     }
 }
 
 /// Merges the packages and runs the configuration passes.
-pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Configured, Failure> {
-    let configured = with_target(recipe, packs, key, configure::configure)?
+pub fn configure(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Configured, Failure> {
+    let configured = with_target(assembly, packs, configure::configure)?
         .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
-    fit(recipe.system, packs, &configured.root)?;
+    fit(assembly.system, packs, &configured.root)?;
     Ok(configured)
 }
 
 /// The maintainer scripts that cannot be evaluated; empty when all can.
-pub fn script_errors(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Vec<ScriptError>, Failure> {
-    match with_target(recipe, packs, key, configure::configure)? {
+pub fn script_errors(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Vec<ScriptError>, Failure> {
+    match with_target(assembly, packs, configure::configure)? {
         Err(ConfigureError { problem: Problem::Scripts(errors), .. }) => Ok(errors),
         Err(error) => Err(Failure::build(error.to_string(), Some(error.hint()))),
         Ok(_) => Ok(Vec::new()),
@@ -100,15 +84,10 @@ pub fn script_errors(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<
 }
 
 /// Merges the packages and hands the root in the making to `then`.
-fn with_target<T>(
-    recipe: &Recipe<'_>,
-    packs: &PackSet,
-    key: &Key,
-    then: impl FnOnce(Target<'_>) -> T,
-) -> Result<T, Failure> {
-    let system = recipe.system;
+fn with_target<T>(assembly: &Assembly<'_>, packs: &PackSet, then: impl FnOnce(Target<'_>) -> T) -> Result<T, Failure> {
+    let system = assembly.system;
     let packages = packs.packages();
-    let diversions = scripts::diversions(packages, packs, recipe.reviews);
+    let diversions = scripts::diversions(packages, packs, assembly.reviews);
     let placed = merge::placements(system);
     let artifacts = packs.artifacts().iter().map(ArtifactPack::unpacked).collect::<Result<Vec<_>, _>>()?;
     let merged = merge::merge(Ingredients {
@@ -120,9 +99,10 @@ fn with_target<T>(
     })
     .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
     let (mut root, mut provenance) = (merged.root, merged.provenance);
-    initramfs::install_agent(&mut root, recipe.agent)?;
+    initramfs::install_agent(&mut root, assembly.agent)?;
     provenance.claim_new(&root, &merge::Origin::Recipe("first-boot".into()));
-    let image = ImageIdentity { name: system.image.clone(), version: key.short(), id: key.0, disk: recipe.disk_id() };
+    let Assembly { key, .. } = assembly;
+    let image = ImageIdentity { name: system.image.clone(), version: key.short(), id: key.0, disk: assembly.disk_id() };
     let target = Target {
         root,
         provenance,
@@ -131,8 +111,8 @@ fn with_target<T>(
         contents: packs,
         image: &image,
         effects: Effects::default(),
-        reviews: recipe.reviews,
-        epoch: recipe.epoch,
+        reviews: assembly.reviews,
+        epoch: assembly.epoch(),
     };
     Ok(then(target))
 }
@@ -170,39 +150,34 @@ pub struct Parts {
 }
 
 /// Lays out root and boot partition.
-pub fn parts(
-    recipe: &Recipe<'_>,
-    packs: &PackSet,
-    root: Root,
-    kernel: boot::Kernel,
-    key: Key,
-) -> Result<Parts, Failure> {
-    let system = recipe.system;
+pub fn parts(assembly: &Assembly<'_>, packs: &PackSet, root: Root, kernel: boot::Kernel) -> Result<Parts, Failure> {
+    let system = assembly.system;
     let directory =
         system.board.kernel.modules.at(&kernel.version).map_err(|error| Failure::build(error.to_string(), None))?;
     let modules = initramfs::modules(&root, packs, &directory, &system.board.stage1_modules)?;
-    let config = stage1(recipe, &key, modules.names.clone());
+    let config = stage1(assembly, modules.names.clone());
     let (boot, root) = rayon::join(
         || {
-            let archive = initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?;
+            let archive = initramfs::archive(&config, &modules, assembly.agent, assembly.epoch())?;
             boot::files(system, packs, kernel, archive)
         },
-        || root::layout(root, packs, recipe.epoch),
+        || root::layout(root, packs, assembly.epoch()),
     );
     let (boot, root) = (boot?, root?);
-    let spec = disk::DiskSpec { id: recipe.disk_id(), boot_bytes: system.boot_bytes, key, epoch: recipe.epoch };
+    let (key, epoch) = (assembly.key, assembly.epoch());
+    let spec = disk::DiskSpec { id: assembly.disk_id(), boot_bytes: system.boot_bytes, key, epoch };
     Ok(Parts { root, boot, spec })
 }
 
-fn stage1(recipe: &Recipe<'_>, key: &Key, modules: Vec<String>) -> Stage1 {
-    let system = recipe.system;
+fn stage1(assembly: &Assembly<'_>, modules: Vec<String>) -> Stage1 {
+    let system = assembly.system;
     Stage1 {
         version: stage1::VERSION,
-        image: format!("{} ({})", system.image, key.short()),
-        image_id: key.to_string(),
-        disk: recipe.disk_id(),
+        image: format!("{} ({})", system.image, assembly.key.short()),
+        image_id: assembly.key.to_string(),
+        disk: assembly.disk_id(),
         modules,
-        epoch: u64::from(recipe.epoch),
+        epoch: u64::from(assembly.epoch()),
         persist: system.persist.iter().map(ToString::to_string).collect(),
         hostname_prefix: system.hostname_prefix.clone(),
     }

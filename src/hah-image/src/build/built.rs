@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hah_format::digest::Sha256;
+use hah_plan::plan::Derivation;
 use serde::{Deserialize, Serialize};
 
 use super::Built;
@@ -78,6 +79,11 @@ impl BuiltRecord {
             fresh: false,
         }
     }
+}
+
+/// The record of the image of `step`, when that is what stands at `path`, with its companions.
+pub fn stands(store: &Store, path: &Path, step: &Derivation) -> Option<BuiltRecord> {
+    BuiltRecord::read(store, path).filter(|record| record.key == step.key.to_string())
 }
 
 fn stamp(path: &Path) -> Result<(u64, (i64, i64)), Failure> {

@@ -6,13 +6,12 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use hah_plan::lock::LockedPackage;
 use hah_plan::system::{Archive, OwnArchive};
 
 use crate::advice::Exit;
 use crate::build::{Tools, fetch_failure};
 use crate::failure::Failure;
-use crate::fetch::{AptEnvironment, Events, FetchOptions, Fetcher, Item, Mirrors, Mode, Provenance, Source};
+use crate::fetch::{AptEnvironment, Events, FetchOptions, Fetcher, Item, Mirrors, Mode, Provenance};
 use crate::printer::{Outcome, Printer, Step, human_bytes};
 use crate::project::settings::{Environment, Settings};
 use crate::store::Store;
@@ -65,31 +64,13 @@ pub fn fetcher(tools: Tools<'_>, store: &Store, archives: &[OwnArchive]) -> Resu
     Ok(Fetcher::new(options))
 }
 
-/// Makes sure that `packages` of an image with this epoch and these archives are in the download cache.
-pub fn packages(
-    tools: Tools<'_>,
-    store: &Store,
-    packages: &[&LockedPackage],
-    (epoch, archives): (u32, &[OwnArchive]),
-) -> Result<(), Failure> {
-    let items: Vec<Item> = packages
-        .iter()
-        .map(|package| Item {
-            name: format!("{} {} ({})", package.name, package.version, package.architecture),
-            sha256: package.sha256,
-            size: Some(package.size),
-            source: Source::Debian {
-                archive: mirrored_as(&package.archive),
-                path: package.path.clone(),
-                snapshot: Some(u64::from(epoch)),
-            },
-        })
-        .collect();
+/// Makes sure that files of Debian archives and of `archives` are in the download cache.
+pub fn fetch_packages(tools: Tools<'_>, store: &Store, items: &[Item], archives: &[OwnArchive]) -> Result<(), Failure> {
     if items.is_empty() {
         return Ok(());
     }
     let events = Progress::new(tools.printer);
-    fetcher(tools, store, archives)?.fetch_all(&items, &events).map_err(|error| fetch_failure(&error))?;
+    fetcher(tools, store, archives)?.fetch_all(items, &events).map_err(|error| fetch_failure(&error))?;
     events.done();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Packs of an image: made from .debs and artifacts, opened, and looked into by the configuration passes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,85 +10,24 @@ use hah_format::deb::Entry;
 use hah_format::digest::{Hashing, Sha256};
 use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;
-use hah_format::pack::keep::Documents;
-use hah_format::pack::{self, Builder, Keep, Locales, Manifest, PackOptions, PackedFile};
+use hah_format::pack::{self, Builder, Manifest, PackedFile};
 use hah_format::path::TreePath;
 use hah_format::squashfs::{self, Area, FileData};
 use hah_format::tree::{Kind, Meta};
-use hah_plan::debian::{Architecture, PackageName, Version};
-use hah_plan::derivation::{Encoder, Key};
+use hah_plan::debian::PackageName;
+use hah_plan::plan::{Derivation, Key, PackStep, packing};
 use hah_plan::rootfs::{Content, Contents, ContentsError, NamedFiles, UnpackedPackage};
-use hah_plan::system::System;
-use rayon::prelude::*;
 
 pub mod artifact_pack;
 
 use artifact_pack::ArtifactPack;
 
 use crate::files;
-use crate::printer::{Outcome, Printer, human_bytes};
+use crate::printer::Outcome;
 use crate::store::{Bucket, Store, StoreError};
 
 /// Largest file that is read back into memory: a kernel is 38 MB, and passes read nothing larger.
 const READ_LIMIT: u64 = 256 << 20;
-
-/// An archive to be packed.
-#[derive(Clone, Debug)]
-pub struct Input {
-    /// Package name.
-    pub name: PackageName,
-    /// Version.
-    pub version: Version,
-    /// Architecture.
-    pub architecture: Architecture,
-    /// Digest of the .deb.
-    pub sha256: Sha256,
-    /// Size of the .deb in bytes.
-    pub size: u64,
-}
-
-/// How the packages of `system` are packed: what a recipe removes of documentation is not stored at all.
-///
-/// Each kind is probed with a path that is typical of it, so that the recipes' removals stay the only place that decides.
-pub fn options(system: &System) -> PackOptions {
-    let stays = |probe: &str| match TreePath::parse(probe) {
-        Ok(path) => !system.removes.iter().any(|remove| remove.removes(&path)),
-        Err(_) => true,
-    };
-    options_of(PROBES.map(stays))
-}
-
-/// What is typical of documentation, of manual pages, and of translations.
-const PROBES: [&str; 3] =
-    ["usr/share/doc/probe/README", "usr/share/man/man1/probe.1.gz", "usr/share/locale/de/LC_MESSAGES/probe.mo"];
-
-/// The options when each kind of [`PROBES`] stays or goes.
-fn options_of([docs, man, locales]: [bool; 3]) -> PackOptions {
-    let documents = |stay| if stay { Documents::Keep } else { Documents::Drop };
-    let locales = if locales { Locales::All } else { Locales::None };
-    PackOptions { keep: Keep { docs: documents(docs), man: documents(man), locales }, ..PackOptions::default() }
-}
-
-/// Every answer that [`options`] can give.
-pub fn every_options() -> impl Iterator<Item = PackOptions> {
-    (0..1 << PROBES.len()).map(|bits| options_of([bits & 1 != 0, bits & 2 != 0, bits & 4 != 0]))
-}
-
-/// The key of the pack of a .deb.
-pub fn key(deb: &Sha256, options: &PackOptions) -> Key {
-    let mut encoder = Encoder::new("hah-pack");
-    encoder.digest("deb", deb);
-    encoder.text("options", &options.id());
-    encoder.finish()
-}
-
-/// The key of a pack of derived files: what they derive from, and how they are packed.
-fn derived_key(content: &Sha256) -> Sha256 {
-    let mut encoder = Encoder::new("hah-derived");
-    encoder.digest("content", content);
-    encoder.text("options", &PackOptions::default().id());
-    encoder.finish().0
-}
 
 /// A pack that is in the store.
 pub struct Stored {
@@ -101,83 +40,65 @@ pub struct Stored {
 /// The pack of a package.
 pub struct Pack {
     /// What was packed.
-    pub input: Input,
+    pub step: PackStep,
     /// The pack.
     pub stored: Arc<Stored>,
 }
 
-/// Makes what is missing, in parallel, and opens all packs, in the order of `inputs`.
-///
-/// `debs` are the downloads of `inputs`. A pack that turns out to be damaged is made anew, once.
-pub fn realise(
-    store: &Store,
-    printer: &Printer,
-    inputs: &[Input],
-    options: &PackOptions,
-    deb: &(dyn Fn(&Input) -> PathBuf + Sync),
-) -> Result<Vec<Pack>, StoreError> {
-    let missing: Vec<&Input> =
-        inputs.iter().filter(|input| !store.contains(Bucket::Packs, &key(&input.sha256, options).0)).collect();
-    if !missing.is_empty() {
-        make(printer, missing, &|input| one(store, input, &deb(input), options))?;
+impl Stored {
+    /// Opens the pack at `path`.
+    ///
+    /// # Errors
+    /// When it is not whole: a power cut may have left it without its end.
+    pub fn open(path: PathBuf) -> Result<Self, pack::OpenError> {
+        let file = File::open(&path).map_err(pack::OpenError::from)?;
+        let manifest = pack::read_manifest(BufReader::with_capacity(1 << 16, file))?;
+        Ok(Self { path, manifest })
     }
-    inputs
-        .par_iter()
-        .map(|input| {
-            let path = store.path(Bucket::Packs, &key(&input.sha256, options).0);
-            let manifest = match read_manifest(&path) {
-                Ok(manifest) => manifest,
-                Err(_) => {
-                    // A power cut may have left a pack without its end. Making it again is cheaper than asking.
-                    fs_err::remove_file(&path)?;
-                    one(store, input, &deb(input), options)?;
-                    read_manifest(&path).map_err(StoreError::make)?
-                }
-            };
-            Ok(Pack { input: input.clone(), stored: Arc::new(Stored { path, manifest }) })
-        })
-        .collect()
 }
 
-fn make(
-    printer: &Printer,
-    mut missing: Vec<&Input>,
-    one: &(dyn Fn(&Input) -> Result<(), StoreError> + Sync),
-) -> Result<(), StoreError> {
-    // The largest first, so that no thread ends up alone with it.
-    missing.sort_by_key(|input| (std::cmp::Reverse(input.size), input.name.clone()));
-    let bytes: u64 = missing.iter().map(|input| input.size).sum();
-    let step = printer.step("Packing", format!("{} packages", missing.len()), Some(bytes));
-    let count = missing.len();
-    missing.into_par_iter().with_max_len(1).try_for_each(|input| {
-        let step_name = format!("{} {}", input.name, input.version);
-        step.set_message(&step_name);
-        one(input)?;
-        step.advance(input.size);
-        Ok::<(), StoreError>(())
-    })?;
-    step.done("Packed", &format!("{count} packages, {}", human_bytes(bytes)), Outcome::Made);
-    Ok(())
-}
-
+/// Packs the .deb that was downloaded as `deb`.
+///
 /// The download is hashed as it is read, so that the decompressors need not check their own sums: a pack is made of the
 /// very bytes that were locked, or not at all.
-fn one(store: &Store, input: &Input, deb: &Path, options: &PackOptions) -> Result<(), StoreError> {
-    store.realise(Bucket::Packs, &key(&input.sha256, options).0, |file| {
+pub fn pack_package(store: &Store, key: &Key, step: &PackStep, deb: &Path) -> Result<(), StoreError> {
+    store.realise(Bucket::Packs, &key.0, |file| {
         let mut reader = BufReader::with_capacity(1 << 16, Hashing::new(fs_err::File::open(deb)?));
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        let packed = pack::pack_deb(&mut reader, &mut out, options);
+        let packed = pack::pack_deb(&mut reader, &mut out, &step.options);
         // What a damaged archive fails with says less than that it is damaged.
         io::copy(&mut reader, &mut io::sink())?;
         let (found, ..) = reader.into_inner().finish();
-        if found != input.sha256 {
+        if found != step.sha256 {
             fs_err::remove_file(deb)?;
-            return Err(StoreError::Damaged { name: input.name.to_string(), wanted: input.sha256, found });
+            return Err(StoreError::Damaged { name: step.name.to_string(), wanted: step.sha256, found });
         }
-        packed.map_err(|source| StoreError::make(PackFailed { package: input.name.clone(), source }))?;
+        packed.map_err(|source| StoreError::make(PackFailed { package: step.name.clone(), source }))?;
         out.flush().map_err(StoreError::make)
     })?;
     Ok(())
+}
+
+/// Packs files that were made from others, and opens the pack.
+///
+/// What is in the store under this key and is not whole is made anew.
+pub fn pack_derived(store: &Store, key: &Key, files: &NamedFiles) -> Result<Stored, StoreError> {
+    let path = store.path(Bucket::Derived, &key.0);
+    if Stored::open(path.clone()).is_err() {
+        store.remove(Bucket::Derived, &key.0)?;
+    }
+    store.realise(Bucket::Derived, &key.0, |file| {
+        let options = packing::of_derived();
+        let mut builder = Builder::new(BufWriter::new(file), &options).map_err(StoreError::make)?;
+        for (name, bytes) in files {
+            let path = TreePath::parse(name).map_err(StoreError::make)?;
+            let entry = Entry { path, meta: Meta::root(0o644), kind: Kind::File(bytes.len() as u64) };
+            builder.entry(entry, &mut &bytes[..]).map_err(StoreError::make)?;
+        }
+        let (_, mut out) = builder.finish().map_err(StoreError::make)?;
+        out.flush().map_err(StoreError::make)
+    })?;
+    Stored::open(path).map_err(StoreError::make)
 }
 
 /// A package that could not be packed.
@@ -197,11 +118,6 @@ fn told(error: &pack::PackError) -> String {
     }
 }
 
-fn read_manifest(path: &Path) -> Result<Manifest, pack::OpenError> {
-    let file = File::open(path).map_err(pack::OpenError::from)?;
-    pack::read_manifest(BufReader::with_capacity(1 << 16, file))
-}
-
 /// All packs of an image, as one place to read files from: its packages', its artifacts', and those of derived files.
 pub struct PackSet {
     store: Arc<Store>,
@@ -215,8 +131,8 @@ pub struct PackSet {
     open: Vec<Mutex<Option<File>>>,
     /// Packs that configuration passes asked for.
     derived: Mutex<Vec<Arc<Stored>>>,
-    /// Keys of what was taken from the store's derived files.
-    used_derived: Mutex<BTreeSet<Sha256>>,
+    /// The steps behind them, in the order in which they were asked for, and whether each was made now.
+    outputs: Mutex<Vec<(Derivation, Outcome)>>,
 }
 
 impl PackSet {
@@ -243,7 +159,7 @@ impl PackSet {
             by_digest,
             open,
             derived: Mutex::default(),
-            used_derived: Mutex::default(),
+            outputs: Mutex::default(),
         }
     }
 
@@ -258,43 +174,10 @@ impl PackSet {
         &self.artifacts
     }
 
-    /// Remembers that the image needs the derived file `key`.
-    pub fn use_derived(&self, key: Sha256) {
-        self.used_derived.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-    }
-
-    /// The derived files that the image needs: known only when it has been configured.
-    pub fn used_derived(&self) -> BTreeSet<Sha256> {
-        self.used_derived.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The pack of derived files with this key, if it is there and whole.
-    fn find_derived(&self, key: &Sha256) -> Option<Stored> {
-        let path = self.store.path(Bucket::Derived, &derived_key(key));
-        let manifest = read_manifest(&path).ok()?;
-        Some(Stored { path, manifest })
-    }
-
-    /// Packs `files` under `key`.
-    fn keep_derived(&self, key: &Sha256, files: &NamedFiles) -> Result<Stored, StoreError> {
-        let key = &derived_key(key);
-        let path = self.store.path(Bucket::Derived, key);
-        if path.exists() {
-            // It was not whole, or it would have been found.
-            fs_err::remove_file(&path)?;
-        }
-        self.store.realise(Bucket::Derived, key, |file| {
-            let mut builder = Builder::new(BufWriter::new(file), &PackOptions::default()).map_err(StoreError::make)?;
-            for (name, bytes) in files {
-                let path = TreePath::parse(name).map_err(StoreError::make)?;
-                let entry = Entry { path, meta: Meta::root(0o644), kind: Kind::File(bytes.len() as u64) };
-                builder.entry(entry, &mut &bytes[..]).map_err(StoreError::make)?;
-            }
-            let (_, mut out) = builder.finish().map_err(StoreError::make)?;
-            out.flush().map_err(StoreError::make)
-        })?;
-        let manifest = read_manifest(&path).map_err(StoreError::make)?;
-        Ok(Stored { path, manifest })
+    /// The steps of derived files that the image needs, which are known only when it has been configured; and whether
+    /// each was made now.
+    pub fn outputs(&self) -> Vec<(Derivation, Outcome)> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The packages, as the plan wants them, in order.
@@ -303,12 +186,12 @@ impl PackSet {
     }
 }
 
-fn unpacked(Pack { input, stored }: &Pack) -> UnpackedPackage {
+fn unpacked(Pack { step, stored }: &Pack) -> UnpackedPackage {
     let content = |file: PackedFile| Content::Stored { sha256: file.sha256, size: file.data.size };
     UnpackedPackage {
-        name: input.name.clone(),
-        version: input.version.clone(),
-        architecture: input.architecture,
+        name: step.name.clone(),
+        version: step.version.clone(),
+        architecture: step.architecture,
         control: stored.manifest.control.clone(),
         tree: stored.manifest.tree.clone().map(|_, file| content(file)),
     }
@@ -328,6 +211,14 @@ impl PackSet {
 }
 
 impl Stored {
+    /// The whole file `name` of the pack, if it is there and is what was packed.
+    pub fn intact_file(&self, name: &str) -> Option<Vec<u8>> {
+        let node = self.manifest.tree.get(&TreePath::parse(name).ok()?)?;
+        let Kind::File(packed) = &node.kind else { return None };
+        let bytes = self.read(&mut open(&self.path).ok()?, &packed.data).ok()?;
+        (Sha256::of(&bytes) == packed.sha256).then_some(bytes)
+    }
+
     /// A file of the pack, whole.
     fn read(&self, file: &mut File, data: &FileData) -> Result<Vec<u8>, String> {
         let Manifest { block_size, fragments, .. } = &self.manifest;
@@ -366,18 +257,19 @@ impl Contents for PackSet {
 
     fn derived(
         &self,
-        key: &Sha256,
+        step: &Derivation,
         make: &mut dyn FnMut() -> Option<NamedFiles>,
     ) -> Result<Option<BTreeMap<String, Content>>, ContentsError> {
-        let stored = match self.find_derived(key) {
-            Some(stored) => stored,
-            None => {
+        let found = Stored::open(self.store.path(Bucket::Derived, &step.key.0));
+        let (stored, outcome) = match found {
+            Ok(stored) => (stored, Outcome::Cached),
+            Err(_) => {
                 let Some(files) = make() else { return Ok(None) };
-                let error = |cause: StoreError| ContentsError { sha256: *key, reason: cause.to_string() };
-                self.keep_derived(key, &files).map_err(error)?
+                let error = |cause: StoreError| ContentsError { sha256: step.key.0, reason: cause.to_string() };
+                (pack_derived(&self.store, &step.key, &files).map_err(error)?, Outcome::Made)
             }
         };
-        self.use_derived(derived_key(key));
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).push((step.clone(), outcome));
         let content = |data: &PackedFile| Content::Stored { sha256: data.sha256, size: data.data.size };
         let contents = stored.manifest.tree.iter().filter_map(|(path, node)| match &node.kind {
             Kind::File(file) => Some((path.as_str().to_owned(), content(file))),

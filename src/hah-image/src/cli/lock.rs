@@ -14,7 +14,7 @@ use crate::build::artifacts::{self, Inputs};
 use crate::build::lock;
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::project::fleet::cluster_of;
+use crate::project::fleet::every_image;
 use crate::store::{Access, Store};
 
 /// Arguments of `lock`.
@@ -95,20 +95,9 @@ pub(super) fn update(context: &Context, args: &UpdateArgs) -> Result<u8, Failure
     attempt.end(context, &project, &old, if args.dry_run { Keep::Shown } else { Keep::Written })
 }
 
-/// The images that were named; without, the project's own and those of its cluster. Where there are none of either, those
-/// that the lock has: somebody builds shipped images.
-fn images(project: &Project, named: &[String]) -> Result<Vec<String>, Failure> {
-    let mut images: BTreeSet<String> = named.iter().cloned().collect();
-    if images.is_empty() {
-        images.extend(project.own_images().iter().cloned());
-        if project.root().join("cluster.toml").exists() {
-            images.extend(cluster_of(project)?.nodes.into_values().map(|node| node.image));
-        }
-    }
-    if images.is_empty() {
-        let lock = project.lock()?.unwrap_or_default();
-        images.extend(lock.images().iter().map(|image| image.name.clone()));
-    }
+/// The images that were named, each once; without, all of the project's.
+pub(super) fn images(project: &Project, named: &[String]) -> Result<Vec<String>, Failure> {
+    let images = if named.is_empty() { every_image(project)? } else { named.iter().cloned().collect() };
     if images.is_empty() {
         return Err(Failure::user(
             "the project has no image of its own",

@@ -1,5 +1,6 @@
 //! The fleet of `cluster.toml`: its nodes, and what each one's card gets.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use hah_node::identity::{FILE_MAX, Identity};
@@ -92,6 +93,20 @@ impl FleetNode {
 /// The project's fleet.
 pub fn cluster_of(project: &Project) -> Result<Cluster, FleetError> {
     project.cluster()?.ok_or_else(|| FleetError::NoCluster(project.root().join(CLUSTER)))
+}
+
+/// The images that a project is about: its own, and those that its cluster names. Where there are none of either, those
+/// that the lock has: somebody builds shipped images. None at all when there is no lock either.
+pub fn every_image(project: &Project) -> Result<BTreeSet<String>, ProjectError> {
+    let mut images: BTreeSet<String> = project.own_images().clone();
+    if let Some(cluster) = project.cluster()? {
+        images.extend(cluster.nodes.into_values().map(|node| node.image));
+    }
+    if images.is_empty() {
+        let lock = project.lock()?.unwrap_or_default();
+        images.extend(lock.images().iter().map(|image| image.name.clone()));
+    }
+    Ok(images)
 }
 
 /// A node of a fleet whose secrets are open.

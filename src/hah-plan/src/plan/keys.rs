@@ -5,7 +5,7 @@ use hah_format::pack::PackOptions;
 
 use super::encoder::Encoder;
 use super::key::{FORMAT_VERSION, Key};
-use super::{Derivation, DerivedFiles, DerivedStep, StepKind, Wanted, packing, system};
+use super::{Derivation, DerivedFiles, DerivedStep, StepKind, Surroundings, Wanted, packing, system};
 use crate::artifact::Format;
 use crate::board::VersionedPath;
 use crate::lock::{LockedArtifact, LockedPackage};
@@ -96,11 +96,10 @@ pub(super) struct ImageParts<'a> {
 /// Of an image: everything that can reach its bytes, and those of its block map and manifest.
 pub(super) fn image(wanted: &Wanted<'_>, parts: &ImageParts<'_>) -> Key {
     let ImageParts { packages, artifacts, kernel, epoch } = parts;
-    let Wanted { system, cluster, reviews, agent } = wanted;
+    let Wanted { system, surroundings } = wanted;
     let mut encoder = Encoder::new("hah-image");
     encoder.number("format", u64::from(FORMAT_VERSION));
     system::encode(&mut encoder, system);
-    encoder.text("cluster", cluster);
     for (package, pack) in *packages {
         let LockedPackage { name, version, architecture, .. } = package;
         encoder.list("package", [name.as_str(), version.as_str(), architecture.as_str()]);
@@ -112,8 +111,11 @@ pub(super) fn image(wanted: &Wanted<'_>, parts: &ImageParts<'_>) -> Key {
         encoder.text("signature", &artifact.trust.to_string());
     }
     encoder.bytes("kernel", kernel.as_ref().map_or(&[], |key| key.0.as_bytes().as_slice()));
-    encoder.digest("reviews", reviews);
-    encoder.bytes("agent", agent.as_ref().map_or(&[], |agent| agent.as_bytes().as_slice()));
+    if let Some(Surroundings { cluster, reviews, agent }) = surroundings {
+        encoder.text("cluster", cluster);
+        encoder.digest("reviews", reviews);
+        encoder.digest("agent", agent);
+    }
     encoder.number("epoch", u64::from(*epoch));
     encoder.finish()
 }

@@ -59,6 +59,12 @@ impl Plan {
         self.steps.iter().find(|step| step.key == *key)
     }
 
+    /// What of the plan these images need.
+    pub fn only(&self, images: &BTreeSet<Key>) -> Self {
+        let needed: BTreeSet<Key> = images.iter().flat_map(|image| self.closure(image)).collect();
+        Self { steps: self.steps.iter().filter(|step| needed.contains(&step.key)).cloned().collect() }
+    }
+
     /// The steps that make images, in the order in which they were wanted.
     pub fn images(&self) -> impl Iterator<Item = &Derivation> {
         self.steps.iter().filter(|step| step.image().is_some())

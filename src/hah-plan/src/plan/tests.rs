@@ -70,7 +70,11 @@ fn load(image: &str, overrides: &[&str]) -> System {
 fn lock(images: &[&str], packages: &str) -> Lock {
     use std::fmt::Write as _;
     let names: String = images.iter().map(|image| format!("\"{image}\", ")).collect();
-    let mut text = String::from("version = 1\n");
+    let mut text = format!(
+        "version = 1\n[[archive]]\nsuite = \"toy\"\narchive = \"debian\"\ndate = 2025-06-15T15:06:40Z\n\
+         inrelease = \"{}\"\nimages = [{names}]\n",
+        "0".repeat(64)
+    );
     for image in images {
         let request = Request::from(&load(image, &[])).digest();
         let _ = writeln!(
@@ -110,7 +114,8 @@ linux-image-toy 6.0-1 | linux-image-6.0-toy (= 6.0-1)
 toy-tool 1.0-1 | base-files";
 
 fn wanted(system: &System) -> Wanted<'_> {
-    Wanted { system, cluster: "home", reviews: Sha256::of(b"reviews"), agent: Some(Sha256::of(b"agent")) }
+    let (reviews, agent) = (Sha256::of(b"reviews"), Sha256::of(b"agent"));
+    Wanted { system, surroundings: Some(Surroundings { cluster: "home", reviews, agent }) }
 }
 
 fn plan_of(images: &[&str]) -> Plan {
@@ -123,7 +128,23 @@ fn plan_of(images: &[&str]) -> Plan {
 #[test]
 fn the_plan_of_two_images() {
     let plan = plan_of(&["first", "second"]);
-    insta::assert_snapshot!(plan, @"");
+    insta::assert_snapshot!(plan, @"
+    3896d0b7 fetch base-files 13 (arm64)
+    85dcdd91 pack base-files 13 (arm64) <- 3896d0b7
+    fadee1f4 fetch linux-base 4 (arm64)
+    dccd68ef pack linux-base 4 (arm64) <- fadee1f4
+    b94e0aea fetch linux-image-6.0-toy 6.0-1 (arm64)
+    75740ff0 pack linux-image-6.0-toy 6.0-1 (arm64) <- b94e0aea
+    7b2ed726 fetch linux-image-toy 6.0-1 (arm64)
+    f048eaf5 pack linux-image-toy 6.0-1 (arm64) <- 7b2ed726
+    8e9cdc58 fetch toy-tool 1.0-1 (arm64)
+    65c3a0cb pack toy-tool 1.0-1 (arm64) <- 8e9cdc58
+    11111111 fetch toyd 2.0
+    0c24e4e8 artifact toyd 2.0 <- 11111111
+    208bfb38 kernel /boot/vmlinuz-VERSION <- 75740ff0 f048eaf5
+    a609c454 image first <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 208bfb38
+    dccce71b image second <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 208bfb38
+    ");
     assert_eq!(plan, plan_of(&["first", "second"]), "planning is a function");
 }
 
@@ -138,7 +159,9 @@ fn what_two_images_need_is_one_step() {
     let names = |plan: &Plan| plan.images().filter_map(Derivation::image).map(|image| image.name.clone()).collect();
     let names: Vec<String> = names(&plan_of(&["second", "first"]));
     assert_eq!(names, ["second", "first"], "in the order in which they are wanted");
-    assert_eq!(plan_of(&["first", "first"]), plan_of(&["first"]));
+    let system = load("first", &[]);
+    let twice = super::plan(&[wanted(&system), wanted(&system)], &lock(&["first"], PACKAGES)).unwrap();
+    assert_eq!(twice, one);
 }
 
 /// As `linux-image-arm64` leads to the package that has the kernel.
@@ -243,7 +266,8 @@ fn a_package_of_ones_own_archive_says_where_it_is() {
         recipe: "toy".to_owned(),
     };
     system.archives.push(own.clone());
-    let text = lock(&["first"], PACKAGES).to_string().replacen("archive = \"debian\"", "archive = \"own\"", 1);
+    let text = lock(&["first"], PACKAGES).to_string().replace("archive = \"debian\"", "archive = \"own\"");
+    let text = text.replacen("inrelease = ", &format!("key = \"{}\"\ninrelease = ", "A".repeat(40)), 1);
     let plan = plan(&[wanted(&system)], &Lock::parse(&text).unwrap()).unwrap();
     let owns: Vec<&OwnArchive> = (plan.steps().iter())
         .filter_map(|step| match &step.kind {
@@ -251,5 +275,5 @@ fn a_package_of_ones_own_archive_says_where_it_is() {
             _ => None,
         })
         .collect();
-    assert_eq!(owns, [&own]);
+    assert_eq!(owns, [&own; 5]);
 }

@@ -15,17 +15,19 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use hah_format::digest::Sha256;
 use hah_format::path::TreePath;
 use hah_format::tree::Kind;
 use hah_plan::board::KernelCompression;
-use hah_plan::derivation::Encoder;
-use hah_plan::rootfs::{Content, Contents as _, UnpackedPackage};
+use hah_plan::plan::Derivation;
+use hah_plan::plan::keys::KERNEL_GZIP_LEVEL;
+use hah_plan::rootfs::{Content, Contents as _, NamedFiles, UnpackedPackage};
 use hah_plan::system::System;
 
-use crate::build::packs::PackSet;
+use super::Assembly;
+use crate::build::packs::{PackSet, Stored, pack_derived};
 use crate::failure::Failure;
-use crate::store::{Bucket, Store, StoreError};
+use crate::printer::Outcome;
+use crate::store::{Bucket, Store};
 
 /// Directory of generation 0.
 pub const GENERATION: &str = "g0";
@@ -40,8 +42,8 @@ is put here later replaces the identity that the node has, on its next boot.\r
 Its keys are described in docs/identity.md of hah-image.\r
 ";
 
-/// Level of gzip for the kernel; 9 takes three times as long and saves one percent.
-const GZIP_LEVEL: u32 = 6;
+/// Name of the gzipped kernel in its pack.
+const GZIPPED: &str = "kernel.gz";
 
 /// Files of the boot partition by path.
 pub type BootFiles = BTreeMap<TreePath, Arc<[u8]>>;
@@ -105,42 +107,55 @@ pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: Vec<u8
     Ok(files)
 }
 
-/// Finds the kernel, and compresses it if the board wants that: once, and then it is in the store.
-pub fn kernel(store: &Store, system: &System, packs: &PackSet) -> Result<Kernel, Failure> {
+/// Finds the kernel, and compresses it if the board wants that.
+///
+/// A kernel that the plan knows, because it is from a package that the board leads to, is compressed once, and then it is in
+/// the store. Any other is compressed now.
+pub fn kernel(assembly: &Assembly<'_>, store: &Store, packs: &PackSet) -> Result<(Kernel, Option<Outcome>), Failure> {
+    let system = assembly.system;
     let version = kernel_version(system, packs.packages())?;
     let at = system.board.kernel.image.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
-    let bytes = match system.board.kernel.compression {
-        KernelCompression::None => read(packs, &at)?,
-        KernelCompression::Gzip => {
-            let content = find(packs.packages(), &at)?;
-            let key = gzip_key(&content.sha256());
-            packs.use_derived(key);
-            let path = store.realise(Bucket::Derived, &key, |file| {
-                let bytes = packs.bytes(content).map_err(StoreError::make)?;
-                // flate2's header has no name and no time unless asked for.
-                let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::new(GZIP_LEVEL));
-                gzip.write_all(&bytes).and_then(|()| gzip.finish().map(drop)).map_err(StoreError::make)
-            })?;
-            fs_err::read(path)?
+    let (package, content) = find(packs.packages(), &at)?;
+    let bytes = || packs.bytes(content).map_err(|error| Failure::build(format!("{at}: {error}"), None));
+    let (bytes, outcome) = match (system.board.kernel.compression, assembly.kernel) {
+        (KernelCompression::None, _) => (bytes()?, None),
+        (KernelCompression::Gzip, Some(step)) if is_of(assembly, step, package) => {
+            let found = Stored::open(store.path(Bucket::Derived, &step.key.0)).ok();
+            match found.and_then(|stored| stored.intact_file(GZIPPED)) {
+                Some(gzipped) => (gzipped, Some(Outcome::Cached)),
+                None => {
+                    let gzipped = gzip(&bytes()?)?;
+                    // Not whole, or it would have been found.
+                    store.remove(Bucket::Derived, &step.key.0)?;
+                    pack_derived(store, &step.key, &NamedFiles::from([(GZIPPED.to_owned(), gzipped.clone())]))?;
+                    (gzipped, Some(Outcome::Made))
+                }
+            }
         }
+        (KernelCompression::Gzip, _) => (gzip(&bytes()?)?, None),
     };
-    Ok(Kernel { version, bytes: bytes.into() })
+    Ok((Kernel { version, bytes: bytes.into() }, outcome))
 }
 
-/// Key of a gzipped kernel.
-fn gzip_key(kernel: &Sha256) -> Sha256 {
-    let mut encoder = Encoder::new("hah-gzip");
-    encoder.digest("kernel", kernel);
-    encoder.number("level", u64::from(GZIP_LEVEL));
-    encoder.finish().0
+/// Whether the package at this index is among those that `step` takes its kernel from.
+fn is_of(assembly: &Assembly<'_>, step: &Derivation, package: usize) -> bool {
+    assembly.image.packs.get(package).is_some_and(|pack| step.inputs.contains(pack))
 }
 
-/// The content of a path of some package, before any recipe removed it.
-fn find<'a>(packages: &'a [UnpackedPackage], path: &TreePath) -> Result<&'a Content, Failure> {
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    // flate2's header has no name and no time unless asked for.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(KERNEL_GZIP_LEVEL));
+    gzip.write_all(bytes)?;
+    Ok(gzip.finish()?)
+}
+
+/// The first package that has a file at a path, and the file's content, before any recipe removed it.
+fn find<'a>(packages: &'a [UnpackedPackage], path: &TreePath) -> Result<(usize, &'a Content), Failure> {
     packages
         .iter()
-        .find_map(|package| match &package.tree.get(path)?.kind {
-            Kind::File(content) => Some(content),
+        .enumerate()
+        .find_map(|(index, package)| match &package.tree.get(path)?.kind {
+            Kind::File(content) => Some((index, content)),
             _ => None,
         })
         .ok_or_else(|| {
@@ -152,7 +167,7 @@ fn find<'a>(packages: &'a [UnpackedPackage], path: &TreePath) -> Result<&'a Cont
 }
 
 fn read(packs: &PackSet, path: &TreePath) -> Result<Vec<u8>, Failure> {
-    let content = find(packs.packages(), path)?;
+    let (_, content) = find(packs.packages(), path)?;
     packs.bytes(content).map_err(|error| Failure::build(format!("{path}: {error}"), None))
 }
 

@@ -13,7 +13,7 @@ use hah_format::disk::window::Window;
 use hah_format::disk::{self, Geometry, GptPartition, Identity, Layout};
 use hah_format::fat::{self, FatOptions};
 use hah_node::disk as contract;
-use hah_plan::derivation::Key;
+use hah_plan::plan::Key;
 
 use super::boot::BootFiles;
 use super::root::{RootImage, Segment};

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::Recipe;
+use super::Assembly;
 use super::disk::WrittenImage;
-use hah_plan::derivation::Key;
 use hah_plan::scripts::Effects;
 
 /// Version of the manifest's shape.
@@ -144,13 +143,8 @@ struct Package<'a> {
 }
 
 /// The manifest's text.
-pub fn render(
-    recipe: &Recipe<'_>,
-    key: &Key,
-    written: &WrittenImage,
-    effects: &Effects,
-) -> Result<String, serde_json::Error> {
-    let system = recipe.system;
+pub fn render(assembly: &Assembly<'_>, written: &WrittenImage, effects: &Effects) -> Result<String, serde_json::Error> {
+    let system = assembly.system;
     let partition = |name, extent: &hah_format::disk::Extent| Partition {
         name,
         start: extent.offset_bytes(),
@@ -162,8 +156,8 @@ pub fn render(
         summary: &system.summary,
         board: &system.board.name,
         architecture: system.architecture.as_str(),
-        key: key.to_string(),
-        epoch: recipe.epoch,
+        key: assembly.key.to_string(),
+        epoch: assembly.epoch(),
         recipes: &system.recipes,
         disk: Disk {
             table: system.table.as_str(),
@@ -174,17 +168,17 @@ pub fn render(
                 partition(hah_node::disk::NAMES[1], &written.layout.root),
             ],
         },
-        packages: recipe
-            .inputs
+        packages: assembly
+            .packages
             .iter()
-            .map(|input| Package {
-                name: input.name.as_str(),
-                version: input.version.as_str(),
-                architecture: input.architecture.as_str(),
-                sha256: input.sha256.to_string(),
+            .map(|package| Package {
+                name: package.name.as_str(),
+                version: package.version.as_str(),
+                architecture: package.architecture.as_str(),
+                sha256: package.sha256.to_string(),
             })
             .collect(),
-        artifacts: recipe
+        artifacts: assembly
             .artifacts
             .iter()
             .map(|(artifact, locked)| Artifact {

@@ -7,25 +7,24 @@ mod tests;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Seek as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use hah_format::archive::{self, WHOLE};
 use hah_format::digest::Sha256;
 use hah_format::elf::{self, Program};
-use hah_format::pack::{self, Keep, Manifest, PackOptions};
+use hah_format::pack::{self, Manifest};
 use hah_format::path::TreePath;
 use hah_format::squashfs::{Area, FileData, FileReader};
 use hah_format::tree::{Kind, Meta, Node, Owner};
 use hah_plan::artifact::{Artifact, Format, Install};
-use hah_plan::derivation::{Encoder, Key};
 use hah_plan::diagnostic::did_you_mean;
 use hah_plan::lock::LockedArtifact;
+use hah_plan::plan::{ArtifactStep, Key, packing};
 use hah_plan::rootfs::{Content, Root, UnpackedArtifact};
 
-use super::{Stored, open, read_manifest};
+use super::{Stored, open};
 use crate::failure::Failure;
-use crate::printer::{Outcome, Printer, human_bytes};
 use crate::store::{Bucket, Store, StoreError};
 
 /// The pack of an artifact.
@@ -38,70 +37,22 @@ pub struct ArtifactPack {
     pub stored: Arc<Stored>,
 }
 
-/// How artifacts are packed: nothing in them is documentation by its path.
-fn options() -> PackOptions {
-    PackOptions { keep: Keep::everything(), ..PackOptions::default() }
-}
-
-/// The key of the pack of an artifact.
-pub fn key(sha256: &Sha256, format: Format) -> Key {
-    let mut encoder = Encoder::new("hah-artifact");
-    encoder.digest("artifact", sha256);
-    encoder.text("format", format.as_str());
-    encoder.text("options", &options().id());
-    encoder.finish()
-}
-
-/// The keys of every pack that there may be of an artifact, for when its recipe cannot be read: the lock does not say
-/// its format.
-pub fn keys(sha256: &Sha256) -> [Sha256; 3] {
-    Format::ALL.map(|format| key(sha256, format).0)
-}
-
-/// Makes what is missing and opens all packs. `file` is where an artifact's file is.
-pub fn realise(
-    store: &Store,
-    printer: &Printer,
-    artifacts: &[(Artifact, LockedArtifact)],
-    file: &dyn Fn(&Sha256) -> PathBuf,
-) -> Result<Vec<ArtifactPack>, Failure> {
-    let mut packs = Vec::new();
-    for (artifact, locked) in artifacts {
-        let path = store.path(Bucket::Packs, &key(&locked.sha256, artifact.format).0);
-        if !path.exists() {
-            let step = printer.step("Packing", artifact.to_string(), Some(locked.size));
-            one(store, artifact, &locked.sha256, &file(&locked.sha256))?;
-            step.done("Packed", &format!("artifact {artifact}, {}", human_bytes(locked.size)), Outcome::Made);
-        }
-        let manifest = match read_manifest(&path) {
-            Ok(manifest) => manifest,
-            Err(_) => {
-                // As with packages: a power cut may have left it without its end.
-                fs_err::remove_file(&path)?;
-                one(store, artifact, &locked.sha256, &file(&locked.sha256))?;
-                read_manifest(&path).map_err(|error| Failure::build(error.to_string(), None))?
-            }
-        };
-        let stored = Arc::new(Stored { path, manifest });
-        packs.push(ArtifactPack { artifact: artifact.clone(), locked: locked.clone(), stored });
-    }
-    Ok(packs)
-}
-
-fn one(store: &Store, artifact: &Artifact, sha256: &Sha256, file: &Path) -> Result<(), Failure> {
-    let format = match artifact.format {
+/// Packs the artifact that was downloaded as `file`.
+pub fn pack_artifact(store: &Store, key: &Key, step: &ArtifactStep, file: &Path) -> Result<(), StoreError> {
+    let format = match step.format {
         Format::File => archive::Format::File,
         Format::Zip => archive::Format::Zip,
         Format::TarGz => archive::Format::TarGz,
     };
-    let made = store.realise(Bucket::Packs, &key(sha256, artifact.format).0, |draft| {
+    let made = store.realise(Bucket::Packs, &key.0, |draft| {
         let source = BufReader::with_capacity(1 << 16, fs_err::File::open(file)?);
         let mut out = BufWriter::with_capacity(1 << 20, draft);
-        pack::pack_archive(source, format, &archive::Limits::default(), &mut out, &options())
-            .map_err(|source| StoreError::make(Unpackable { artifact: artifact.to_string(), source }))?;
+        pack::pack_archive(source, format, &archive::Limits::default(), &mut out, &packing::of_artifacts()).map_err(
+            |source| StoreError::make(Unpackable { artifact: format!("{} {}", step.name, step.version), source }),
+        )?;
         out.flush().map_err(StoreError::make)
     });
-    made.map(drop).map_err(Failure::from)
+    made.map(drop)
 }
 
 /// An artifact that could not be packed.

@@ -23,7 +23,8 @@ impl Case {
     /// The keys of each kind.
     fn keys(&self) -> BTreeMap<&'static str, BTreeSet<Key>> {
         let Self { system, cluster, reviews, agent, lock } = self;
-        let wanted = Wanted { system, cluster, reviews: *reviews, agent: Some(*agent) };
+        let surroundings = Some(Surroundings { cluster, reviews: *reviews, agent: *agent });
+        let wanted = Wanted { system, surroundings };
         let plan = plan(&[wanted], &Lock::parse(lock).unwrap()).unwrap();
         let mut keys: BTreeMap<&'static str, BTreeSet<Key>> = BTreeMap::new();
         for step in plan.steps() {

@@ -8,7 +8,6 @@ use hah_plan::debian::Architecture;
 use hah_plan::lock::Trust;
 
 use super::*;
-use crate::printer::{Detail, Mode, Printer};
 use crate::store::Access;
 
 /// A 32-bit ARM program with nothing in it but Go's build information, at the start of its data segment.
@@ -89,10 +88,12 @@ fn packed(bytes: &[u8], format: Format, members: &[&str]) -> Result<(tempfile::T
         images: Default::default(),
         why: Default::default(),
     };
-    let printer = Printer::new(Mode::Quiet, Detail::Normal, false);
-    let file = |sha256: &Sha256| store.path(Bucket::Downloads, sha256);
-    let mut packs = realise(&store, &printer, &[(artifact, locked)], &file)?;
-    Ok((directory, packs.remove(0)))
+    let (name, version) = (artifact.name.clone(), artifact.version.clone());
+    let step = ArtifactStep { name, version, sha256, size: locked.size, format };
+    let key = Key(Sha256::of(b"pack"));
+    pack_artifact(&store, &key, &step, &store.path(Bucket::Downloads, &sha256))?;
+    let stored = Stored::open(store.path(Bucket::Packs, &key.0)).unwrap();
+    Ok((directory, ArtifactPack { artifact, locked, stored: Arc::new(stored) }))
 }
 
 #[test]
