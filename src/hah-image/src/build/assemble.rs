@@ -15,10 +15,10 @@ use hah_plan::artifact::Artifact;
 use hah_plan::artifact::fit::{self, Misfit};
 use hah_plan::configure::{self, ConfigureError, Configured, ImageIdentity, Problem, Target};
 use hah_plan::lock::LockedArtifact;
-use hah_plan::merge::{self, Ingredients};
+use hah_plan::merge;
 use hah_plan::plan::{Derivation, ImageStep, Key, Lineage, PackStep};
 use hah_plan::rootfs::Root;
-use hah_plan::scripts::{self, Effects, ReviewTable, ScriptError};
+use hah_plan::scripts::{Effects, ReviewTable, ScriptError};
 use hah_plan::system::System;
 
 use crate::build::packs::PackSet;
@@ -87,17 +87,11 @@ pub fn script_errors(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Vec<Scr
 fn with_target<T>(assembly: &Assembly<'_>, packs: &PackSet, then: impl FnOnce(Target<'_>) -> T) -> Result<T, Failure> {
     let system = assembly.system;
     let packages = packs.packages();
-    let diversions = scripts::diversions(packages, packs, assembly.reviews);
     let placed = merge::placements(system);
     let artifacts = packs.artifacts().iter().map(ArtifactPack::unpacked).collect::<Result<Vec<_>, _>>()?;
-    let merged = merge::merge(Ingredients {
-        packages,
-        diversions: &diversions,
-        removes: &system.removes,
-        artifacts: &artifacts,
-        placed: &placed,
-    })
-    .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    let merged =
+        packs.merged(assembly.reviews).and_then(|merged| merged.complete(&artifacts, &system.removes, &placed));
+    let merged = merged.map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
     let (mut root, mut provenance) = (merged.root, merged.provenance);
     initramfs::install_agent(&mut root, assembly.agent)?;
     provenance.claim_new(&root, &merge::Origin::Recipe("first-boot".into()));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hah_format::deb::Entry;
 use hah_format::digest::{Hashing, Sha256};
@@ -15,8 +15,10 @@ use hah_format::path::TreePath;
 use hah_format::squashfs::{self, Area, FileData};
 use hah_format::tree::{Kind, Meta};
 use hah_plan::debian::PackageName;
+use hah_plan::merge::{self, MergeError, MergedPackages};
 use hah_plan::plan::{Derivation, Key, PackStep, packing};
 use hah_plan::rootfs::{Content, Contents, ContentsError, NamedFiles, UnpackedPackage};
+use hah_plan::scripts::{self, ReviewTable};
 
 pub mod artifact_pack;
 
@@ -118,31 +120,25 @@ fn told(error: &pack::PackError) -> String {
     }
 }
 
-/// All packs of an image, as one place to read files from: its packages', its artifacts', and those of derived files.
-pub struct PackSet {
-    store: Arc<Store>,
+/// What images of the same packs have in common: where every file is, and the merged packages.
+pub struct PackIndex {
+    /// The packages, as the plan wants them.
     packages: Vec<UnpackedPackage>,
-    artifacts: Vec<ArtifactPack>,
     /// The packages' packs, then the artifacts'.
     stored: Vec<Arc<Stored>>,
     /// Where the bytes of a digest are: the first pack that has them, and its file.
     by_digest: BTreeMap<Sha256, (usize, FileData)>,
     /// Files of the packs that have been read from, by index.
     open: Vec<Mutex<Option<File>>>,
-    /// Packs that configuration passes asked for.
-    derived: Mutex<Vec<Arc<Stored>>>,
-    /// The steps behind them, in the order in which they were asked for, and whether each was made now.
-    outputs: Mutex<Vec<(Derivation, Outcome)>>,
+    /// The packages merged, when somebody has asked for them.
+    merged: OnceLock<Result<MergedPackages, MergeError>>,
 }
 
-impl PackSet {
-    /// Indexes `packs` and `artifacts`. Derived files are kept in `store`.
-    pub fn new(store: Arc<Store>, packs: Vec<Pack>, artifacts: Vec<ArtifactPack>) -> Self {
-        let stored: Vec<Arc<Stored>> = packs
-            .iter()
-            .map(|pack| pack.stored.clone())
-            .chain(artifacts.iter().map(|pack| pack.stored.clone()))
-            .collect();
+impl PackIndex {
+    /// Of packages' and artifacts' packs.
+    pub fn new(packs: &[Pack], artifacts: &[Arc<Stored>]) -> Self {
+        let stored: Vec<Arc<Stored>> =
+            packs.iter().map(|pack| pack.stored.clone()).chain(artifacts.iter().cloned()).collect();
         let mut by_digest = BTreeMap::new();
         for (index, stored) in stored.iter().enumerate() {
             for (digest, data) in files(&stored.manifest) {
@@ -151,22 +147,37 @@ impl PackSet {
         }
         let open = stored.iter().map(|_| Mutex::new(None)).collect();
         let packages = packs.iter().map(unpacked).collect();
-        Self {
-            store,
-            packages,
-            artifacts,
-            stored,
-            by_digest,
-            open,
-            derived: Mutex::default(),
-            outputs: Mutex::default(),
-        }
+        Self { packages, stored, by_digest, open, merged: OnceLock::new() }
+    }
+}
+
+/// All packs of an image, as one place to read files from: its packages', its artifacts', and those of derived files.
+pub struct PackSet {
+    store: Arc<Store>,
+    index: Arc<PackIndex>,
+    artifacts: Vec<ArtifactPack>,
+    /// Packs that configuration passes asked for.
+    derived: Mutex<Vec<Arc<Stored>>>,
+    /// The steps behind them, in the order in which they were asked for, and whether each was made now.
+    outputs: Mutex<Vec<(Derivation, Outcome)>>,
+}
+
+impl PackSet {
+    /// The packs of an image, whose artifacts are in the index. Derived files are kept in `store`.
+    pub fn new(store: Arc<Store>, index: Arc<PackIndex>, artifacts: Vec<ArtifactPack>) -> Self {
+        Self { store, index, artifacts, derived: Mutex::default(), outputs: Mutex::default() }
+    }
+
+    /// The packages merged; once for all images that share the index. All of them have one review table.
+    pub fn merged(&self, reviews: &ReviewTable) -> Result<MergedPackages, MergeError> {
+        let merge = || merge::merge_packages(self.packages(), &scripts::diversions(self.packages(), self, reviews));
+        self.index.merged.get_or_init(merge).clone()
     }
 
     /// Every pack: the packages' in order, the artifacts', then the derived ones in the order in which they were asked for.
     pub fn stored(&self) -> Vec<Arc<Stored>> {
         let derived = self.derived.lock().map(|derived| derived.clone()).unwrap_or_default();
-        self.stored.iter().cloned().chain(derived).collect()
+        self.index.stored.iter().cloned().chain(derived).collect()
     }
 
     /// The artifacts.
@@ -182,7 +193,7 @@ impl PackSet {
 
     /// The packages, as the plan wants them, in order.
     pub fn packages(&self) -> &[UnpackedPackage] {
-        &self.packages
+        &self.index.packages
     }
 }
 
@@ -243,11 +254,11 @@ fn open(path: &Path) -> Result<File, files::FileError> {
 impl Contents for PackSet {
     fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
         let error = |reason: String| ContentsError { sha256: *sha256, reason };
-        let Some((index, data)) = self.by_digest.get(sha256) else {
+        let Some((index, data)) = self.index.by_digest.get(sha256) else {
             return self.read_derived(sha256);
         };
-        let stored = &self.stored[*index];
-        let mut slot = self.open[*index].lock().map_err(|_| error("another reader died".into()))?;
+        let stored = &self.index.stored[*index];
+        let mut slot = self.index.open[*index].lock().map_err(|_| error("another reader died".into()))?;
         let file = match slot.as_mut() {
             Some(file) => file,
             None => slot.insert(open(&stored.path).map_err(|cause| error(cause.to_string()))?),
@@ -283,12 +294,12 @@ impl Contents for PackSet {
     }
 
     fn elf(&self, sha256: &Sha256) -> Option<&ElfFacts> {
-        let (index, _) = self.by_digest.get(sha256)?;
-        self.stored[*index].manifest.elf.get(sha256)
+        let (index, _) = self.index.by_digest.get(sha256)?;
+        self.index.stored[*index].manifest.elf.get(sha256)
     }
 
     fn module(&self, sha256: &Sha256) -> Option<&ModuleFacts> {
-        let (index, _) = self.by_digest.get(sha256)?;
-        self.stored[*index].manifest.modules.get(sha256)
+        let (index, _) = self.index.by_digest.get(sha256)?;
+        self.index.stored[*index].manifest.modules.get(sha256)
     }
 }

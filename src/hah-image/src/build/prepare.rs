@@ -1,19 +1,19 @@
 //! Everything that is known before anything is fetched: recipes read, lock made or taken as it is, plan computed.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hah_format::digest::Sha256;
 use hah_plan::artifact::Artifact;
 use hah_plan::debian::Architecture;
 use hah_plan::lock::{Lock, LockedArtifact, Update};
-use hah_plan::plan::{self, Derivation, Key, PackStep, Plan, StepKind, Surroundings, Wanted};
+use hah_plan::plan::{self, Derivation, ImageStep, Key, PackStep, Plan, StepKind, Surroundings, Wanted};
 use hah_plan::scripts::ReviewTable;
 use hah_plan::system::System;
 
 use super::assemble::Assembly;
 use super::packs::artifact_pack::ArtifactPack;
-use super::packs::{Pack, PackSet};
+use super::packs::{Pack, PackIndex, PackSet, Stored};
 use super::realise::Realised;
 use super::{LockPolicy, Request, Tools, agent, artifacts, lock};
 use crate::failure::Failure;
@@ -32,6 +32,8 @@ pub struct Prepared {
     pub reviews: ReviewTable,
     /// The cluster's name; empty without one.
     pub cluster: String,
+    /// The packs of the image that was assembled last, and where everything in them is.
+    last_index: Mutex<Option<(Vec<Key>, Arc<PackIndex>)>>,
 }
 
 /// An image that has a plan.
@@ -97,7 +99,7 @@ pub fn prepare(tools: Tools<'_>, project: &Project, request: &Request, store: &S
     let images = ready.into_iter().zip(keys);
     let images =
         images.map(|((system, artifacts, agent), key)| PlannedImage { system, artifacts, agent, key }).collect();
-    Ok(Prepared { plan, images, failed, reviews, cluster })
+    Ok(Prepared { plan, images, failed, reviews, cluster, last_index: Mutex::default() })
 }
 
 fn agent_for(tools: Tools<'_>, architecture: Architecture) -> Result<Agent, Arc<Failure>> {
@@ -212,18 +214,26 @@ impl Prepared {
         let image = step.image().ok_or_else(lost)?;
         let PlannedImage { system, artifacts, agent, key } = self.image(&step.key).ok_or_else(lost)?;
         let unpacked = |key: &Key| Failure::build(format!("the pack {key} was not realised"), None);
-        let mut packs = Vec::new();
+        let mut packages: Vec<PackStep> = Vec::new();
         for pack in &image.packs {
-            let stored = realised.pack(pack).ok_or_else(|| unpacked(pack))?.clone();
             let StepKind::Pack(step) = &self.plan.step(pack).ok_or_else(lost)?.kind else { return Err(lost()) };
-            packs.push(Pack { step: step.clone(), stored });
+            packages.push(step.clone());
         }
-        let mut artifact_packs = Vec::new();
-        for (pack, (artifact, locked)) in image.artifacts.iter().zip(artifacts) {
-            let stored = realised.pack(pack).ok_or_else(|| unpacked(pack))?.clone();
-            artifact_packs.push(ArtifactPack { artifact: artifact.clone(), locked: locked.clone(), stored });
-        }
-        let packages: Vec<PackStep> = packs.iter().map(|pack| pack.step.clone()).collect();
+        let open = |keys: &[Key]| -> Result<Vec<Arc<Stored>>, Failure> {
+            let open = |key| realised.pack(key).cloned().ok_or_else(|| unpacked(key));
+            keys.iter().map(open).collect()
+        };
+        let (stored, artifacts_stored) = (open(&image.packs)?, open(&image.artifacts)?);
+        let index = self.index(image, || {
+            let packs = packages.iter().zip(stored).map(|(step, stored)| Pack { step: step.clone(), stored });
+            PackIndex::new(&packs.collect::<Vec<_>>(), &artifacts_stored)
+        });
+        let artifact_packs = artifacts_stored.iter().zip(artifacts).map(|(stored, (artifact, locked))| ArtifactPack {
+            artifact: artifact.clone(),
+            locked: locked.clone(),
+            stored: stored.clone(),
+        });
+        let artifact_packs = artifact_packs.collect();
         let assembly = Assembly {
             key: *key,
             image,
@@ -235,6 +245,20 @@ impl Prepared {
             reviews: &self.reviews,
             agent: &agent.bytes,
         };
-        then(&assembly, PackSet::new(store.clone(), packs, artifact_packs))
+        then(&assembly, PackSet::new(store.clone(), index, artifact_packs))
+    }
+
+    /// The index of the image's packs; that of the image before when it has the same.
+    fn index(&self, image: &ImageStep, make: impl FnOnce() -> PackIndex) -> Arc<PackIndex> {
+        let keys = [image.packs.as_slice(), &image.artifacts].concat();
+        let mut last = self.last_index.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, index)) if *known == keys => index.clone(),
+            _ => {
+                // The one before goes first: only one is in memory.
+                *last = None;
+                last.insert((keys, Arc::new(make()))).1.clone()
+            }
+        }
     }
 }
