@@ -1,5 +1,8 @@
 //! Builds: what is in the toy image, what is done again and what is not, and that nothing but the inputs reaches a byte.
 
+mod plan;
+pub(crate) mod several;
+mod contract;
 mod outputs;
 mod sources;
 mod repeat;

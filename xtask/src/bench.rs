@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: hah-image beside its rivals, in one run, on one package set, with every download at hand.
 //!
 //! Every number that the README prints comes from here. A missed target is printed as such and is no error: this is a
-//! report, and what it says depends on how idle the machine is. Reading order: [`ours`] what is ours, [`packages`] what
+//! report, and what it says depends on how idle the machine is. Reading order: [`ours`] what is ours, [`fleet`] ten of it, [`packages`] what
 //! a rival needs beforehand, [`rivals`], [`flash`] writing cards, [`report`] the tables.
 //!
 //! It works in `out/bench`, needs root because the rivals do, and leaves `out/bench.md` or `out/bench-flash.md` behind.
@@ -9,6 +9,7 @@
 mod measure;
 pub(crate) mod store;
 mod ours;
+mod fleet;
 pub(crate) mod packages;
 mod rivals;
 mod flash;
@@ -61,6 +62,7 @@ pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
     let lock = store::locked(shell, &bench.project, IMAGE)?;
 
     let ours = ours::measure(&bench, &lock)?;
+    let fleet = attempt("ten images", || fleet::measure(&bench, &lock));
     let extracted = attempt("dpkg-deb -x + mksquashfs", || rivals::extracted(&bench, &lock));
     let sizes = attempt("the same tree with mksquashfs", || rivals::same_tree(&bench, &ours.image));
     let native = cmd!(shell, "dpkg --print-architecture").quiet().read()?;
@@ -70,7 +72,7 @@ pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
     });
     let flashed = attempt("flashing", || flash::measure(&bench));
 
-    let results = report::Results { machine, packages: lock.len(), ours, extracted, sizes, native, foreign };
+    let results = report::Results { machine, packages: lock.len(), ours, fleet, extracted, sizes, native, foreign };
     let failed = results.failures() > 0;
     let mut table = report::table(&results);
     if let Ok(flashed) = &flashed {

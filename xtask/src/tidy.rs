@@ -38,7 +38,7 @@ const FORBIDDEN: [(&str, &str, &str); 3] = [
 
 /// The crate that writes a person's files, its one doorway for that, and what goes past it.
 const WRITER: &str = "src/hah-image/src/";
-const DOORWAY: &str = "src/hah-image/src/draft";
+const DOORWAY: &str = "src/hah-image/src/files";
 const WRITES: [&str; 9] = [
     "rename(",
     "fs::write(",
@@ -134,7 +134,7 @@ fn source(name: &str, text: &str, findings: &mut Vec<String>) {
         for (number, line) in (1..).zip(text.lines().take(before_tests)) {
             if let Some(write) = WRITES.iter().find(|write| line.contains(*write)) {
                 findings.push(format!(
-                    "{name}:{number}: {write} goes past the rule of hah_image::draft::place; use hah_image::draft"
+                    "{name}:{number}: {write} goes past the rule of hah_image::files::place; use hah_image::files::draft"
                 ));
             }
         }
@@ -172,8 +172,8 @@ mod tests {
     fn a_person_s_files_have_one_doorway() {
         let text = "//! Saves.\nfn save() {\n    fs::rename(&a, &b)?;\n}\n";
         check_source("src/hah-image/src/save.rs", text, 1);
-        check_source("src/hah-image/src/draft.rs", text, 0);
-        check_source("src/hah-image/src/draft/place.rs", text, 0);
+        check_source("src/hah-image/src/files.rs", text, 0);
+        check_source("src/hah-image/src/files/place.rs", text, 0);
         check_source("src/hah-image/src/save/tests.rs", text, 0);
         check_source(
             "src/hah-image/src/save.rs",

@@ -10,6 +10,7 @@
 //! | `started` | `step` (the verb), `subject`, `bytes` (expected total, or null) |
 //! | `progress` | `step`, `subject`, `bytes` (so far), `total` (or null), `bytes_per_second`, `seconds_left` (or null); of transfers, twice a second |
 //! | `finished` | `step`, `subject`, `outcome`, `millis` |
+//! | `derivation` | `kind`, `key`, `derivation` (what it makes), `outcome` (`fetched` or `made`): a step of the plan was realised |
 //! | `note`, `warning` | `message` |
 //! | `error` | `message`, `hint` (or null), for recipes also `place` (`PATH:LINE:COLUMN` or null) |
 //! | `result` | what the verb made, by verb |
@@ -23,6 +24,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hah_plan::diagnostic::{Diagnostics, Style};
+use hah_plan::plan::Derivation;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// How much is said, and how.
@@ -150,6 +152,14 @@ impl Printer {
         bar.set_message(subject.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         bar
+    }
+
+    /// A step of a plan has been realised; `outcome` is `fetched` or `made`.
+    pub fn derivation(&self, step: &Derivation, outcome: &'static str) {
+        self.json(|| {
+            serde_json::json!({"event": "derivation", "kind": step.kind.as_str(), "key": step.key.to_string(),
+                "derivation": step.to_string(), "outcome": outcome})
+        });
     }
 
     /// A fact worth knowing.
@@ -390,7 +400,18 @@ impl Step<'_> {
     }
 
     /// The step is over. `past` is the verb as in "Packed", `summary` the rest of its line.
-    pub fn done(mut self, past: &str, summary: &str, outcome: Outcome) {
+    pub fn done(self, past: &str, summary: &str, outcome: Outcome) {
+        let least = if outcome == Outcome::Cached { Detail::Verbose } else { Detail::Normal };
+        self.over(past, summary, (outcome, least));
+    }
+
+    /// The step is over and had nothing to do, which is what people wait to hear.
+    pub fn unchanged(self, past: &str, summary: &str) {
+        self.over(past, summary, (Outcome::Cached, Detail::Normal));
+    }
+
+    /// `least` is the detail from which on the line is shown.
+    fn over(mut self, past: &str, summary: &str, (outcome, least): (Outcome, Detail)) {
         let millis = self.millis();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -400,8 +421,7 @@ impl Step<'_> {
             let outcome = if outcome == Outcome::Made { "made" } else { "cached" };
             serde_json::json!({"event": "finished", "step": self.verb, "subject": self.subject, "outcome": outcome, "millis": millis})
         });
-        let silent = printer.mode == Mode::Quiet || (outcome == Outcome::Cached && printer.detail < Detail::Verbose);
-        if !silent {
+        if printer.mode != Mode::Quiet && printer.detail >= least {
             printer.talk(&format!("{} {summary}", printer.verb(past, "32")));
         }
     }

@@ -27,4 +27,4 @@ pub mod shell;
 pub mod scripts;
 pub mod merge;
 pub mod configure;
-pub mod derivation;
+pub mod plan;

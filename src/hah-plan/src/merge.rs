@@ -159,25 +159,35 @@ impl MergeError {
 
 /// Merges packages and recipes into one root.
 pub fn merge(ingredients: Ingredients<'_>) -> Result<Merged, MergeError> {
-    let mut packages: Vec<&UnpackedPackage> = ingredients.packages.iter().collect();
+    let Ingredients { packages, diversions, removes, artifacts, placed } = ingredients;
+    merge_packages(packages, diversions)?.complete(artifacts, removes, placed)
+}
+
+/// Packages merged: what images of the same packages have in common.
+#[derive(Clone, Debug)]
+pub struct MergedPackages {
+    root: Root,
+    provenance: Provenance,
+    aliases: Aliases,
+}
+
+/// Merges packages, of which no recipe has placed or left out anything yet: steps 1 to 3.
+pub fn merge_packages(
+    packages: &[UnpackedPackage],
+    diversions: &[Sourced<Diversion>],
+) -> Result<MergedPackages, MergeError> {
+    let mut packages: Vec<&UnpackedPackage> = packages.iter().collect();
     packages.sort_by(|a, b| a.name.cmp(&b.name));
+    let (root, provenance, aliases) = (Root::new(), Provenance::default(), Aliases::of(&packages));
     let mut merging = Merging {
-        root: Root::new(),
-        provenance: Provenance::default(),
-        aliases: Aliases::of(&packages),
+        merged: MergedPackages { root, provenance, aliases },
         replacements: Replacements::of(&packages)?,
-        diversions: ingredients.diversions.iter().map(Detour::of).collect::<Result<_, _>>()?,
+        diversions: diversions.iter().map(Detour::of).collect::<Result<_, _>>()?,
     };
     for package in packages {
         merging.add(package)?;
     }
-    for artifact in ingredients.artifacts {
-        merging.add_artifact(artifact, ingredients.removes)?;
-    }
-    for placed in ingredients.placed {
-        merging.place(placed)?;
-    }
-    Ok(Merged { root: merging.root, provenance: merging.provenance })
+    Ok(merging.merged)
 }
 
 /// A root of all packages in which the first one in order of name has each path: good for a look, not for an image.
@@ -199,9 +209,7 @@ pub(crate) fn draft(packages: &[UnpackedPackage]) -> Root {
 }
 
 struct Merging<'a> {
-    root: Root,
-    provenance: Provenance,
-    aliases: Aliases,
+    merged: MergedPackages,
     replacements: Replacements,
     diversions: Vec<Detour<'a>>,
 }
@@ -251,7 +259,7 @@ impl Merging<'_> {
             };
             let first = self.place_of(target, package)?;
             // Another package may have replaced the first name; then this one becomes a file of its own.
-            let still_ours = self.provenance.package(&first) == Some(&package.name);
+            let still_ours = self.merged.provenance.package(&first) == Some(&package.name);
             let kind = if still_ours { Kind::HardLink(first) } else { Kind::File(content.clone()) };
             self.add_other(path, Node { meta: node.meta.clone(), kind }, package)?;
         }
@@ -265,7 +273,7 @@ impl Merging<'_> {
             path: shipped.clone(),
             reason: error.to_string(),
         };
-        let path = self.aliases.lead(shipped).map_err(alias)?;
+        let path = self.merged.aliases.lead(shipped).map_err(alias)?;
         Ok(self
             .diversions
             .iter()
@@ -279,22 +287,22 @@ impl Merging<'_> {
         node: &Node<Content>,
         package: &UnpackedPackage,
     ) -> Result<(), MergeError> {
-        match self.root.get(&path) {
+        match self.merged.root.get(&path) {
             // A directory that another package ships as a symlink to a directory is that symlink (dpkg does the same).
-            Some(found) if matches!(found.kind, Kind::Symlink(_)) && self.aliases.is_alias(&path) => Ok(()),
+            Some(found) if matches!(found.kind, Kind::Symlink(_)) && self.merged.aliases.is_alias(&path) => Ok(()),
             // Made as a missing parent, or the root itself: nobody has decided its mode yet.
-            Some(found) if found.is_dir() && self.provenance.origin(&path).is_some() => Ok(()),
-            _ if self.aliases.is_alias(&path) => Ok(()),
+            Some(found) if found.is_dir() && self.merged.provenance.origin(&path).is_some() => Ok(()),
+            _ if self.merged.aliases.is_alias(&path) => Ok(()),
             Some(found) if !found.is_dir() => {
-                let first = self.provenance.package(&path).unwrap_or(&package.name).clone();
+                let first = self.merged.provenance.package(&path).unwrap_or(&package.name).clone();
                 Err(MergeError::Conflict { path, first, second: package.name.clone() })
             }
-            _ => self.insert(path, node.clone(), Origin::Package(package.name.clone())),
+            _ => self.merged.insert(path, node.clone(), Origin::Package(package.name.clone())),
         }
     }
 
     fn add_other(&mut self, path: TreePath, node: Node<Content>, package: &UnpackedPackage) -> Result<(), MergeError> {
-        if let Some(Origin::Package(owner)) = self.provenance.origin(&path)
+        if let Some(Origin::Package(owner)) = self.merged.provenance.origin(&path)
             && *owner != package.name
         {
             let owner = owner.clone();
@@ -304,9 +312,27 @@ impl Merging<'_> {
             if !self.replacements.replaces(&package.name, &owner) {
                 return Err(MergeError::Conflict { path, first: owner, second: package.name.clone() });
             }
-            self.release(&path);
+            self.merged.release(&path);
         }
-        self.insert(path, node, Origin::Package(package.name.clone()))
+        self.merged.insert(path, node, Origin::Package(package.name.clone()))
+    }
+}
+
+impl MergedPackages {
+    /// Adds artifacts and what recipes place: steps 4 and 5.
+    pub fn complete(
+        mut self,
+        artifacts: &[UnpackedArtifact],
+        removes: &[RemoveSpec],
+        placed: &[Placed],
+    ) -> Result<Merged, MergeError> {
+        for artifact in artifacts {
+            self.add_artifact(artifact, removes)?;
+        }
+        for placed in placed {
+            self.place(placed)?;
+        }
+        Ok(Merged { root: self.root, provenance: self.provenance })
     }
 
     fn insert(&mut self, path: TreePath, node: Node<Content>, origin: Origin) -> Result<(), MergeError> {

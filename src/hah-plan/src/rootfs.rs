@@ -9,6 +9,7 @@ use hah_format::kmod::ModuleFacts;
 use hah_format::tree::Tree;
 
 use crate::debian::{Architecture, PackageName, Version};
+use crate::plan::Derivation;
 
 /// What a regular file of the root holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,16 +73,16 @@ pub trait Contents {
     /// What depmod wants to know; `None` when the file is not a kernel module.
     fn module(&self, sha256: &Sha256) -> Option<&ModuleFacts>;
 
-    /// Files that follow from `key` alone: those of an earlier build when there was one, what `make` gives otherwise.
+    /// The files of `step`: those of an earlier build when there was one, what `make` gives otherwise.
     ///
-    /// For passes whose result depends only on packages and takes long. `key` must name all of its inputs; see
-    /// [`crate::derivation`]. `None` when `make` gives nothing.
+    /// For passes whose result depends only on packages and takes long. The step's key must name all that they read; see
+    /// [`crate::plan::keys::DerivedKey`]. `None` when `make` gives nothing.
     fn derived(
         &self,
-        key: &Sha256,
+        step: &Derivation,
         make: &mut dyn FnMut() -> Option<NamedFiles>,
     ) -> Result<Option<BTreeMap<String, Content>>, ContentsError> {
-        let _ = key;
+        let _ = step;
         Ok(make().map(|files| files.into_iter().map(|(name, bytes)| (name, Content::inline(bytes))).collect()))
     }
 

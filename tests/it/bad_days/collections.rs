@@ -118,7 +118,7 @@ fn gc_keeps_what_every_image_of_every_root_needs() {
     std::fs::remove_file(toy.path("project/hah.lock")).unwrap();
     toy.run(&["gc"]).succeeded();
     assert_eq!([PACKS, DERIVED, DOWNLOADS].map(|directory| toy.names(directory).len()), [0, 0, 0]);
-    assert_eq!(toy.names("home/.cache/hah-image/derived-of"), [""; 0]);
+    assert_eq!(toy.names("home/.cache/hah-image/outputs"), [""; 0]);
 }
 
 /// Derived files of a former build that no image needs any more go.
@@ -167,16 +167,72 @@ fn gc_while_recipes_cannot_be_read() {
 
 /// A build with a parameter of the command line is not the project's, and takes nothing from it.
 #[test]
-fn a_build_with_another_parameter_changes_no_list() {
+fn a_build_with_another_parameter_changes_no_record() {
     let toy = talky();
     toy.build();
-    let lists =
-        toy.read(&format!("home/.cache/hah-image/derived-of/{}", toy.names("home/.cache/hah-image/derived-of")[0]));
+    let records = toy.read(&format!("home/.cache/hah-image/outputs/{}", toy.names("home/.cache/hah-image/outputs")[0]));
     let before = [PACKS, DERIVED].map(|directory| toy.names(directory));
     toy.run(&["build", "toy", "--set", "toy.keep-locales=true", "-o", "other.img"]).succeeded();
     assert!(toy.names(PACKS).len() > before[0].len());
     toy.run(&["gc"]).succeeded();
     assert_eq!([PACKS, DERIVED].map(|directory| toy.names(directory)), before);
-    let names = toy.names("home/.cache/hah-image/derived-of");
-    assert_eq!(toy.read(&format!("home/.cache/hah-image/derived-of/{}", names[0])), lists);
+    let names = toy.names("home/.cache/hah-image/outputs");
+    assert_eq!(toy.read(&format!("home/.cache/hah-image/outputs/{}", names[0])), records);
+}
+
+/// Between an edit and the next build nothing goes that the next build needs: no package is fetched or packed again, and
+/// neither kernel nor module index is made again.
+#[test]
+fn gc_between_two_builds() {
+    let toy = talky();
+    toy.build();
+    toy.write("project/recipes/toy.toml", recipe().replace("{{ level }}", "{{ level }}!"));
+    toy.run(&["gc"]).succeeded();
+    std::fs::remove_dir_all(toy.path("archive/pool")).unwrap();
+    let run = toy.run(&["--json", "build", "toy"]).succeeded();
+    let kinds: Vec<String> = (run.stdout.lines())
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter(|event| event["event"] == "derivation")
+        .map(|event| event["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["image"], "{run}");
+}
+
+/// A kernel that the board does not compress any more is not kept.
+#[test]
+fn gc_removes_a_kernel_that_no_plan_has() {
+    let toy = talky();
+    toy.build();
+    let before = toy.names(DERIVED);
+    let board = crate::archive::project::BOARD;
+    toy.write("project/recipes/boards/toy.toml", board.replace("\"gzip\"", "\"none\""));
+    toy.run(&["gc"]).succeeded();
+    let after = toy.names(DERIVED);
+    assert_eq!((before.len(), after.len()), (2, 1), "{before:?} {after:?}");
+    // Of an image that cannot be read the kernel is kept, too.
+    toy.build();
+    toy.write("project/recipes/boards/toy.toml", board);
+    toy.build();
+    assert_eq!(toy.names(DERIVED), before);
+    toy.write("project/images/toy.toml", "board =");
+    toy.run(&["gc"]).succeeded();
+    assert_eq!(toy.names(DERIVED), before);
+}
+
+/// While several images are built a collection waits, and takes nothing of them afterwards.
+#[test]
+fn gc_while_several_images_are_built() {
+    let toy = Toy::new();
+    crate::build::several::fleet(&toy, &["a", "b", "c"]);
+    let mut build = toy.command(&["build", "a", "b", "c"]);
+    let build = build.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // From its first pack on the store is held.
+    while toy.names(PACKS).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let collected = toy.run(&["gc"]).succeeded();
+    crate::archive::project::Run::from(build.wait_with_output().unwrap()).succeeded();
+    assert!(collected.stderr.contains("removed 0 files"), "{collected}");
+    let run = toy.run(&["build", "a", "b", "c"]).succeeded();
+    assert_eq!(run.stderr.matches("Fresh").count(), 3, "{run}");
 }

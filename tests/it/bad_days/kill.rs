@@ -76,3 +76,48 @@ fn at_every_kind_of_rename() {
     }
     assert!(count > 17, "only {count} renames were seen");
 }
+
+/// In the middle of several images: those that stand are whole, and the next build makes the rest.
+#[test]
+fn inside_a_build_of_several_images() {
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+    let toy = Toy::new();
+    crate::build::several::fleet(&toy, &NAMES);
+    let build = || toy.command(&["build", "a", "b", "c"]);
+    let digests = || {
+        let image = |name: &str| toy.path("project/out").join(format!("{name}.img"));
+        NAMES.map(|name| image(name).exists().then(|| crate::archive::project::digest(&image(name))))
+    };
+    let clear = || {
+        std::fs::remove_dir_all(toy.path("project/out")).unwrap();
+        std::fs::remove_dir_all(toy.cache()).unwrap();
+        std::fs::remove_file(toy.path("project/hah.lock")).unwrap();
+    };
+    let start = Instant::now();
+    crate::archive::project::Run::of(&mut build()).succeeded();
+    let (want, took) = (digests(), start.elapsed());
+    let mut some_but_not_all = 0;
+    for tenth in [3, 5, 6, 7, 8, 9] {
+        clear();
+        let mut child = build().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(took * tenth / 10);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let found = digests();
+        for (found, want) in found.iter().zip(&want).filter(|(found, _)| found.is_some()) {
+            assert_eq!(found, want, "killed after {tenth} tenths of {took:?}");
+        }
+        let count = found.iter().flatten().count();
+        some_but_not_all += usize::from((1..3).contains(&count));
+        crate::archive::project::Run::of(&mut build()).succeeded();
+        assert_eq!(digests(), want, "killed after {tenth} tenths of {took:?}");
+        toy.assert_nothing_half_written();
+        let leftovers: Vec<String> = ["project/out", "home/.cache/hah-image/tmp"]
+            .into_iter()
+            .flat_map(|directory| toy.names(directory))
+            .filter(|name| name.starts_with('.') || name.contains(".part") || name.len() > 64)
+            .collect();
+        assert_eq!(leftovers, [""; 0], "killed after {tenth} tenths of {took:?}");
+    }
+    println!("killed {some_but_not_all} times between the first image and the last");
+}

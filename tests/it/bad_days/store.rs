@@ -266,3 +266,73 @@ fn a_build_and_gc_at_once() {
         std::fs::remove_dir_all(toy.path("project/out")).unwrap();
     }
 }
+
+/// Where the plan saw a pack there is a damaged one, or none any more, and its download is gone, too.
+#[test]
+fn a_pack_damaged_between_plan_and_use() {
+    let toy = Toy::new();
+    let want = toy.build();
+    let damages: [fn(&Path); 4] = [
+        |path| std::fs::write(path, b"").unwrap(),
+        |path| {
+            let bytes = std::fs::read(path).unwrap();
+            std::fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
+        },
+        // In the manifest, at the end.
+        |path| {
+            let mut bytes = std::fs::read(path).unwrap();
+            let at = bytes.len() - 140;
+            bytes[at] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        },
+        // From another version of the pack format, whole: the footer is version, lengths, digests, and its own digest.
+        |path| {
+            let mut bytes = std::fs::read(path).unwrap();
+            let footer = bytes.len() - 128;
+            bytes[footer + 8] ^= 0x40;
+            let digest = hah_format::digest::Sha256::of(&bytes[footer..footer + 96]);
+            bytes[footer + 96..].copy_from_slice(digest.as_bytes());
+            std::fs::write(path, bytes).unwrap();
+        },
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        for directory in [PACKS, "home/.cache/hah-image/derived/v1"] {
+            for name in toy.names(directory) {
+                damage(&toy.path(directory).join(name));
+            }
+        }
+        std::fs::remove_dir_all(toy.path(DOWNLOADS)).unwrap();
+        std::fs::remove_dir_all(toy.path("project/out")).unwrap();
+        let run = toy.run(&["build", "toy"]).succeeded();
+        assert!(run.stderr.contains("Fetched") && run.stderr.contains("Packed"), "damage {number}: {run}");
+        assert_eq!(crate::archive::project::digest(&toy.image()), want, "damage {number}");
+        toy.assert_nothing_half_written();
+    }
+}
+
+/// What another version of the program made has other names: it is not found, nothing of it is used, and `gc` takes it.
+#[test]
+fn a_store_of_another_format_version() {
+    let toy = Toy::new();
+    let want = toy.build();
+    for directory in [PACKS, "home/.cache/hah-image/derived/v1"] {
+        for name in toy.names(directory) {
+            let (key, extension) = name.split_at(64);
+            let other = hah_format::digest::Sha256::of(key.as_bytes());
+            let path = toy.path(directory);
+            // Not even readable as what it is called.
+            std::fs::remove_file(path.join(&name)).unwrap();
+            std::fs::write(path.join(format!("{other}{extension}")), b"of another version").unwrap();
+        }
+    }
+    // The record of outputs is of a form that is not known.
+    let record = toy.names("home/.cache/hah-image/outputs").remove(0);
+    toy.write(&format!("home/.cache/hah-image/outputs/{record}"), "version = 9\n");
+    std::fs::remove_dir_all(toy.path("project/out")).unwrap();
+    let run = toy.run(&["build", "toy"]).succeeded();
+    assert!(run.stderr.contains(&format!("{} packages", debs().len())) && run.stderr.contains("Packed"), "{run}");
+    assert_eq!(crate::archive::project::digest(&toy.image()), want);
+    toy.run(&["gc"]).succeeded();
+    assert_eq!(toy.names(PACKS).len(), debs().len());
+    toy.assert_nothing_half_written();
+}

@@ -1,17 +1,16 @@
-//! What the images of a project need of the store, so that `gc` keeps exactly that.
+//! What the images of a project need of the store, so that `gc` keeps exactly that: it is read from their plan.
 //!
-//! Keys come from the functions that a build uses: [`packs::options`] of the image's own recipes, [`packs::key`],
-//! [`artifact::key`]. Derived files are those that the image's last build used.
+//! What derives from a merged root is known when an image has been made; of that, what its last build left is kept.
 
 use std::path::Path;
 
 use hah_plan::lock::Lock;
+use hah_plan::plan::{self, Wanted};
 
 use crate::failure::Failure;
-use crate::packs::{self, artifact};
 use crate::project::Project;
 use crate::store::Store;
-use crate::store::gc::{Live, derived_list};
+use crate::store::gc::{Live, outputs_record};
 
 /// An image whose recipes cannot be read, so that everything is kept that its lock may lead to.
 pub struct Unread {
@@ -26,22 +25,29 @@ pub fn add(store: &Store, root: &Path, lock: &Lock, live: &mut Live) -> Result<V
     let mut unread = Vec::new();
     for image in lock.images() {
         let name = image.name.as_str();
-        live.lists.insert(derived_list(root, name));
-        live.keys.extend(store.kept_derived(root, name)?);
-        live.keys.extend(lock.packages_of(name).map(|package| package.sha256));
-        live.keys.extend(lock.artifacts_of(name).map(|artifact| artifact.sha256));
-        match Project::open(root).and_then(|project| project.system(name, &[])) {
-            Ok(system) => {
-                let options = packs::options(&system);
-                live.keys.extend(lock.packages_of(name).map(|package| packs::key(&package.sha256, &options).0));
-                let locked = |wanted| Some(artifact::key(&lock.artifact_for(name, wanted)?.sha256, wanted.format).0);
-                live.keys.extend(system.artifacts.iter().filter_map(locked));
+        live.records.insert(outputs_record(root, name));
+        let outputs = store.outputs_of(root, name)?;
+        let left = outputs.iter().flat_map(|outputs| &outputs.steps);
+        let planned = Project::open(root).map_err(Failure::from).and_then(|project| {
+            let system = project.system(name, &[])?;
+            Ok(plan::plan(&[Wanted { system: &system, surroundings: None }], lock)?)
+        });
+        match planned {
+            Ok(plan) => {
+                live.keys.extend(plan.steps().iter().map(|step| step.key.0));
+                // The kernel is in the plan; of the record it may be an older one.
+                live.keys.extend(left.filter(|(_, what)| what.starts_with("derived ")).map(|(key, _)| key.0));
             }
             Err(failure) => {
-                for options in packs::every_options() {
-                    live.keys.extend(lock.packages_of(name).map(|package| packs::key(&package.sha256, &options).0));
+                for package in lock.packages_of(name) {
+                    live.keys.insert(package.sha256);
+                    live.keys.extend(plan::every_package_pack(&package.sha256).map(|key| key.0));
                 }
-                live.keys.extend(lock.artifacts_of(name).flat_map(|locked| artifact::keys(&locked.sha256)));
+                for artifact in lock.artifacts_of(name) {
+                    live.keys.insert(artifact.sha256);
+                    live.keys.extend(plan::every_artifact_pack(&artifact.sha256).map(|key| key.0));
+                }
+                live.keys.extend(left.map(|(key, _)| key.0));
                 unread.push(Unread { image: name.to_owned(), failure });
             }
         }

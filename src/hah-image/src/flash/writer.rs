@@ -14,7 +14,7 @@ use super::digests::{self, Digest, Digests, Piece};
 use super::source::{Image, Range, Reader};
 use super::target::{Aligned, Target};
 use super::wipe::wipe;
-use crate::failure::Exit;
+use crate::advice::Exit;
 
 /// Bytes of a write: a card's erase block or several, and a range of the block maps that `build` writes.
 pub const CHUNK: usize = (RANGE_BLOCKS * BLOCK) as usize;

@@ -2,20 +2,23 @@
 //!
 //! A root is a project directory whose `hah.lock` was built or locked with this store.
 //! The caller turns the roots into what lives, see [`crate::build::needs`]; everything else in the buckets goes.
-//! Which derived files an image needs is known only when it has been configured, so the build keeps a list of them:
-//! `derived-of/ROOT.IMAGE`, one key a line.
+//! Some outputs of an image's step are known only when it has been made, so the build keeps a record of them:
+//! `outputs/ROOT.IMAGE`, see [`Outputs`].
 //! A build in progress needs what no lock names yet, so a collection opens the store with [`super::Access::Exclusive`].
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use hah_format::digest::Sha256;
+use hah_plan::plan::Key;
 
 use super::{Bucket, Store, StoreError};
-use crate::draft::Draft;
+use crate::files;
+use crate::files::draft::Draft;
 
 /// What a collection did, or would do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,8 +45,8 @@ pub enum Sweep {
 pub struct Live {
     /// Keys of downloads, packs and derived files.
     pub keys: BTreeSet<Sha256>,
-    /// Names of lists of derived files; see [`derived_list`].
-    pub lists: BTreeSet<String>,
+    /// Names of records of outputs; see [`outputs_record`].
+    pub records: BTreeSet<String>,
 }
 
 /// The name of a project among the roots: the digest of its path, whatever bytes that has.
@@ -51,8 +54,43 @@ fn root_name(project: &Path) -> Sha256 {
     Sha256::of(project.as_os_str().as_bytes())
 }
 
-/// The name of the list of derived files of an image of a project.
-pub fn derived_list(project: &Path, image: &str) -> String {
+/// What making an image left in the store besides its packs: the kernel, and what derives from the merged root.
+///
+/// ```text
+/// image HEX
+/// HEX kernel /boot/vmlinuz-VERSION
+/// HEX derived hardware database
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outputs {
+    /// The image's key, when it was made.
+    pub image: Key,
+    /// Key and name of each step.
+    pub steps: Vec<(Key, String)>,
+}
+
+impl fmt::Display for Outputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "image {}", self.image)?;
+        self.steps.iter().try_for_each(|(key, what)| writeln!(f, "{key} {what}"))
+    }
+}
+
+impl Outputs {
+    /// Reads a record; one that is none says nothing.
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let image = Key(lines.next()?.strip_prefix("image ")?.parse().ok()?);
+        let step = |line: &str| {
+            let (key, what) = line.split_once(' ')?;
+            Some((Key(key.parse().ok()?), what.to_owned()))
+        };
+        Some(Self { image, steps: lines.filter_map(step).collect() })
+    }
+}
+
+/// The name of the record of the outputs of an image of a project.
+pub fn outputs_record(project: &Path, image: &str) -> String {
     format!("{}.{image}", root_name(project))
 }
 
@@ -85,22 +123,18 @@ impl Store {
         Ok(roots)
     }
 
-    /// Keeps the derived files `keys` for the image of `project`, in place of those that it needed before.
-    pub fn keep_derived(&self, project: &Path, image: &str, keys: &BTreeSet<Sha256>) -> Result<(), StoreError> {
-        let text: String = keys.iter().map(|key| format!("{key}\n")).collect();
-        let mut draft = Draft::create(&self.root().join("tmp").join(format!("list.{}", std::process::id())))?;
-        draft.write(text.as_bytes())?;
-        draft.publish(&self.root().join("derived-of").join(derived_list(project, image)))?;
+    /// Keeps the record of what making the image of `project` left, in place of that of the image before.
+    pub fn keep_outputs(&self, project: &Path, image: &str, outputs: &Outputs) -> Result<(), StoreError> {
+        let mut draft = Draft::create(&self.root().join("tmp").join(format!("outputs.{}", std::process::id())))?;
+        draft.write(outputs.to_string().as_bytes())?;
+        draft.publish(&self.root().join("outputs").join(outputs_record(project, image)))?;
         Ok(())
     }
 
-    /// The derived files that are kept for the image of `project`; none before it was built.
-    pub fn kept_derived(&self, project: &Path, image: &str) -> Result<BTreeSet<Sha256>, StoreError> {
-        match fs::read_to_string(self.root().join("derived-of").join(derived_list(project, image))) {
-            Ok(text) => Ok(text.lines().filter_map(|line| line.parse().ok()).collect()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
-            Err(error) => Err(error.into()),
-        }
+    /// What making the image of `project` left; none before it was made.
+    pub fn outputs_of(&self, project: &Path, image: &str) -> Result<Option<Outputs>, StoreError> {
+        let path = self.root().join("outputs").join(outputs_record(project, image));
+        Ok(files::if_there(files::read_to_string(&path))?.and_then(|text| Outputs::parse(&text)))
     }
 
     /// Removes every download, pack and derived file that is not `live`.
@@ -124,7 +158,7 @@ impl Store {
         if sweep == Sweep::Remove {
             // With exclusive access nobody holds a lock.
             self.keep_only("locks", &live.keys.iter().map(Sha256::to_string).collect())?;
-            self.keep_only("derived-of", &live.lists)?;
+            self.keep_only("outputs", &live.records)?;
         }
         Ok(result)
     }
@@ -154,7 +188,7 @@ mod tests {
         for key in [&live, &dead] {
             fs::write(store.path(Bucket::Downloads, key), b"12345").unwrap();
         }
-        let keep = Live { keys: BTreeSet::from([live]), lists: BTreeSet::new() };
+        let keep = Live { keys: BTreeSet::from([live]), records: BTreeSet::new() };
         let want = Collected { files: 1, bytes: 5, kept: 1 };
         assert_eq!(store.collect(&keep, Sweep::DryRun).unwrap(), want);
         assert!(store.contains(Bucket::Downloads, &dead));
@@ -191,18 +225,25 @@ mod tests {
     }
 
     #[test]
-    fn derived_files_are_listed_by_image() {
+    fn outputs_are_recorded_by_image() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path(), crate::store::Access::Shared).unwrap();
-        let (project, keys) = (Path::new("/p"), BTreeSet::from([Sha256::of(b"one"), Sha256::of(b"two")]));
-        store.keep_derived(project, "lab", &keys).unwrap();
-        assert_eq!(store.kept_derived(project, "lab").unwrap(), keys);
-        assert!(store.kept_derived(project, "other").unwrap().is_empty());
-        assert!(store.kept_derived(Path::new("/q"), "lab").unwrap().is_empty());
-        let lists = BTreeSet::from([derived_list(project, "lab")]);
-        store.collect(&Live { keys: BTreeSet::new(), lists }, Sweep::Remove).unwrap();
-        assert_eq!(store.kept_derived(project, "lab").unwrap(), keys);
+        let project = Path::new("/p");
+        let key = |name: &str| Key(Sha256::of(name.as_bytes()));
+        let outputs = Outputs {
+            image: key("image"),
+            steps: vec![(key("one"), "kernel /boot/vmlinuz-VERSION".to_owned()), (key("two"), String::new())],
+        };
+        let of = |project: &Path, image: &str| store.outputs_of(project, image).unwrap();
+        store.keep_outputs(project, "lab", &outputs).unwrap();
+        assert_eq!(of(project, "lab"), Some(outputs.clone()));
+        assert_eq!((of(project, "other"), of(Path::new("/q"), "lab")), (None, None));
+        let records = BTreeSet::from([outputs_record(project, "lab")]);
+        store.collect(&Live { keys: BTreeSet::new(), records }, Sweep::Remove).unwrap();
+        assert_eq!(of(project, "lab"), Some(outputs));
         store.collect(&Live::default(), Sweep::Remove).unwrap();
-        assert!(store.kept_derived(project, "lab").unwrap().is_empty());
+        assert_eq!(of(project, "lab"), None);
+        fs::write(store.root().join("outputs").join(outputs_record(project, "lab")), "nonsense").unwrap();
+        assert_eq!(of(project, "lab"), None);
     }
 }

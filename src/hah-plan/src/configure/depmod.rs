@@ -23,14 +23,14 @@ pub mod trie;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use hah_format::digest::Sha256;
 use hah_format::kmod::ModuleFacts;
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use super::{ConfigureError, Problem, Target, path};
 use crate::debian::Version;
-use crate::derivation::{Encoder, FORMAT_VERSION};
+use crate::plan::keys::DerivedKey;
+use crate::plan::{Derivation, DerivedFiles};
 use crate::rootfs::NamedFiles;
 use graph::Graph;
 use trie::{NodeOrder, Trie, TrieError};
@@ -46,7 +46,7 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
         target.root.entries(&all).filter(|(_, node)| node.is_dir()).map(|(path, _)| path.clone()).collect();
     for kernel in kernels {
         let mut failed = None;
-        let files = target.contents.derived(&key(target, &kernel, order), &mut || {
+        let files = target.contents.derived(&step(target, &kernel, order), &mut || {
             indexes(target, &kernel, order).unwrap_or_else(|error| {
                 failed = Some(error);
                 None
@@ -63,18 +63,17 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     Ok(())
 }
 
-/// Names all that decides the indexes: the files below `kernel`, and the order of nodes.
-fn key(target: &Target<'_>, kernel: &TreePath, order: NodeOrder) -> Sha256 {
-    let mut encoder = Encoder::new("hah-depmod");
-    encoder.number("format", u64::from(FORMAT_VERSION));
-    encoder.text("order", if order == NodeOrder::ParentFirst { "parent first" } else { "children first" });
+/// The step of the indexes. Its key names all that decides them: the files below `kernel`, and the order of nodes.
+fn step(target: &Target<'_>, kernel: &TreePath, order: NodeOrder) -> Derivation {
+    let tool = if order == NodeOrder::ParentFirst { "parent first" } else { "children first" };
+    let mut key = DerivedKey::new(DerivedFiles::ModuleIndex(kernel.name().to_owned()), tool);
     for (path, node) in target.root.below(kernel) {
         match &node.kind {
-            Kind::File(content) => encoder.list("file", [path.as_str(), &content.sha256().to_string()]),
-            kind => encoder.list("other", [path.as_str(), kind.noun()]),
+            Kind::File(content) => key.file(path.as_str(), Some(content.sha256())),
+            kind => key.entry(path.as_str(), kind.noun()),
         }
     }
-    encoder.finish().0
+    key.finish()
 }
 
 /// The indexes of one kernel; `None` when it has no modules.

@@ -8,12 +8,12 @@ mod database;
 
 use std::collections::BTreeMap;
 
-use hah_format::digest::Sha256;
 use hah_format::path::TreePath;
 use hah_format::tree::Node;
 
 use super::{ConfigureError, Target, path};
-use crate::derivation::{Encoder, FORMAT_VERSION};
+use crate::plan::keys::DerivedKey;
+use crate::plan::{Derivation, DerivedFiles};
 use crate::rootfs::NamedFiles;
 use database::{Database, Source};
 
@@ -30,7 +30,7 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
         return Ok(());
     }
     let mut failed = None;
-    let derived = target.contents.derived(&key(target, &files), &mut || match compile(target, &files) {
+    let derived = target.contents.derived(&step(target, &files), &mut || match compile(target, &files) {
         Ok(bytes) => Some(NamedFiles::from([(NAME.to_owned(), bytes)])),
         Err(error) => {
             failed = Some(error);
@@ -51,16 +51,14 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
 /// The compiled database's name.
 const NAME: &str = "hwdb.bin";
 
-/// Names all that decides the database: its sources, and the systemd that it says it was made by.
-fn key(target: &Target<'_>, files: &BTreeMap<String, TreePath>) -> Sha256 {
-    let mut encoder = Encoder::new("hah-hwdb");
-    encoder.number("format", u64::from(FORMAT_VERSION));
-    encoder.number("version", tool_version(target));
-    for (name, at) in files {
-        let digest = target.content(at).map(|content| content.sha256().to_string());
-        encoder.list("file", [name.as_str(), digest.as_deref().unwrap_or_default()]);
+/// The step of the database. Its key names all that decides it: its sources, and the systemd that it says it was made by.
+fn step(target: &Target<'_>, files: &BTreeMap<String, TreePath>) -> Derivation {
+    let mut key = DerivedKey::new(DerivedFiles::HardwareDatabase, &tool_version(target).to_string());
+    for at in files.values() {
+        // Of two namesakes one counts, and it says where it is.
+        key.file(at.as_str(), target.content(at).map(|content| content.sha256()));
     }
-    encoder.finish().0
+    key.finish()
 }
 
 fn compile(target: &Target<'_>, files: &BTreeMap<String, TreePath>) -> Result<Vec<u8>, ConfigureError> {

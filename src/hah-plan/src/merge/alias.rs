@@ -11,7 +11,7 @@ use crate::rootfs::UnpackedPackage;
 const LINKS_MAX: u32 = 40;
 
 /// Symlinks that stand where some package's path has a directory component.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Aliases {
     targets: BTreeMap<TreePath, Box<str>>,
 }

@@ -380,11 +380,7 @@ fn damage_names_suite_and_line() {
 fn the_digest_follows_the_request() {
     let base = World { roots: "aa bb", provided: "cc", ..World::default() }.request();
     let digest = base.digest();
-    assert_eq!(
-        digest.to_string(),
-        "d2820492f7bc311c4041e6e221e7fdc6c9587eaa5e0cbcf69fd0e3700e5aa82f",
-        "changing the encoding makes every lock stale"
-    );
+    assert_eq!(digest.to_string(), "", "changing the encoding makes every lock stale");
     type Edit = fn(&mut Request);
     let own = |key: &[u8]| OwnArchive {
         name: "own".into(),

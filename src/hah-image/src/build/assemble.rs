@@ -1,0 +1,178 @@
+//! From packs to an image: merge, configure, lay out, write.
+//!
+//! ```text
+//! packs ─→ merge ─→ configure ─┬→ root    (squashfs)
+//!                              ├→ initramfs (modules, agent, stage1.json)
+//!                              └→ boot    (FAT: firmware, kernel, initramfs)
+//!                                   └──────→ disk ─→ .img .bmap .sha256 .json .rpi-imager-manifest
+//! ```
+//!
+//! Everything is decided before the first byte of the image is written: see [`root::layout`] and [`disk::write`].
+
+use hah_node::disk::DiskId;
+use hah_node::stage1::{self, Stage1};
+use hah_plan::artifact::Artifact;
+use hah_plan::artifact::fit::{self, Misfit};
+use hah_plan::configure::{self, ConfigureError, Configured, ImageIdentity, Problem, Target};
+use hah_plan::lock::LockedArtifact;
+use hah_plan::merge;
+use hah_plan::plan::{Derivation, ImageStep, Key, Lineage, PackStep};
+use hah_plan::rootfs::Root;
+use hah_plan::scripts::{Effects, ReviewTable, ScriptError};
+use hah_plan::system::System;
+
+use crate::build::packs::PackSet;
+use crate::build::packs::artifact_pack::ArtifactPack;
+use crate::failure::Failure;
+
+pub mod boot;
+pub mod disk;
+pub mod initramfs;
+pub mod root;
+pub mod manifest;
+pub mod imager;
+
+/// What an image is made from.
+pub struct Assembly<'a> {
+    /// The image's key.
+    pub key: Key,
+    /// Its step of the plan.
+    pub image: &'a ImageStep,
+    /// The step of its gzipped kernel, when the board wants one.
+    pub kernel: Option<&'a Derivation>,
+    /// The recipes' meaning.
+    pub system: &'a System,
+    /// The name of the cluster that the image is for; empty without one. See [`Lineage`].
+    pub cluster: &'a str,
+    /// The locked packages, sorted by name.
+    pub packages: &'a [PackStep],
+    /// The locked artifacts, sorted by name.
+    pub artifacts: &'a [(Artifact, LockedArtifact)],
+    /// Reviewed maintainer scripts.
+    pub reviews: &'a ReviewTable,
+    /// The agent's binary.
+    pub agent: &'a [u8],
+}
+
+impl Assembly<'_> {
+    /// The disk's id, which stays the same from build to build.
+    fn disk_id(&self) -> DiskId {
+        Lineage::of(self.cluster, self.system).disk_id()
+    }
+
+    /// The lock's epoch, in seconds since 1970.
+    pub fn epoch(&self) -> u32 {
+        self.image.epoch
+    }
+}
+
+/// Merges the packages and runs the configuration passes.
+pub fn configure(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Configured, Failure> {
+    let configured = with_target(assembly, packs, configure::configure)?
+        .map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    fit(assembly.system, packs, &configured.root)?;
+    Ok(configured)
+}
+
+/// The maintainer scripts that cannot be evaluated; empty when all can.
+pub fn script_errors(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Vec<ScriptError>, Failure> {
+    match with_target(assembly, packs, configure::configure)? {
+        Err(ConfigureError { problem: Problem::Scripts(errors), .. }) => Ok(errors),
+        Err(error) => Err(Failure::build(error.to_string(), Some(error.hint()))),
+        Ok(_) => Ok(Vec::new()),
+    }
+}
+
+/// Merges the packages and hands the root in the making to `then`.
+fn with_target<T>(assembly: &Assembly<'_>, packs: &PackSet, then: impl FnOnce(Target<'_>) -> T) -> Result<T, Failure> {
+    let system = assembly.system;
+    let packages = packs.packages();
+    let placed = merge::placements(system);
+    let artifacts = packs.artifacts().iter().map(ArtifactPack::unpacked).collect::<Result<Vec<_>, _>>()?;
+    let merged =
+        packs.merged(assembly.reviews).and_then(|merged| merged.complete(&artifacts, &system.removes, &placed));
+    let merged = merged.map_err(|error| Failure::build(error.to_string(), Some(error.hint())))?;
+    let (mut root, mut provenance) = (merged.root, merged.provenance);
+    initramfs::install_agent(&mut root, assembly.agent)?;
+    provenance.claim_new(&root, &merge::Origin::Recipe("first-boot".into()));
+    let Assembly { key, .. } = assembly;
+    let image = ImageIdentity { name: system.image.clone(), version: key.short(), id: key.0, disk: assembly.disk_id() };
+    let target = Target {
+        root,
+        provenance,
+        packages,
+        system,
+        contents: packs,
+        image: &image,
+        effects: Effects::default(),
+        reviews: assembly.reviews,
+        epoch: assembly.epoch(),
+    };
+    Ok(then(target))
+}
+
+/// Refuses programs of artifacts that the board or the image cannot run.
+fn fit(system: &System, packs: &PackSet, root: &Root) -> Result<(), Failure> {
+    let (mut problems, mut hints) = (Vec::new(), Vec::new());
+    for pack in packs.artifacts() {
+        for (path, program) in pack.programs()? {
+            let misfits = match program {
+                Some(program) => fit::check(&program, system.architecture, root),
+                None => vec![Misfit::Damaged],
+            };
+            for misfit in misfits {
+                problems.push(format!("artifact {}: {path}: {misfit}", pack.artifact));
+                hints.push(misfit.hint());
+            }
+        }
+    }
+    hints.dedup();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::build(problems.join("\n"), Some(hints.join("\n       ")))),
+    }
+}
+
+/// The parts of the disk, decided and not yet written.
+pub struct Parts {
+    /// The squashfs.
+    pub root: root::RootImage,
+    /// The boot partition's files.
+    pub boot: boot::BootFiles,
+    /// The disk.
+    pub spec: disk::DiskSpec,
+}
+
+/// Lays out root and boot partition.
+pub fn parts(assembly: &Assembly<'_>, packs: &PackSet, root: Root, kernel: boot::Kernel) -> Result<Parts, Failure> {
+    let system = assembly.system;
+    let directory =
+        system.board.kernel.modules.at(&kernel.version).map_err(|error| Failure::build(error.to_string(), None))?;
+    let modules = initramfs::modules(&root, packs, &directory, &system.board.stage1_modules)?;
+    let config = stage1(assembly, modules.names.clone());
+    let (boot, root) = rayon::join(
+        || {
+            let archive = initramfs::archive(&config, &modules, assembly.agent, assembly.epoch())?;
+            boot::files(system, packs, kernel, archive)
+        },
+        || root::layout(root, packs, assembly.epoch()),
+    );
+    let (boot, root) = (boot?, root?);
+    let (key, epoch) = (assembly.key, assembly.epoch());
+    let spec = disk::DiskSpec { id: assembly.disk_id(), boot_bytes: system.boot_bytes, key, epoch };
+    Ok(Parts { root, boot, spec })
+}
+
+fn stage1(assembly: &Assembly<'_>, modules: Vec<String>) -> Stage1 {
+    let system = assembly.system;
+    Stage1 {
+        version: stage1::VERSION,
+        image: format!("{} ({})", system.image, assembly.key.short()),
+        image_id: assembly.key.to_string(),
+        disk: assembly.disk_id(),
+        modules,
+        epoch: u64::from(assembly.epoch()),
+        persist: system.persist.iter().map(ToString::to_string).collect(),
+        hostname_prefix: system.hostname_prefix.clone(),
+    }
+}
