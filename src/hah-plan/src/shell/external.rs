@@ -230,7 +230,7 @@ impl Shell<'_, '_> {
         }
         match done {
             Ok(status) => {
-                self.status = status;
+                self.status = u32::from(status);
                 Ok(())
             }
             Err(refusal) => Err(self.stop(refusal)),
@@ -267,7 +267,7 @@ impl Shell<'_, '_> {
         match reviewed {
             Ok(Some(status)) => {
                 self.finish(&stdout, &stderr)?;
-                self.status = status;
+                self.status = u32::from(status);
                 return Ok(());
             }
             Ok(None) => {}
@@ -364,7 +364,7 @@ impl Shell<'_, '_> {
         if !matches!(done, Err(Halt::Stop(_))) {
             done = child.leave();
         }
-        let status = child.status;
+        let status = child.status & 0xff;
         self.calls -= 1;
         self.status = status;
         match done {
