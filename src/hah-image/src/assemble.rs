@@ -9,6 +9,8 @@
 //!
 //! Everything is decided before the first byte of the image is written: see [`root::layout`] and [`disk::write`].
 
+use std::time::Duration;
+
 use hah_node::disk::DiskId;
 use hah_node::stage1::{self, Stage1};
 use hah_plan::artifact::Artifact;
@@ -21,6 +23,7 @@ use hah_plan::rootfs::Root;
 use hah_plan::scripts::{self, Effects, ReviewTable, ScriptError};
 use hah_plan::system::System;
 
+use crate::clock;
 use crate::failure::Failure;
 use crate::packs::artifact::ArtifactPack;
 use crate::packs::{Input, PackSet};
@@ -82,6 +85,9 @@ impl Recipe<'_> {
     }
 }
 
+/// The pass that evaluates maintainer scripts.
+const SCRIPTS: &str = "scripts";
+
 /// Merges the packages and runs the configuration passes.
 pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Configured, Failure> {
     let configured = with_target(recipe, packs, key, configure::configure)?
@@ -90,13 +96,43 @@ pub fn configure(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Conf
     Ok(configured)
 }
 
-/// The maintainer scripts that cannot be evaluated; empty when all can.
-pub fn script_errors(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Vec<ScriptError>, Failure> {
-    match with_target(recipe, packs, key, configure::configure)? {
-        Err(ConfigureError { problem: Problem::Scripts(errors), .. }) => Ok(errors),
-        Err(error) => Err(Failure::build(error.to_string(), Some(error.hint()))),
-        Ok(_) => Ok(Vec::new()),
-    }
+/// What became of the maintainer scripts of an image.
+pub struct Evaluation {
+    /// What they asked for.
+    pub effects: Effects,
+    /// Those that cannot be evaluated.
+    pub errors: Vec<ScriptError>,
+    /// What the pass `scripts` took.
+    pub took: Duration,
+}
+
+/// Runs the configuration passes for what the scripts do, and times those.
+///
+/// # Errors
+/// What stops another pass; scripts that cannot be evaluated are no error.
+pub fn evaluate(recipe: &Recipe<'_>, packs: &PackSet, key: &Key) -> Result<Evaluation, Failure> {
+    with_target(recipe, packs, key, |mut target| {
+        let (mut errors, mut took) = (Vec::new(), Duration::ZERO);
+        for pass in configure::PASSES {
+            let (done, passed) = clock::timed(|| configure::run(pass, &mut target));
+            if pass.name == SCRIPTS {
+                took = passed;
+            }
+            match done {
+                Ok(()) => {}
+                // Without their work, what the other passes say means nothing.
+                Err(ConfigureError { problem: Problem::Scripts(found), .. }) => {
+                    errors = found;
+                    break;
+                }
+                Err(error) => return Err(Failure::build(error.to_string(), Some(error.hint()))),
+            }
+        }
+        if errors.is_empty() {
+            fit(recipe.system, packs, &target.root)?;
+        }
+        Ok(Evaluation { effects: target.effects, errors, took })
+    })?
 }
 
 /// Merges the packages and hands the root in the making to `then`.

@@ -16,11 +16,11 @@ use hah_plan::artifact::Artifact;
 use hah_plan::configure::Configured;
 use hah_plan::lock::{Lock, LockedArtifact, LockedPackage, Update};
 use hah_plan::recipe::Override;
-use hah_plan::scripts::{Effects, ReviewTable, ScriptAction, ScriptChoice, ScriptError};
+use hah_plan::scripts::{Effects, ReviewTable, ScriptAction, ScriptChoice};
 use hah_plan::system::System;
 
 use crate::artifacts::Inputs;
-use crate::assemble::{self, Recipe, disk::WrittenImage};
+use crate::assemble::{self, Evaluation, Recipe, disk::WrittenImage};
 use crate::draft;
 use crate::draft::Draft;
 use crate::draft::place::Place;
@@ -268,14 +268,14 @@ pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Res
     assemble::configure(&recipe, &packs, &recipe.key())
 }
 
-/// The packs of an image, and those of its maintainer scripts that cannot be evaluated.
-pub fn scripts(tools: Tools<'_>, project: &Project, request: &Request) -> Result<(PackSet, Vec<ScriptError>), Failure> {
+/// The packs of an image, and what its maintainer scripts do.
+pub fn scripts(tools: Tools<'_>, project: &Project, request: &Request) -> Result<(PackSet, Evaluation), Failure> {
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
     let packs = realise(tools, &store, &ready, &request.inputs)?;
     let recipe = ready.recipe();
-    let errors = assemble::script_errors(&recipe, &packs, &recipe.key())?;
-    Ok((packs, errors))
+    let evaluation = assemble::evaluate(&recipe, &packs, &recipe.key())?;
+    Ok((packs, evaluation))
 }
 
 /// What a build would make, in order.

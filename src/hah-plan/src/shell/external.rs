@@ -233,7 +233,11 @@ impl Shell<'_, '_> {
                 self.status = u32::from(status);
                 Ok(())
             }
-            Err(refusal) => Err(self.stop(refusal)),
+            // What a native command cannot do, a review may know.
+            Err(refusal) => match self.reviewed(argv)? {
+                true => Ok(()),
+                false => Err(self.stop(refusal)),
+            },
         }
     }
 
@@ -245,13 +249,14 @@ impl Shell<'_, '_> {
         Ok(())
     }
 
-    /// A file of the tree: a shell script, or a program that a review knows, or a refusal.
-    fn program(&mut self, path: &str, argv: &[String]) -> Eval {
+    /// Has a review stand in for the call, if there is one.
+    fn reviewed(&mut self, argv: &[String]) -> Result<bool, Halt> {
+        let Some(name) = argv.first() else { return Ok(false) };
         let env = self.environment();
         let mut nothing = Vec::new();
         let mut process = Process {
             world: self.world,
-            name: argv[0].clone(),
+            name: name.clone(),
             cwd: self.cwd.clone(),
             umask: self.umask,
             env: &env,
@@ -268,10 +273,17 @@ impl Shell<'_, '_> {
             Ok(Some(status)) => {
                 self.finish(&stdout, &stderr)?;
                 self.status = u32::from(status);
-                return Ok(());
+                Ok(true)
             }
-            Ok(None) => {}
-            Err(refusal) => return Err(self.stop(refusal)),
+            Ok(None) => Ok(false),
+            Err(refusal) => Err(self.stop(refusal)),
+        }
+    }
+
+    /// A file of the tree: a shell script, or a program that a review knows, or a refusal.
+    fn program(&mut self, path: &str, argv: &[String]) -> Eval {
+        if self.reviewed(argv)? {
+            return Ok(());
         }
         let read = self.world.read(&self.cwd, path);
         let bytes = match self.final_only(read)? {
@@ -322,6 +334,10 @@ impl Shell<'_, '_> {
         if command {
             let (name, rest) = rest.split_first().map_or(("sh", rest), |(name, rest)| (name.as_str(), rest));
             return self.nested(name, first, rest, &letters);
+        }
+        // `bash FILE …` is a call of FILE.
+        if self.reviewed(&args[at..])? {
+            return Ok(());
         }
         let read = self.world.read(&self.cwd, first);
         match self.final_only(read)? {

@@ -25,7 +25,9 @@ impl Parser {
             let name: String = self.text[self.at..end].iter().collect();
             // A word of the grammar is one, whatever an alias says; and an alias in its own text is a word like any other.
             let is_open = self.spliced.iter().any(|spliced| spliced.name == name && self.at < spliced.end);
-            let Some(text) = self.aliases.get(&name).filter(|_| !is_open && !RESERVED.contains(&name.as_str())) else { break };
+            let Some(text) = self.aliases.get(&name).filter(|_| !is_open && !RESERVED.contains(&name.as_str())) else {
+                break;
+            };
             let text: Vec<char> = text.chars().collect();
             self.grown += text.len();
             if self.grown > GROWTH_MAX {
