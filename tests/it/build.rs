@@ -8,6 +8,7 @@ mod sources;
 mod repeat;
 mod lineage;
 mod imager;
+mod coverage;
 
 use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt as _;

@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: hah-image beside its rivals, in one run, on one package set, with every download at hand.
 //!
 //! Every number that the README prints comes from here. A missed target is printed as such and is no error: this is a
-//! report, and what it says depends on how idle the machine is. Reading order: [`ours`] what is ours, [`fleet`] ten of it, [`packages`] what
-//! a rival needs beforehand, [`rivals`], [`flash`] writing cards, [`report`] the tables.
+//! report, and what it says depends on how idle the machine is. Reading order: [`ours`] what is ours, [`fleet`] ten of
+//! it, [`packages`] what a rival needs beforehand, [`rivals`], [`scripts`] what the scripts of a large image take,
+//! [`flash`] writing cards, [`report`] the tables.
 //!
 //! It works in `out/bench`, needs root because the rivals do, and leaves `out/bench.md` or `out/bench-flash.md` behind.
 
@@ -12,6 +13,7 @@ mod ours;
 mod fleet;
 pub(crate) mod packages;
 mod rivals;
+mod scripts;
 mod flash;
 mod report;
 
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use xshell::{Shell, cmd};
 
-use crate::{apt, image, say, workspace};
+use crate::{agent, apt, image, say, workspace};
 
 /// The image that is measured.
 pub(crate) const IMAGE: &str = "lab";
@@ -70,9 +72,11 @@ pub(crate) fn run(shell: &Shell, wanted: Rivals) -> Result<()> {
     let foreign = (wanted == Rivals::Foreign).then(|| {
         attempt("mmdebstrap by emulation", || rivals::bootstrapped(&bench, &lock, packages::IMAGE_ARCHITECTURE))
     });
+    let scripts = attempt("scripts", || scripts::measure(&bench));
     let flashed = attempt("flashing", || flash::measure(&bench));
 
-    let results = report::Results { machine, packages: lock.len(), ours, fleet, extracted, sizes, native, foreign };
+    let results =
+        report::Results { machine, packages: lock.len(), ours, fleet, extracted, sizes, native, foreign, scripts };
     let failed = results.failures() > 0;
     let mut table = report::table(&results);
     if let Ok(flashed) = &flashed {
@@ -98,6 +102,16 @@ pub(crate) fn run_flash(shell: &Shell) -> Result<()> {
     bench.clean()
 }
 
+/// Measures the scripts of a large image only.
+pub(crate) fn run_scripts(shell: &Shell) -> Result<()> {
+    let agent = agent::build(shell, None)?;
+    cmd!(shell, "cargo build --quiet --release --package hah-image").env("HAH_AGENT_AARCH64", &agent).quiet().run()?;
+    let bench = Bench::of(shell)?;
+    let machine = report::machine(shell, bench.cores)?;
+    say::data(&report::scripts(&machine, &scripts::measure(&bench)?));
+    bench.clean()
+}
+
 /// Installs what is missing, builds the image, and makes an empty `out/bench`.
 fn prepare<'a>(shell: &'a Shell, tools: &[&str]) -> Result<Bench<'a>> {
     if !apt::is_root(shell) {
@@ -105,17 +119,7 @@ fn prepare<'a>(shell: &'a Shell, tools: &[&str]) -> Result<Bench<'a>> {
     }
     apt::install(shell, tools)?;
     image::build(shell, IMAGE)?;
-    let project = workspace::root()?;
-    let bench = Bench {
-        shell,
-        program: store::program()?,
-        scratch: project.join("out/bench"),
-        project,
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-    };
-    bench.clean()?;
-    shell.create_dir(bench.scratch.join("logs"))?;
-    Ok(bench)
+    Bench::of(shell)
 }
 
 /// Lets the kernel start programs of the image's architecture. Where systemd runs, it has done so already.
@@ -135,7 +139,22 @@ fn attempt<T>(name: &str, measure: impl FnOnce() -> Result<T>) -> Result<T> {
     measure().inspect_err(|error| say::problem(&format!("warning: {name}: {error:#}")))
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    /// With an empty `out/bench`.
+    fn of(shell: &'a Shell) -> Result<Self> {
+        let project = workspace::root()?;
+        let bench = Self {
+            shell,
+            program: store::program()?,
+            scratch: project.join("out/bench"),
+            project,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        bench.clean()?;
+        shell.create_dir(bench.scratch.join("logs"))?;
+        Ok(bench)
+    }
+
     /// An empty directory below `out/bench`.
     fn empty(&self, name: &str) -> Result<PathBuf> {
         let directory = self.scratch.join(name);

@@ -2,15 +2,18 @@
 //! maintainer scripts.
 //!
 //! Every package of the list (one name a line, `#` begins a comment) gets an image of its own: base, network, ssh and it.
-//! The archives that it needs are fetched once and stay in the store.
+//! The image is configured to its end and not written: what comes behind that does not depend on its packages' scripts.
+//! Packages are fetched once and stay in the store; what `out/coverage` has locked stays locked.
 //! `docs/coverage.md` has the result; it is written anew by a run over the project's own list, `xtask/data/packages.txt`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
@@ -19,6 +22,12 @@ use crate::{agent, apt, image, say, workspace};
 /// The project's own list.
 const LIST: &str = "xtask/data/packages.txt";
 const REPORT: &str = "docs/coverage.md";
+/// Where the reviews are.
+const REVIEWS: &str = "recipes/debian";
+/// How many scripts were reviewed whole before they were evaluated.
+const REVIEWS_BEFORE: usize = 53;
+/// How many packages of the list the test `build::coverage` has.
+const CI_PACKAGES: usize = 25;
 /// Longest part of an error that the report shows, in characters.
 const SHOWN: usize = 220;
 
@@ -26,15 +35,15 @@ const SHOWN: usize = 220;
 struct Outcome {
     name: String,
     kind: Kind,
-    /// Wall time of the build, downloads included.
+    /// Wall time, downloads included.
     wall: Duration,
     /// Largest resident set, in KiB.
     peak: u64,
 }
 
 enum Kind {
-    /// An image: how many scripts were evaluated, which calls were reviewed, which are left to the first boot.
-    Built { packages: usize, evaluated: u64, reviewed: Vec<String>, deferred: Vec<String> },
+    /// It can be configured: how many scripts were evaluated, which calls were reviewed, which are left to the first boot.
+    Built { packages: u64, evaluated: u64, reviewed: Vec<String>, deferred: Vec<String> },
     /// No image, and what was said.
     Refused(String),
 }
@@ -51,7 +60,16 @@ impl Kind {
     }
 }
 
-/// Builds an image for each package of `list`, or of the project's own list.
+/// What every measurement needs.
+struct Survey<'a> {
+    /// The release build of hah-image.
+    program: &'a Path,
+    project: &'a Path,
+    /// Held by whoever changes the project's lock.
+    locking: Mutex<()>,
+}
+
+/// Configures an image for each package of `list`, or of the project's own list.
 pub(crate) fn run(shell: &Shell, list: Option<&str>) -> Result<()> {
     let names = names(&shell.read_file(list.unwrap_or(LIST))?);
     ensure!(!names.is_empty(), "the list names no package");
@@ -62,17 +80,8 @@ pub(crate) fn run(shell: &Shell, list: Option<&str>) -> Result<()> {
     let program = workspace::target()?.join("release/hah-image");
     let project = workspace::root()?.join("out/coverage");
     prepare(shell, &project, &names)?;
-    let mut outcomes = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let outcome = build(shell, &program, &project, name)?;
-        let why = match &outcome.kind {
-            Kind::Refused(why) => format!(": {why}"),
-            Kind::Built { .. } => String::new(),
-        };
-        say::step(&format!("{}/{} {name}: {}{why}", index + 1, names.len(), outcome.kind.word()));
-        outcomes.push(outcome);
-    }
-    let report = report(&outcomes);
+    let outcomes = Survey { program: &program, project: &project, locking: Mutex::new(()) }.all(&names)?;
+    let report = report(&outcomes, reviews(shell)?);
     match list {
         None => {
             shell.write_file(REPORT, &report)?;
@@ -109,47 +118,103 @@ fn image_of(package: &str) -> String {
     format!("with-{}", package.replace('.', "-dot-").replace('+', "-plus-"))
 }
 
-fn build(shell: &Shell, program: &Path, project: &Path, name: &str) -> Result<Outcome> {
-    let output = project.join("coverage.img");
-    let measured = project.join("peak");
-    let image = image_of(name);
-    let start = Instant::now();
-    let done =
-        cmd!(shell, "/usr/bin/time --format %M --output {measured} {program} -C {project} build {image} -o {output}")
+impl Survey<'_> {
+    /// What becomes of `names`, in their order. As many at a time as the machine has processors.
+    fn all(&self, names: &[String]) -> Result<Vec<Outcome>> {
+        let (next, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let outcomes: Mutex<BTreeMap<usize, Outcome>> = Mutex::default();
+        let lane = || -> Result<()> {
+            let shell = Shell::new()?;
+            let scratch = shell.create_temp_dir()?;
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(name) = names.get(index) else { return Ok(()) };
+                let outcome = self.one(&shell, &scratch.path().join("peak"), name)?;
+                let why = match &outcome.kind {
+                    Kind::Refused(why) => format!(": {why}"),
+                    Kind::Built { .. } => String::new(),
+                };
+                let count = told.fetch_add(1, Ordering::Relaxed) + 1;
+                say::step(&format!("{count}/{} {name}: {}{why}", names.len(), outcome.kind.word()));
+                let Ok(mut outcomes) = outcomes.lock() else { bail!("another lane failed") };
+                outcomes.insert(index, outcome);
+            }
+        };
+        let lanes = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let started: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+            let ended = started.into_iter().map(|lane| lane.join().unwrap_or_else(|_| bail!("a lane failed")));
+            ended.collect::<Result<Vec<()>>>()
+        })?;
+        let Ok(outcomes) = outcomes.into_inner() else { bail!("a lane failed") };
+        Ok(outcomes.into_values().collect())
+    }
+
+    fn one(&self, shell: &Shell, peak: &Path, name: &str) -> Result<Outcome> {
+        let start = Instant::now();
+        let mut done = self.review(shell, peak, name)?;
+        if done.is_err() {
+            // Its image may not be locked yet.
+            let Ok(_alone) = self.locking.lock() else { bail!("another lane failed") };
+            let (program, project, image) = (self.program, self.project, image_of(name));
+            let locked = cmd!(shell, "{program} -C {project} --quiet lock {image}").quiet().ignore_status().output()?;
+            match locked.status.success() {
+                true => done = self.review(shell, peak, name)?,
+                false => done = Err(String::from_utf8_lossy(&locked.stderr).into_owned()),
+            }
+        }
+        let wall = start.elapsed();
+        let kind = match done {
+            Ok(answer) => evaluated(&answer)?,
+            Err(stderr) => Kind::Refused(refusal(&stderr)),
+        };
+        // The last line: above it stands the status of a command that failed.
+        let peak = shell.read_file(peak).ok().and_then(|text| text.lines().last()?.trim().parse().ok());
+        Ok(Outcome { name: name.to_owned(), kind, wall, peak: peak.unwrap_or_default() })
+    }
+
+    /// What `hah-image review` says of the package's image: JSON, or what went wrong.
+    fn review(&self, shell: &Shell, peak: &Path, name: &str) -> Result<Result<String, String>> {
+        let (program, project, image) = (self.program, self.project, image_of(name));
+        let done = cmd!(shell, "/usr/bin/time --format %M --output {peak} {program} -C {project} --json review")
+            .arg("--image")
+            .arg(image)
             .quiet()
             .ignore_status()
             .output()
             .context("cannot run hah-image")?;
-    let wall = start.elapsed();
-    // The last line: above it stands the status of a command that failed.
-    let peak = shell.read_file(&measured)?.lines().last().and_then(|line| line.trim().parse().ok()).unwrap_or_default();
-    let kind = if done.status.success() {
-        built(&shell.read_file(output.with_extension("json"))?)?
-    } else {
-        Kind::Refused(refusal(&String::from_utf8_lossy(&done.stderr)))
-    };
-    remove_outputs(shell, &output)?;
-    Ok(Outcome { name: name.to_owned(), kind, wall, peak })
-}
-
-fn remove_outputs(shell: &Shell, output: &Path) -> Result<()> {
-    for extension in ["img", "bmap", "json", "img.sha256", "sha256", "rpi-imager-manifest"] {
-        let path: PathBuf = output.with_extension(extension);
-        shell.remove_path(path)?;
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(if done.status.success() { Ok(said(&done.stdout)) } else { Err(said(&done.stderr)) })
     }
-    Ok(())
 }
 
-fn built(manifest: &str) -> Result<Kind> {
-    let manifest: Value = serde_json::from_str(manifest)?;
+/// The last event of `hah-image --json review`.
+fn evaluated(events: &str) -> Result<Kind> {
+    let last = events.lines().last().context("hah-image review said nothing")?;
+    let answer: Value = serde_json::from_str(last)?;
+    let refused = answer["refused"].as_array().cloned().unwrap_or_default();
+    if !refused.is_empty() {
+        let texts = refused.iter().map(|error| {
+            format!(
+                "{} of {}, line {}: {}",
+                text(&error["script"]),
+                text(&error["package"]),
+                error["line"],
+                text(&error["what"])
+            )
+        });
+        return Ok(Kind::Refused(short(&texts.collect::<Vec<_>>().join("; "))));
+    }
     let calls = |key: &str| -> Vec<String> {
-        let list = manifest["scripts"][key].as_array().cloned().unwrap_or_default();
-        let call = |call: &Value| format!("{}: {}", text(&call["package"]), text(&call["summary"]));
-        list.iter().map(call).collect()
+        let list = answer["scripts"][key].as_array().cloned().unwrap_or_default();
+        let mut calls: Vec<String> =
+            list.iter().map(|call| format!("{}: {}", text(&call["package"]), text(&call["summary"]))).collect();
+        calls.dedup();
+        calls
     };
     Ok(Kind::Built {
-        packages: manifest["packages"].as_array().map_or(0, Vec::len),
-        evaluated: manifest["scripts"]["evaluated"].as_u64().unwrap_or_default(),
+        packages: answer["packages"].as_u64().unwrap_or_default(),
+        evaluated: answer["scripts"]["evaluated"].as_u64().unwrap_or_default(),
         reviewed: calls("reviewed"),
         deferred: calls("first_boot"),
     })
@@ -159,23 +224,33 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// What the error says, in one line: scripts' errors first.
+/// What the error says, in one line.
 fn refusal(stderr: &str) -> String {
-    let scripts: Vec<&str> = stderr.lines().filter(|line| line.contains("cannot be evaluated:")).collect();
-    let line = match scripts.as_slice() {
-        [] => stderr
-            .lines()
-            .find(|line| line.starts_with("error"))
-            .or(stderr.lines().last())
-            .unwrap_or_default()
-            .to_owned(),
-        scripts => scripts.join("; "),
-    };
-    let line = line.trim_start_matches("error: ").replace('|', "\\|");
-    line.chars().take(SHOWN).collect()
+    let line = stderr.lines().find(|line| line.starts_with("error")).or(stderr.lines().last()).unwrap_or_default();
+    short(line.trim_start_matches("error: "))
 }
 
-fn report(outcomes: &[Outcome]) -> String {
+/// A text as a cell of a table has room for it.
+fn short(text: &str) -> String {
+    let text = text.replace('|', "\\|").replace('\n', " ");
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// How many calls of programs, and how many whole scripts, are reviewed.
+fn reviews(shell: &Shell) -> Result<(usize, usize)> {
+    let (mut calls, mut scripts) = (0, 0);
+    for file in shell.read_dir(REVIEWS)?.iter().filter(|file| file.extension().is_some_and(|found| found == "toml")) {
+        let text = shell.read_file(file)?;
+        calls += text.lines().filter(|line| *line == "[[program]]").count();
+        scripts += text.lines().filter(|line| *line == "[[script]]").count();
+    }
+    Ok((calls, scripts))
+}
+
+fn report(outcomes: &[Outcome], (calls, scripts): (usize, usize)) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in outcomes {
         *counts.entry(outcome.kind.word()).or_default() += 1;
@@ -185,11 +260,21 @@ fn report(outcomes: &[Outcome]) -> String {
     let mut out = String::from("# Coverage\n\n");
     let _ = writeln!(
         out,
-        "Written by `cargo xtask coverage`: for each package an image of the recipes base, network, ssh and first-boot, and it.\n\
-         **{built} of {} build** ({:.1} %), none of them with a `[[script]]`.\n",
+        "Written by `cargo xtask coverage`: for each package the image of the recipes base, network, ssh and first-boot, and it, \
+         locked, fetched and configured to its end.\n\
+         **{built} of {} build** ({:.1} %), none of them with a `[[script]]`.\n\n\
+         The list is `xtask/data/packages.txt`, {} names that people who run servers and small boards ask for.\n\
+         `cargo xtask coverage LIST` measures another one, a name a line, and prints this page for it.\n\
+         Continuous integration builds {} of the list: `it build::coverage`.\n\n\
+         Before scripts were evaluated, {REVIEWS_BEFORE} whole scripts were reviewed; now {calls} calls of programs and {scripts} whole \
+         script{} are (`recipes/debian`).\n",
         outcomes.len(),
-        100.0 * built as f64 / outcomes.len().max(1) as f64
+        100.0 * built as f64 / outcomes.len().max(1) as f64,
+        outcomes.len(),
+        CI_PACKAGES,
+        if scripts == 1 { "" } else { "s" }
     );
+    out.push_str(&totals(outcomes));
     let _ = writeln!(
         out,
         "| outcome | packages | means |\n|---|---|---|\n\
@@ -219,10 +304,32 @@ fn report(outcomes: &[Outcome]) -> String {
             outcome.name,
             outcome.kind.word(),
             outcome.wall.as_secs_f64(),
-            outcome.peak * 1024 / 1_000_000,
+            megabytes(outcome.peak),
         );
     }
     out
+}
+
+/// The middle one and the largest of times and memory.
+fn totals(outcomes: &[Outcome]) -> String {
+    let mut walls: Vec<Duration> = outcomes.iter().map(|outcome| outcome.wall).collect();
+    let mut peaks: Vec<u64> = outcomes.iter().map(|outcome| outcome.peak).collect();
+    walls.sort();
+    peaks.sort();
+    let middle = outcomes.len() / 2;
+    let (Some(wall), Some(peak)) = (walls.get(middle), peaks.get(middle)) else { return String::new() };
+    format!(
+        "Time of one, downloads included where there were any: {:.1} s in the middle, {:.1} s at most; \
+         memory {} MB in the middle, {} MB at most.\n\n",
+        wall.as_secs_f64(),
+        walls.last().map_or(0.0, Duration::as_secs_f64),
+        megabytes(*peak),
+        megabytes(peaks.last().copied().unwrap_or_default()),
+    )
+}
+
+fn megabytes(kibibytes: u64) -> u64 {
+    kibibytes * 1024 / 1_000_000
 }
 
 #[cfg(test)]
@@ -238,14 +345,24 @@ mod tests {
 
     #[test]
     fn a_report_counts_what_it_lists() {
-        let kind = built("{\"packages\": [{}], \"scripts\": {\"evaluated\": 3, \"reviewed\": [], \"first_boot\": []}}")
-            .unwrap();
+        let kind = evaluated("{}\n{\"packages\": 1, \"scripts\": {\"evaluated\": 3}, \"refused\": []}").unwrap();
         let refused = Kind::Refused(refusal("noise\nerror: no such package\n hint: x\n"));
         let outcome =
             |name: &str, kind| Outcome { name: name.to_owned(), kind, wall: Duration::from_millis(1500), peak: 1000 };
-        let report = report(&[outcome("age", kind), outcome("zed", refused)]);
+        let report = report(&[outcome("age", kind), outcome("zed", refused)], (7, 1));
         assert!(report.contains("**1 of 2 build** (50.0 %)"), "{report}");
         assert!(report.contains("| age | interpreted | 1 | 3 | 1.5 s | 1 MB |  |"), "{report}");
         assert!(report.contains("| zed | refused |  |  | 1.5 s | 1 MB | no such package |"), "{report}");
+        assert!(report.contains("now 7 calls of programs and 1 whole script are"), "{report}");
+        assert!(report.contains("1.5 s in the middle, 1.5 s at most; memory 1 MB in the middle"), "{report}");
+    }
+
+    #[test]
+    fn what_refuses_is_told_with_its_script_and_line() {
+        let kind = evaluated(
+            "{\"refused\": [{\"package\": \"p\", \"script\": \"postinst\", \"line\": 7, \"what\": \"`a | b`\"}]}",
+        );
+        let Ok(Kind::Refused(why)) = kind else { panic!("it is refused") };
+        assert_eq!(why, "postinst of p, line 7: `a \\| b`");
     }
 }

@@ -35,6 +35,7 @@ cargo xtask VERB
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
   bench [--foreign]  hah-image beside its rivals; --foreign adds emulation, a quarter hour
   bench --flash      of that, only the writing of cards
+  bench --scripts    of that, only the maintainer scripts of a large image
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   e2e                three nodes close the loop in QEMU; HAH_E2E_BIN names Nomad and OpenBao
   oracle [--full]    dpkg installs an image's packages, and the trees are compared; needs root, --full takes all groups
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         ["bench"] => run(|shell| bench::run(shell, bench::Rivals::Native)),
         ["bench", "--foreign"] => run(|shell| bench::run(shell, bench::Rivals::Foreign)),
         ["bench", "--flash"] => run(bench::run_flash),
+        ["bench", "--scripts"] => run(bench::run_scripts),
         ["boot"] => run(|shell| boot::run(shell, "lab")),
         ["boot", image] => run(|shell| boot::run(shell, image)),
         ["e2e"] => run(e2e::run),

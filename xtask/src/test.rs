@@ -102,6 +102,7 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     image::build(shell, "lab-virt")?;
     let packages = packages(shell)?;
     shell.set_var("HAH_TEST_DEBS", &packages);
+    shell.set_var("HAH_TEST_COVERAGE", coverage(shell)?);
     match apt_root(shell) {
         Ok(root) => shell.set_var("HAH_TEST_APT", root),
         Err(error) if workspace::variable("HAH_REQUIRE_ORACLES").is_some() || workspace::variable("CI").is_some() => {
@@ -124,6 +125,23 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     let image = workspace::root()?.join("out/lab.img");
     cmd!(shell, "cargo test --quiet --package hah-image --test it").env("HAH_LAB_IMAGE", image).quiet().run()?;
     Ok(())
+}
+
+/// A copy of the project of the test `build::coverage`, locked, with its packages in the store.
+fn coverage(shell: &Shell) -> Result<PathBuf> {
+    say::step("packages that people ask for");
+    let program = workspace::target()?.join("release/hah-image");
+    let project = workspace::target()?.join("test-coverage");
+    // What was locked before stays locked.
+    shell.remove_path(project.join("images"))?;
+    shell.create_dir(&project)?;
+    for part in ["hah-image.toml", "images"] {
+        let from = workspace::root()?.join("tests/it/build/coverage").join(part);
+        cmd!(shell, "cp -r {from} {project}").quiet().run()?;
+    }
+    cmd!(shell, "{program} -C {project} --quiet lock many").quiet().run()?;
+    cmd!(shell, "{program} -C {project} --quiet review --image many").quiet().ignore_stdout().run()?;
+    Ok(project)
 }
 
 /// A root of apt with the indexes of trixie and what belongs to it, backports included, as this machine's mirrors have

@@ -10,10 +10,9 @@ use std::sync::Arc;
 use hah_plan::configure::Configured;
 use hah_plan::plan::{Derivation, Key, StepState};
 use hah_plan::recipe::Override;
-use hah_plan::scripts::ScriptError;
-
 use crate::advice::Exit;
 use crate::build::artifacts::Inputs;
+use crate::build::assemble::Evaluation;
 use crate::build::outputs::Copies;
 use crate::build::packs::PackSet;
 use crate::build::prepare::Prepared;
@@ -262,11 +261,11 @@ pub fn configured(tools: Tools<'_>, project: &Project, request: &Request) -> Res
     with_packs(tools, project, request, |assembly, packs| assemble::configure(assembly, &packs))
 }
 
-/// The packs of an image, and those of its maintainer scripts that cannot be evaluated.
-pub fn scripts(tools: Tools<'_>, project: &Project, request: &Request) -> Result<(PackSet, Vec<ScriptError>), Failure> {
+/// The packs of an image, and what its maintainer scripts do.
+pub fn scripts(tools: Tools<'_>, project: &Project, request: &Request) -> Result<(PackSet, Evaluation), Failure> {
     with_packs(tools, project, request, |assembly, packs| {
-        let errors = assemble::script_errors(assembly, &packs)?;
-        Ok((packs, errors))
+        let evaluation = assemble::evaluate(assembly, &packs)?;
+        Ok((packs, evaluation))
     })
 }
 

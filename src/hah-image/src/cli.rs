@@ -126,7 +126,7 @@ enum Verb {
     Why(why::WhyArgs),
     /// Show an image's packages as a tree of reasons
     Tree(why::TreeArgs),
-    /// Show a package's maintainer scripts and a ready review entry
+    /// Show a package's maintainer scripts and a ready review entry, or what becomes of an image's scripts
     Review(review::ReviewArgs),
     /// Boot an image in QEMU
     Run(run::RunArgs),

@@ -460,7 +460,10 @@ impl<'r, 'w> Registry<'r, 'w> {
         let mut links = Vec::new();
         self.links_to(&mut links, (&group.name, &group.link), chosen)?;
         for follower in &group.followers {
+            let directory = follower.link.rsplit_once('/').map_or("", |(directory, _)| directory);
             match choice.file(&follower.name) {
+                // A manual page that stands elsewhere: its link's place is left out with the others.
+                Some(_) if self.is_left_out(directory) => {}
                 Some(file) if !self.is_missing(file)? => {
                     self.links_to(&mut links, (&follower.name, &follower.link), file)?;
                     continue;

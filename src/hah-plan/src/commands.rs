@@ -42,6 +42,8 @@ mod capabilities;
 mod apache;
 mod registries;
 mod catalogs;
+mod locale;
+mod postconf;
 mod binfmts;
 mod glib;
 mod mime;
@@ -243,6 +245,8 @@ const TABLES: &[&[Command]] = &[
     apache::COMMANDS,
     registries::COMMANDS,
     catalogs::COMMANDS,
+    locale::COMMANDS,
+    postconf::COMMANDS,
     binfmts::COMMANDS,
     glib::COMMANDS,
     mime::COMMANDS,

@@ -48,6 +48,8 @@ use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
 use crate::scripts::{Effects, ReviewTable, ScriptError};
 use crate::system::System;
 
+pub(crate) use ca::KEYSTORE_HOOK;
+
 /// What makes this image itself: its names and the marks that derive from its inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageIdentity {

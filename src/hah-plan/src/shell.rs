@@ -15,7 +15,7 @@
 //! behind `&` runs where it stands.
 //! Everything has one answer: `$$` is always the same, and there is no clock.
 //!
-//! What dash does and this does not is refused, never done in another way: aliases, signals that a script sends itself,
+//! What dash does and this does not is refused, never done in another way: signals that a script sends itself,
 //! output to a file that has been removed or renamed since it was opened.
 //! A syntax error ends the evaluation even where dash would go on behind the `eval`, since it may as well be text for
 //! another shell. In scripts of bash, a few of its words (`source`, `declare`, `[ a == b ]`) are known; the rest is refused.
@@ -223,6 +223,7 @@ struct Shell<'s, 'w> {
     positional: Vec<String>,
     variables: BTreeMap<String, Variable>,
     functions: BTreeMap<String, Rc<Command>>,
+    aliases: Rc<BTreeMap<String, String>>,
     /// What `local` has hidden, a list for each function that runs.
     hidden: Vec<Frame>,
     options: Options,
@@ -232,10 +233,10 @@ struct Shell<'s, 'w> {
     logical: String,
     umask: u16,
     descriptors: Descriptors,
-    /// `$?`
-    status: u8,
+    /// `$?`: 0 to 255, and what `return` has made of it, which is not cut to eight bits.
+    status: u32,
     /// Status of the last command substitution of the command at hand.
-    substituted: Option<u8>,
+    substituted: Option<u32>,
     traps: BTreeMap<String, String>,
     /// Line of the command at hand.
     line: u32,
@@ -278,6 +279,7 @@ impl<'s, 'w> Shell<'s, 'w> {
             positional: script.args,
             variables,
             functions: BTreeMap::new(),
+            aliases: Rc::default(),
             hidden: Vec::new(),
             options: Options::default(),
             logical: format!("/{}", script.cwd.as_str()),
@@ -309,7 +311,7 @@ impl<'s, 'w> Shell<'s, 'w> {
             return Err(*stopped);
         }
         let (stdout, stderr) = self.descriptors.printed();
-        Ok(Finished { status: self.status, stdout, stderr })
+        Ok(Finished { status: (self.status & 0xff) as u8, stdout, stderr })
     }
 
     /// A stop at the line at hand.

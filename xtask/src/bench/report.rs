@@ -11,6 +11,7 @@ use super::fleet::{Fleet, OneAndTen};
 use super::measure::Times;
 use super::ours::Ours;
 use super::rivals::Sizes;
+use super::scripts::Scripts;
 
 const MEGABYTE: f64 = 1e6;
 /// Targets: how many times faster a cold build is than mmdebstrap natively, by emulation, and than mere extraction.
@@ -23,6 +24,8 @@ const TEN_NOOP_SECONDS: f64 = 0.1;
 /// Of ten images to one, cold and after a change.
 const TEN_RATIO: f64 = 2.0;
 const PEAK_MEGABYTES: f64 = 250.0;
+/// Of the maintainer scripts of more than 500 packages.
+const SCRIPTS_SECONDS: f64 = 0.3;
 /// Of our throughput to dd's.
 const WRITING_RATIO: f64 = 0.95;
 /// Of our root to mksquashfs's of the same tree.
@@ -39,13 +42,15 @@ pub(super) struct Results {
     pub(super) sizes: Result<Sizes>,
     pub(super) native: Result<Duration>,
     pub(super) foreign: Option<Result<Duration>>,
+    pub(super) scripts: Result<Scripts>,
 }
 
 impl Results {
-    /// How many rivals could not be measured.
+    /// How many measurements failed.
     pub(super) fn failures(&self) -> usize {
         let foreign = self.foreign.as_ref().is_some_and(Result::is_err);
-        [self.fleet.is_err(), self.extracted.is_err(), self.sizes.is_err(), self.native.is_err(), foreign]
+        let (fleet, scripts) = (self.fleet.is_err(), self.scripts.is_err());
+        [fleet, scripts, self.extracted.is_err(), self.sizes.is_err(), self.native.is_err(), foreign]
             .iter()
             .filter(|failed| **failed)
             .count()
@@ -84,7 +89,7 @@ fn field(text: &str, key: &str) -> Option<String> {
 
 /// The table as Markdown.
 pub(super) fn table(results: &Results) -> String {
-    let Results { machine, packages, ours, fleet, extracted, sizes, native, foreign } = results;
+    let Results { machine, packages, ours, fleet, extracted, sizes, native, foreign, scripts } = results;
     let mut rows = vec![faster(
         "cold build, beside mmdebstrap of the native architecture + mksquashfs",
         ours,
@@ -106,6 +111,9 @@ pub(super) fn table(results: &Results) -> String {
         rows.push(within("ten images without a change", &fleet.unchanged, TEN_NOOP_SECONDS));
         rows.push(peak("peak memory of a cold build of ten images", fleet.peak));
     }
+    if let Ok(scripts) = scripts {
+        rows.push(within("the maintainer scripts of a large image", &scripts.took, SCRIPTS_SECONDS));
+    }
     rows.push(size(sizes.as_ref().ok().copied()));
 
     let mut text = format!("Image `{}`, {packages} packages, downloads at hand. {machine}.\n\n", super::IMAGE);
@@ -121,6 +129,19 @@ pub(super) fn table(results: &Results) -> String {
         "\nMedians of {counts} builds; mmdebstrap ran once. mksquashfs is given `-comp zstd -Xcompression-level 9`."
     );
     text
+}
+
+/// What the scripts of a large image take, as Markdown.
+pub(super) fn scripts(machine: &str, found: &Scripts) -> String {
+    let Row { what, measured, target, verdict, .. } =
+        within("the maintainer scripts of a large image", &found.took, SCRIPTS_SECONDS);
+    format!(
+        "{} scripts of {} packages. {machine}.\n\n| what | hah-image | target | |\n|---|---|---|---|\n\
+         | {what} | {measured} | {target} | {verdict} |\n\nMedian of {} runs.\n",
+        found.scripts,
+        found.packages,
+        found.took.count()
+    )
 }
 
 /// The table of flashing as Markdown.

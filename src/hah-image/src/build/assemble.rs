@@ -9,6 +9,8 @@
 //!
 //! Everything is decided before the first byte of the image is written: see [`root::layout`] and [`disk::write`].
 
+use std::time::Duration;
+
 use hah_node::disk::DiskId;
 use hah_node::stage1::{self, Stage1};
 use hah_plan::artifact::Artifact;
@@ -23,6 +25,7 @@ use hah_plan::system::System;
 
 use crate::build::packs::PackSet;
 use crate::build::packs::artifact_pack::ArtifactPack;
+use crate::clock;
 use crate::failure::Failure;
 
 pub mod boot;
@@ -66,6 +69,9 @@ impl Assembly<'_> {
     }
 }
 
+/// The pass that evaluates maintainer scripts.
+const SCRIPTS: &str = "scripts";
+
 /// Merges the packages and runs the configuration passes.
 pub fn configure(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Configured, Failure> {
     let configured = with_target(assembly, packs, configure::configure)?
@@ -74,13 +80,43 @@ pub fn configure(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Configured,
     Ok(configured)
 }
 
-/// The maintainer scripts that cannot be evaluated; empty when all can.
-pub fn script_errors(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Vec<ScriptError>, Failure> {
-    match with_target(assembly, packs, configure::configure)? {
-        Err(ConfigureError { problem: Problem::Scripts(errors), .. }) => Ok(errors),
-        Err(error) => Err(Failure::build(error.to_string(), Some(error.hint()))),
-        Ok(_) => Ok(Vec::new()),
-    }
+/// What became of the maintainer scripts of an image.
+pub struct Evaluation {
+    /// What they asked for.
+    pub effects: Effects,
+    /// Those that cannot be evaluated.
+    pub errors: Vec<ScriptError>,
+    /// What the pass `scripts` took.
+    pub took: Duration,
+}
+
+/// Runs the configuration passes for what the scripts do, and times those.
+///
+/// # Errors
+/// What stops another pass; scripts that cannot be evaluated are no error.
+pub fn evaluate(assembly: &Assembly<'_>, packs: &PackSet) -> Result<Evaluation, Failure> {
+    with_target(assembly, packs, |mut target| {
+        let (mut errors, mut took) = (Vec::new(), Duration::ZERO);
+        for pass in configure::PASSES {
+            let (done, passed) = clock::timed(|| configure::run(pass, &mut target));
+            if pass.name == SCRIPTS {
+                took = passed;
+            }
+            match done {
+                Ok(()) => {}
+                // Without their work, what the other passes say means nothing.
+                Err(ConfigureError { problem: Problem::Scripts(found), .. }) => {
+                    errors = found;
+                    break;
+                }
+                Err(error) => return Err(Failure::build(error.to_string(), Some(error.hint()))),
+            }
+        }
+        if errors.is_empty() {
+            fit(assembly.system, packs, &target.root)?;
+        }
+        Ok(Evaluation { effects: target.effects, errors, took })
+    })?
 }
 
 /// Merges the packages and hands the root in the making to `then`.

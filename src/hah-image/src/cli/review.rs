@@ -1,35 +1,84 @@
-//! `review`: a package's maintainer scripts, and an entry for what of them a build cannot evaluate.
+//! `review`: a package's maintainer scripts, and an entry for what of them a build cannot evaluate; or what becomes of all
+//! scripts of an image.
 
 use std::fmt::Write as _;
 
 use clap::Args;
 use hah_plan::debian::PackageName;
-use hah_plan::scripts::ScriptKind;
+use hah_plan::scripts::{ScriptError, ScriptKind};
 
 use super::Context;
 use crate::advice::Exit;
+use crate::build::assemble::Evaluation;
+use crate::build::assemble::manifest::Scripts;
+use crate::build::packs::PackSet;
 use crate::build::{self, Request};
 use crate::failure::Failure;
+use crate::printer::Mode;
 use crate::project::Project;
 
 /// Arguments of `review`.
 #[derive(Debug, Args)]
 pub(super) struct ReviewArgs {
-    /// The package
-    package: String,
+    /// The package; without one, what becomes of all scripts of the image
+    package: Option<String>,
     /// An image that has it
     #[arg(long, value_name = "NAME", default_value = "lab")]
     image: String,
 }
 
-/// Prints the scripts as comments, and a ready entry where one is needed.
+/// Tells what becomes of scripts.
 pub(super) fn run(context: &Context, args: &ReviewArgs) -> Result<u8, Failure> {
-    let name: PackageName =
-        args.package.parse().map_err(|error| Failure::new(Exit::Usage, format!("{error}"), None))?;
+    let name: Option<PackageName> = args
+        .package
+        .as_ref()
+        .map(|name| name.parse().map_err(|error| Failure::new(Exit::Usage, format!("{error}"), None)))
+        .transpose()?;
     let project = Project::open(&context.directory)?;
-    let (packs, errors) = build::scripts(context.tools(), &project, &Request::asking(&args.image))?;
+    let (packs, evaluation) = build::scripts(context.tools(), &project, &Request::asking(&args.image))?;
+    match name {
+        Some(name) => review_package(context, args, &packs, (&name, &evaluation.errors)),
+        None => summarise(context, args, &packs, &evaluation),
+    }
+}
+
+/// Prints the fate of all scripts of the image.
+fn summarise(context: &Context, args: &ReviewArgs, packs: &PackSet, evaluation: &Evaluation) -> Result<u8, Failure> {
+    let scripts = Scripts::of(&evaluation.effects);
+    context.printer.result(|| {
+        let refused = evaluation.errors.iter().map(|error| {
+            serde_json::json!({"package": error.package.as_str(), "script": error.kind.member(), "line": error.line,
+                "what": error.what, "program": error.program})
+        });
+        serde_json::json!({"event": "result", "image": args.image, "packages": packs.packages().len(),
+            "scripts": scripts, "refused": refused.collect::<Vec<_>>(),
+            "milliseconds": evaluation.took.as_secs_f64() * 1000.0})
+    });
+    if context.printer.mode() == Mode::Json {
+        return Ok(0);
+    }
+    let mut text = format!("{} scripts of {} packages are evaluated\n", scripts.evaluated, packs.packages().len());
+    for (what, calls) in [("reviewed", &scripts.reviewed), ("on the first boot", &scripts.first_boot)] {
+        for call in calls {
+            let _ = writeln!(text, "{what}: {}: `{}` {}", call.package, call.command.join(" "), call.summary);
+        }
+    }
+    for error in &evaluation.errors {
+        let _ = writeln!(text, "refused: {error}");
+    }
+    context.printer.data(text);
+    Ok(0)
+}
+
+/// Prints a package's scripts as comments, and a ready entry where one is needed.
+fn review_package(
+    context: &Context,
+    args: &ReviewArgs,
+    packs: &PackSet,
+    (name, errors): (&PackageName, &[ScriptError]),
+) -> Result<u8, Failure> {
     let packages = packs.packages();
-    let package = packages.iter().find(|package| package.name == name).ok_or_else(|| {
+    let package = packages.iter().find(|package| package.name == *name).ok_or_else(|| {
         Failure::user(format!("{name} is not in image {}", args.image), Some("--image names another image".into()))
     })?;
     let mut text = String::new();
@@ -41,7 +90,7 @@ pub(super) fn run(context: &Context, args: &ReviewArgs) -> Result<u8, Failure> {
             let _ = writeln!(text, "# {:>4} {line}", index + 1);
         }
     }
-    let open: Vec<_> = errors.iter().filter(|error| error.package == name).collect();
+    let open: Vec<_> = errors.iter().filter(|error| error.package == *name).collect();
     for entry in open.iter().filter_map(|error| error.review_entry()) {
         let _ = write!(text, "\n{entry}");
     }

@@ -115,30 +115,51 @@ fn ldconfig(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, R
     }
 }
 
-/// pam-auth-update(8): the pass `pam` makes the stacks of every profile that is on by default. A script that turns one
-/// on or off is refused.
+/// pam-auth-update(8): the pass `pam` makes the stacks of every profile that is on by default, or that a script turned on.
 fn pam_auth_update(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
-    let mut words = arguments.iter().map(String::as_str);
+    let mut words = arguments.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
+        let mut profiles = Vec::new();
+        if ["--enable", "--disable", "--remove"].contains(&word) {
+            while let Some(profile) = words.next_if(|next| !next.starts_with("--")) {
+                profiles.push(profile);
+            }
+        }
         match word {
             "--package" | "--force" => {}
-            // What a package takes back on its removal; nothing is removed here.
-            "--remove" => return Ok(0),
             "--root" if words.next().is_some_and(|root| root.trim_matches('/').is_empty()) => {}
+            "--enable" | "--disable" => {
+                let said = profiles.into_iter().map(|profile| (profile.into(), word == "--enable"));
+                process.world.effects.pam.extend(said);
+            }
+            // What a package takes back on its removal; what is there at the end counts.
+            "--remove" => {}
             _ => return process.unknown(word),
         }
     }
     Ok(0)
 }
 
-/// update-ca-certificates(8): the pass `ca` makes bundle and links. Hooks of packages are given the list of new
-/// certificates on a node; one of those cannot be left out in silence.
-fn update_ca_certificates(process: &mut Process<'_, '_>, _: &[String]) -> Result<u8, Refusal> {
-    let hooks = process.world.list(&hah_format::path::TreePath::root(), "/etc/ca-certificates/update.d");
-    match hooks.unwrap_or_default().first() {
+/// update-ca-certificates(8): the pass `ca` makes bundle and links, and what the hooks that it knows make. Another hook
+/// of a package is given the list of new certificates on a node; it cannot be left out in silence.
+fn update_ca_certificates(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
+    let mut directory = "/etc/ca-certificates/update.d";
+    let mut words = arguments.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match word {
+            "--fresh" | "-f" | "--verbose" | "-v" | "--default" | "-d" => {}
+            "--hooksdir" => directory = words.next().unwrap_or_default(),
+            _ => return process.unknown(word),
+        }
+    }
+    if directory.is_empty() {
+        return Ok(0);
+    }
+    let hooks = process.world.list(&hah_format::path::TreePath::root(), directory).unwrap_or_default();
+    match hooks.iter().find(|hook| **hook != crate::configure::KEYSTORE_HOOK) {
         None => Ok(0),
         Some(hook) => {
-            let hook = format!("/etc/ca-certificates/update.d/{hook}");
+            let hook = format!("{directory}/{hook}");
             Err(Refusal { what: format!("`update-ca-certificates` runs the hook {hook}"), program: Some(hook) })
         }
     }
@@ -164,7 +185,10 @@ fn getenforce(process: &mut Process<'_, '_>, _: &[String]) -> Result<u8, Refusal
     Ok(0)
 }
 
-/// mountpoint(1): nothing is mounted but the root.
+/// Where a system that installs packages has file systems mounted; scripts ask for `/proc` before they call Java.
+const MOUNTED: [&str; 4] = ["dev", "proc", "run", "sys"];
+
+/// mountpoint(1): the root and what systemd mounts first are mount points, nothing else.
 fn mountpoint(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Refusal> {
     let mut is_quiet = false;
     let mut paths = Vec::new();
@@ -176,8 +200,8 @@ fn mountpoint(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8,
         }
     }
     let [path] = paths[..] else { return process.unknown("without one directory") };
-    let is_root = match process.world.stat(&process.cwd, path, crate::world::Follow::Yes) {
-        Ok(stat) => stat.path.is_root(),
+    let is_mounted = match process.world.stat(&process.cwd, path, crate::world::Follow::Yes) {
+        Ok(stat) => stat.path.is_root() || MOUNTED.contains(&stat.path.as_str()),
         Err(error) => {
             if !is_quiet {
                 process.complain(format_args!("{path}: {error}"));
@@ -186,9 +210,9 @@ fn mountpoint(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8,
         }
     };
     if !is_quiet {
-        process.print_line(format!("{path} is {}a mountpoint", if is_root { "" } else { "not " }));
+        process.print_line(format!("{path} is {}a mountpoint", if is_mounted { "" } else { "not " }));
     }
-    Ok(if is_root { 0 } else { 32 })
+    Ok(if is_mounted { 0 } else { 32 })
 }
 
 /// dbus-uuidgen(1): no image has a machine id, and `--ensure` is done again by dbus' tmpfiles.d at boot. Asking for a new

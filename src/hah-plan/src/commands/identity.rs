@@ -24,6 +24,10 @@ pub(super) const COMMANDS: &[Command] = &[
         Ok(0)
     }),
     Command::always("hostname", hostname),
+    Command::always("dnsdomainname", dns_domain),
+    Command::always("domainname", nis_domain),
+    Command::always("nisdomainname", nis_domain),
+    Command::always("ypdomainname", nis_domain),
     Command::always("nproc", nproc),
 ];
 
@@ -125,11 +129,32 @@ fn uname(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> 
 
 /// hostname(1): an image has no name of its own, so that it is `localhost`; setting one is refused.
 fn hostname(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
-    let options = process.options(args, "s,short f,fqdn ,long", Order::Any)?;
+    let options =
+        process.options(args, "s,short f,fqdn ,long d,domain A,all-fqdns i,ip-address y,yp ,nis", Order::Any)?;
     if let Some(name) = options.operands.first() {
         return process.unknown(name);
     }
-    process.print_line("localhost");
+    match () {
+        // A name without a dot has no domain.
+        () if options.has("d") => {}
+        () if options.has("i") => process.print_line("127.0.0.1"),
+        () if options.has("y") || options.has("nis") => return nis_domain(process, &[]),
+        () => process.print_line("localhost"),
+    }
+    Ok(0)
+}
+
+/// dnsdomainname(1) is `hostname -d`.
+fn dns_domain(_: &mut Process<'_, '_>, _: &[String]) -> Result<u8, Refusal> {
+    Ok(0)
+}
+
+/// domainname(1): no domain of NIS is set.
+fn nis_domain(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
+    match args {
+        [] => process.print_line("(none)"),
+        [word, ..] => return process.unknown(word),
+    }
     Ok(0)
 }
 

@@ -1,5 +1,7 @@
 //! Commands about the running machine, as in a chroot where nothing is mounted, no terminal is there and nothing runs.
 
+mod df;
+
 use super::options::Order;
 use super::{Command, Process, Refusal};
 
@@ -23,7 +25,7 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::always("findmnt", |_, _| Ok(1)),
     Command::always("chattr", chattr),
     Command::always("lsattr", |process, _| process.unknown("on a tree that has no such attributes")),
-    Command::always("df", |process, _| process.unknown("on a tree that has no disk yet")),
+    Command::always("df", df::df),
     Command::always("lscpu", |process, _| process.unknown("at build time: the machine is not known")),
     Command::always("dd", dd),
 ];

@@ -46,6 +46,11 @@ impl Options {
         self.given.iter().any(|given| given.name == name)
     }
 
+    /// All values, in the order given.
+    pub(super) fn values(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+        self.given.iter().filter(move |given| given.name == name).map(Given::text)
+    }
+
     /// The value that was given last.
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.given.iter().rev().find(|given| given.name == name).map(Given::text)

@@ -140,6 +140,13 @@ fn udevadm(process: &mut Process<'_, '_>, arguments: &[String]) -> Result<u8, Re
             Ok(1)
         }
         Some(other) => process.unknown(other),
+        None if arguments.iter().any(|word| matches!(word.as_str(), "--version" | "-V")) => {
+            // Upstream's number, as udev's package has it before the point.
+            let package = process.world.packages.iter().find(|package| package.name.as_str() == "udev");
+            let version = package.map_or_else(|| "257".to_owned(), |package| package.version.to_string());
+            process.print_line(version.split(['.', '-', '~']).next().unwrap_or_default());
+            Ok(0)
+        }
         None => process.unknown("without a command"),
     }
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`adduser`] | `adduser addgroup deluser delgroup` | adduser 3.152 |
 //! | [`useradd`] | `useradd usermod userdel` | shadow 4.17 |
+//! | [`subordinate`] | what these do to `/etc/subuid` and `/etc/subgid` | shadow 4.17 |
 //! | [`groupadd`] | `groupadd groupmod groupdel gpasswd` | shadow 4.17 |
 //! | [`passwd`] | `passwd chpasswd chage chsh chfn`, conversions and checks of the files | shadow 4.17 |
 //! | [`sysusers`] | `systemd-sysusers` | systemd 257 |
@@ -11,6 +12,7 @@
 
 mod home;
 mod adduser;
+mod subordinate;
 mod useradd;
 mod groupadd;
 mod passwd;

@@ -6,9 +6,11 @@
 //!    then those of `/usr/local/share/ca-certificates`.
 //! 3. `openssl rehash`: each file with exactly one certificate gets a link `HASH.N`, where OpenSSL looks it up.
 //!    [`subject`] computes the hash.
+//! 4. Where ca-certificates-java is, Java's keystore has the same certificates ([`keystore`]).
 
 mod pem;
 mod subject;
+mod keystore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +22,9 @@ use super::{ConfigureError, Problem, Target, path};
 const SHARED: &str = "usr/share/ca-certificates";
 const LOCAL: &str = "usr/local/share/ca-certificates";
 const CERTS: &str = "etc/ssl/certs";
+
+/// The hook of ca-certificates-java, whose work [`keystore`] does.
+pub(crate) const KEYSTORE_HOOK: &str = "jks-keystore";
 
 const CONF_HEAD: &str =
     "# Certificates below /usr/share/ca-certificates that this image trusts. A leading ! deselects one.\n";
@@ -51,13 +56,15 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
         target.put_node(&link, Node::symlink(&at.to_string()))?;
     }
     rehash(target)?;
-    target.put(&path(&format!("{CERTS}/ca-certificates.crt"))?, bundle)
+    target.put(&path(&format!("{CERTS}/ca-certificates.crt"))?, bundle)?;
+    keystore::run(target, &certificates)
 }
 
 /// Programs that would run after each update are more than we can do.
 fn refuse_hooks(target: &Target<'_>) -> Result<(), ConfigureError> {
     let hooks = path("etc/ca-certificates/update.d")?;
-    match target.root.entries(&hooks).find(|(_, node)| !node.is_dir()) {
+    let mut found = target.root.entries(&hooks);
+    match found.find(|(at, node)| !node.is_dir() && at.name() != KEYSTORE_HOOK) {
         None => Ok(()),
         Some((hook, _)) => Err(ConfigureError::at(
             hook,

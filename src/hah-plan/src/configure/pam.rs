@@ -1,12 +1,13 @@
 //! The PAM stacks, as pam-auth-update of libpam-runtime makes them on a fresh system.
 //!
 //! Packages describe what they want in `/usr/share/pam-configs/NAME` (the format is the UbuntuPAMConfig one that
-//! pam-auth-update(8) refers to). Profiles with `Default: yes` are sorted by falling priority and set into the templates
+//! pam-auth-update(8) refers to). Profiles with `Default: yes`, and those that a script turned on, are sorted by falling priority and set into the templates
 //! `/usr/share/pam/common-TYPE` between the marks of the `Primary` and the `Additional` block; the result is
 //! `/etc/pam.d/common-TYPE`. What was chosen is kept in `/var/lib/pam`, where a later pam-auth-update looks.
 
 mod profile;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{ConfigureError, Target, path};
@@ -29,7 +30,7 @@ const END_MARK: &str = "# end of pam-auth-update config";
 /// The pass.
 pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     let profiles = profiles(target)?;
-    let chosen = chosen(&profiles);
+    let chosen = chosen(&profiles, &target.effects.pam);
     for (stack, kind) in STACKS {
         let template = path(&format!("usr/share/pam/common-{stack}"))?;
         let Some(text) = target.read_text(&template)? else { continue };
@@ -65,9 +66,11 @@ fn profiles(target: &Target<'_>) -> Result<Vec<Profile>, ConfigureError> {
     Ok(profiles)
 }
 
-/// The enabled ones, without those that a higher one conflicts with.
-fn chosen(profiles: &[Profile]) -> Vec<&Profile> {
-    let mut chosen: Vec<&Profile> = profiles.iter().filter(|profile| profile.by_default).collect();
+/// The enabled ones, without those that a higher one conflicts with. What a script said of a profile comes before its
+/// default.
+fn chosen<'p>(profiles: &'p [Profile], said: &BTreeMap<Box<str>, bool>) -> Vec<&'p Profile> {
+    let is_on = |profile: &&Profile| said.get(profile.name.as_str()).copied().unwrap_or(profile.by_default);
+    let mut chosen: Vec<&Profile> = profiles.iter().filter(is_on).collect();
     let mut at = 0;
     while let Some(profile) = chosen.get(at).copied() {
         chosen.retain(|other| !profile.conflicts.contains(&other.name));

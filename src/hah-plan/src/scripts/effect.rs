@@ -271,6 +271,8 @@ pub struct Effects {
     pub units: Vec<Sourced<UnitEffect>>,
     /// Name services.
     pub nss: Vec<Sourced<NssService>>,
+    /// Profiles of PAM that scripts turned on or off, whatever their default: the last word about each.
+    pub pam: BTreeMap<Box<str>, bool>,
     /// Diversions.
     pub diversions: Vec<Sourced<Diversion>>,
     /// Modes and owners.

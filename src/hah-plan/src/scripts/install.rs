@@ -133,6 +133,9 @@ pub(super) fn evaluate(
     if let Some(review) = configuration.reviews.script(package.name.as_str(), kind) {
         let passes = review.handled_by.iter().cloned().map(Effect::HandledBy);
         passes.for_each(|effect| world.effects.add(&package.name, effect));
+        for (question, answer) in &review.answers {
+            world.debconf.preset(package.name.as_str(), question, "string", answer);
+        }
         let call = (vec![kind.member().to_owned()], review.summary.clone());
         world.effects.report.reviewed.push(Sourced { what: call, package: package.name.clone() });
         return Ok(());

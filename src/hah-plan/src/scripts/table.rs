@@ -94,6 +94,8 @@ pub struct ScriptReview {
     pub summary: Box<str>,
     /// The native passes that do its work; empty when `none` says why there is nothing to do.
     pub handled_by: Vec<Box<str>>,
+    /// What a `config` script that asks in another language than the shell's answers by itself, by question.
+    pub answers: BTreeMap<String, String>,
 }
 
 /// Whether `word` is `pattern`, in which `*` stands for any text.
@@ -198,15 +200,17 @@ pub fn parse_table(sources: &[(&str, &str)]) -> Result<ReviewTable, Vec<TableErr
                 script.handled_by.map(OneOrMany::into_list).unwrap_or_default().into_iter().map(Into::into).collect();
             let summary = script.summary.into();
             match (&script.none, handled_by.is_empty()) {
-                (Some(why), true) if !why.trim().is_empty() => {}
+                (Some(why), true) if !why.trim().is_empty() && script.answers.is_empty() => {}
                 (None, false) => {}
+                (None, true) if !script.answers.is_empty() && kind == ScriptKind::Config => {}
                 _ => {
-                    let what = "either `none` says why there is nothing to do, or `handled-by` names passes";
+                    let what = "either `none` says why there is nothing to do, or `handled-by` names passes, or a `config` has `answers`";
                     errors.push(error(at, format!("{package}: {what}")));
                     continue;
                 }
             }
-            table.scripts.push(ScriptReview { package: package.into(), kind, summary, handled_by });
+            let answers = script.answers;
+            table.scripts.push(ScriptReview { package: package.into(), kind, summary, handled_by, answers });
         }
         for (ids, raw) in [(&mut table.ids.users, raw.users), (&mut table.ids.groups, raw.groups)] {
             for (name, id) in raw {
@@ -338,6 +342,8 @@ struct RawScript {
     summary: String,
     none: Option<String>,
     handled_by: Option<OneOrMany<String>>,
+    #[serde(default)]
+    answers: BTreeMap<String, String>,
 }
 
 fn root() -> String {

@@ -18,7 +18,12 @@ impl Shell<'_, '_> {
     pub(super) fn script(&mut self, text: &str) -> Eval {
         let mut parser = Parser::new(text, 1);
         let mut empty = true;
-        while let Some(list) = self.parsed(parser.next())? {
+        loop {
+            // In a script of bash, aliases are for people alone.
+            if !self.bash {
+                parser.aliases = Rc::clone(&self.aliases);
+            }
+            let Some(list) = self.parsed(parser.next())? else { break };
             empty = false;
             self.list(&list)?;
         }
@@ -110,7 +115,7 @@ impl Shell<'_, '_> {
     fn pipeline(&mut self, pipeline: &Pipeline) -> Eval {
         if pipeline.negated {
             self.condition(|shell| shell.piped(&pipeline.commands))?;
-            self.status = u8::from(self.status == 0);
+            self.status = u32::from(self.status == 0);
             return Ok(());
         }
         self.piped(&pipeline.commands)
@@ -301,12 +306,14 @@ impl Shell<'_, '_> {
         child.jobs = self.jobs.clone();
         child.logical.clone_from(&self.logical);
         child.bash = self.bash;
+        child.aliases = Rc::clone(&self.aliases);
         let mut done = evaluate(&mut child);
         if !matches!(done, Err(Halt::Stop(_))) {
             let left = child.leave();
             done = if left.is_err() { left } else { done };
         }
-        let status = child.status;
+        // A process gives its parent the last eight bits.
+        let status = child.status & 0xff;
         self.calls -= 1;
         self.status = status;
         match done {

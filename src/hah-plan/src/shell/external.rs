@@ -230,10 +230,14 @@ impl Shell<'_, '_> {
         }
         match done {
             Ok(status) => {
-                self.status = status;
+                self.status = u32::from(status);
                 Ok(())
             }
-            Err(refusal) => Err(self.stop(refusal)),
+            // What a native command cannot do, a review may know.
+            Err(refusal) => match self.reviewed(argv)? {
+                true => Ok(()),
+                false => Err(self.stop(refusal)),
+            },
         }
     }
 
@@ -245,13 +249,14 @@ impl Shell<'_, '_> {
         Ok(())
     }
 
-    /// A file of the tree: a shell script, or a program that a review knows, or a refusal.
-    fn program(&mut self, path: &str, argv: &[String]) -> Eval {
+    /// Has a review stand in for the call, if there is one.
+    fn reviewed(&mut self, argv: &[String]) -> Result<bool, Halt> {
+        let Some(name) = argv.first() else { return Ok(false) };
         let env = self.environment();
         let mut nothing = Vec::new();
         let mut process = Process {
             world: self.world,
-            name: argv[0].clone(),
+            name: name.clone(),
             cwd: self.cwd.clone(),
             umask: self.umask,
             env: &env,
@@ -267,11 +272,18 @@ impl Shell<'_, '_> {
         match reviewed {
             Ok(Some(status)) => {
                 self.finish(&stdout, &stderr)?;
-                self.status = status;
-                return Ok(());
+                self.status = u32::from(status);
+                Ok(true)
             }
-            Ok(None) => {}
-            Err(refusal) => return Err(self.stop(refusal)),
+            Ok(None) => Ok(false),
+            Err(refusal) => Err(self.stop(refusal)),
+        }
+    }
+
+    /// A file of the tree: a shell script, or a program that a review knows, or a refusal.
+    fn program(&mut self, path: &str, argv: &[String]) -> Eval {
+        if self.reviewed(argv)? {
+            return Ok(());
         }
         let read = self.world.read(&self.cwd, path);
         let bytes = match self.final_only(read)? {
@@ -323,6 +335,10 @@ impl Shell<'_, '_> {
             let (name, rest) = rest.split_first().map_or(("sh", rest), |(name, rest)| (name.as_str(), rest));
             return self.nested(name, first, rest, &letters);
         }
+        // `bash FILE …` is a call of FILE.
+        if self.reviewed(&args[at..])? {
+            return Ok(());
+        }
         let read = self.world.read(&self.cwd, first);
         match self.final_only(read)? {
             Ok(bytes) => {
@@ -364,7 +380,7 @@ impl Shell<'_, '_> {
         if !matches!(done, Err(Halt::Stop(_))) {
             done = child.leave();
         }
-        let status = child.status;
+        let status = child.status & 0xff;
         self.calls -= 1;
         self.status = status;
         match done {

@@ -4,10 +4,10 @@ use super::PROCESS_ID;
 
 /// The statuses of finished jobs, in order of their start.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Jobs(Vec<Option<u8>>);
+pub(super) struct Jobs(Vec<Option<u32>>);
 
 impl Jobs {
-    pub(super) fn add(&mut self, status: u8) {
+    pub(super) fn add(&mut self, status: u32) {
         self.0.push(Some(status));
     }
 
@@ -18,7 +18,7 @@ impl Jobs {
     }
 
     /// The status of the job with this process id, which is told once.
-    pub(super) fn wait_for(&mut self, id: u32) -> Option<u8> {
+    pub(super) fn wait_for(&mut self, id: u32) -> Option<u32> {
         let index = usize::try_from(id.checked_sub(PROCESS_ID + 1)?).ok()?;
         self.0.get_mut(index)?.take()
     }

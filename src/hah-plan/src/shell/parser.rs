@@ -6,11 +6,14 @@
 
 mod word;
 mod here;
+mod alias;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::syntax::{AndOr, Command, CommandKind, Join, List, Pipeline, Redirect, RedirectKind, Word};
+use alias::Spliced;
 use here::Pending;
 
 /// Deepest nesting of commands and expansions.
@@ -36,6 +39,11 @@ pub(super) struct Parser {
     pending: Vec<Pending>,
     /// Whether the last item ended with `;` or `&`, so that another may follow on the line.
     separated: bool,
+    /// What stands for a command's first word, by that word.
+    pub(super) aliases: Rc<BTreeMap<String, String>>,
+    spliced: Vec<Spliced>,
+    /// Characters that aliases have put into the text.
+    grown: usize,
 }
 
 /// Words that end a list, or begin a compound command.
@@ -65,12 +73,16 @@ impl Parser {
             depth: 0,
             pending: Vec::new(),
             separated: false,
+            aliases: Rc::default(),
+            spliced: Vec::new(),
+            grown: 0,
         }
     }
 
     /// The next complete command: what stands on a line, or more where it goes on. `None` at the end.
     pub(super) fn next(&mut self) -> Parse<Option<List>> {
         loop {
+            self.aliased()?;
             self.blanks();
             match self.peek() {
                 None => return Ok(None),
@@ -219,6 +231,9 @@ impl Parser {
         let mut list = List::new();
         loop {
             self.newlines()?;
+            if self.aliased()? {
+                self.newlines()?;
+            }
             let ends = matches!(self.reserved(), Some("then" | "else" | "elif" | "fi" | "do" | "done" | "esac" | "}"));
             if ends || self.peek().is_none_or(|c| c == ')') || self.looking_at(";;") {
                 break;
@@ -260,6 +275,7 @@ impl Parser {
     }
 
     fn pipeline(&mut self) -> Parse<Pipeline> {
+        self.aliased()?;
         self.blanks();
         let mut negated = false;
         while self.reserved() == Some("!") {
@@ -284,6 +300,7 @@ impl Parser {
         if self.depth > NESTING_MAX {
             return self.fail(format!("more than {NESTING_MAX} levels of nesting"));
         }
+        self.aliased()?;
         self.blanks();
         let line = self.line;
         let kind = match self.reserved() {
@@ -425,10 +442,15 @@ impl Parser {
 
     fn simple(&mut self, line: u32) -> Parse<Command> {
         let (mut assignments, mut words, mut redirects) = (Vec::new(), Vec::new(), Vec::new());
+        let mut before = self.at;
         loop {
             self.blanks();
+            if words.is_empty() || self.is_led_on(before) {
+                self.aliased()?;
+            }
             if let Some(redirect) = self.redirect()? {
                 redirects.push(redirect);
+                before = self.at;
                 continue;
             }
             if words.is_empty()
@@ -437,7 +459,9 @@ impl Parser {
                 assignments.push(assignment);
                 continue;
             }
+            let start = self.at;
             let Some(word) = self.word()? else { break };
+            before = start;
             words.push(word);
             let only = words.len() == 1 && assignments.is_empty() && redirects.is_empty();
             if only && self.at_function() {

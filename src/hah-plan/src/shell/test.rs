@@ -21,7 +21,7 @@ pub(super) fn run(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     let mut reader = Reader { shell, words: &words, at: 0, depth: 0 };
     let result = reader.whole();
     match result {
-        Ok(holds) => shell.status = u8::from(!holds),
+        Ok(holds) => shell.status = u32::from(!holds),
         Err(Wrong::Said(what)) => {
             shell.complain(&format!("test: {what}"));
             shell.status = 2;

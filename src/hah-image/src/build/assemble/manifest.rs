@@ -41,26 +41,26 @@ struct NomadJob<'a> {
 
 /// How the packages' maintainer scripts were dealt with.
 #[derive(Serialize)]
-struct Scripts<'a> {
+pub(crate) struct Scripts<'a> {
     /// Scripts that were evaluated to their end.
-    evaluated: u32,
+    pub(crate) evaluated: u32,
     /// Calls of the target's programs that a review stands in for.
-    reviewed: Vec<Call<'a>>,
+    pub(crate) reviewed: Vec<Call<'a>>,
     /// Calls that the node makes on its first boot.
-    first_boot: Vec<Call<'a>>,
+    pub(crate) first_boot: Vec<Call<'a>>,
     /// Scripts about which a recipe decided.
     chosen: Vec<Choice<'a>>,
 }
 
 #[derive(Serialize)]
-struct Call<'a> {
-    package: &'a str,
-    command: &'a [String],
-    summary: &'a str,
+pub(crate) struct Call<'a> {
+    pub(crate) package: &'a str,
+    pub(crate) command: &'a [String],
+    pub(crate) summary: &'a str,
 }
 
 #[derive(Serialize)]
-struct Choice<'a> {
+pub(crate) struct Choice<'a> {
     package: &'a str,
     script: &'static str,
     /// `skip` or `first-boot`.
@@ -70,7 +70,7 @@ struct Choice<'a> {
 }
 
 impl<'a> Scripts<'a> {
-    fn of(effects: &'a Effects) -> Self {
+    pub(crate) fn of(effects: &'a Effects) -> Self {
         let report = &effects.report;
         let reviewed = report.reviewed.iter().map(|call| Call {
             package: call.package.as_str(),

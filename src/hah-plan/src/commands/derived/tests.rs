@@ -16,10 +16,10 @@ fn no_program_stands_in_two_tables_and_each_has_a_reason() {
 
 #[test]
 fn what_is_more_than_nothing_is_refused() {
-    let mut ours = Playground::of(&[("etc/ca-certificates/update.d/jks-keystore", Entry::File(0o755, "#!/bin/sh\n"))]);
+    let mut ours = Playground::of(&[("etc/ca-certificates/update.d/another-store", Entry::File(0o755, "#!/bin/sh\n"))]);
     for words in [
-        &["pam-auth-update", "--enable", "mkhomedir"][..],
-        &["update-ca-certificates"],
+        &["pam-auth-update", "--interactive"][..],
+        &["update-ca-certificates", "--fresh"],
         &["ldconfig", "-p"],
         &["dbus-uuidgen"],
         &["ssh-keygen", "-A"],
@@ -27,10 +27,33 @@ fn what_is_more_than_nothing_is_refused() {
     ] {
         assert!(ours.try_run(words, "").is_err(), "{words:?}");
     }
-    for words in
-        [&["pam-auth-update", "--package"][..], &["ldconfig"], &["dbus-uuidgen", "--ensure"], &["depmod", "-a"]]
-    {
+    for words in [
+        &["pam-auth-update", "--package"][..],
+        &["update-ca-certificates", "--hooksdir", ""],
+        &["ldconfig"],
+        &["dbus-uuidgen", "--ensure"],
+        &["depmod", "-a"],
+    ] {
         assert_eq!(ours.run(words).status, 0, "{words:?}");
+    }
+    let mut ours = Playground::of(&[("etc/ca-certificates/update.d/jks-keystore", Entry::File(0o755, "#!/bin/sh\n"))]);
+    assert_eq!(ours.run(&["update-ca-certificates"]).status, 0, "the pass `ca` makes the keystore");
+}
+
+#[test]
+fn profiles_of_pam_are_on_or_off_as_scripts_say() {
+    let mut ours = Playground::of(&[]);
+    ours.run(&["pam-auth-update", "--enable", "mkhomedir", "krb5", "--disable", "ldap"]);
+    ours.run(&["pam-auth-update", "--package", "--remove", "winbind", "--disable", "krb5"]);
+    let said: Vec<(&str, bool)> = ours.world.effects.pam.iter().map(|(name, is_on)| (&**name, *is_on)).collect();
+    assert_eq!(said, [("krb5", false), ("ldap", false), ("mkhomedir", true)]);
+}
+
+#[test]
+fn what_is_mounted_first_is_a_mount_point() {
+    let mut ours = Playground::of(&[("proc", Entry::Dir(0o555)), ("srv", Entry::Dir(0o755))]);
+    for (path, status) in [("/", 0), ("/proc", 0), ("/srv", 32), ("/none", 1)] {
+        assert_eq!(ours.run(&["mountpoint", "-q", path]).status, status, "{path}");
     }
 }
 

@@ -79,11 +79,13 @@ pub(super) fn dpkg_maintscript_helper(process: &mut Process<'_, '_>, args: &[Str
     if script.first().is_none_or(String::is_empty) {
         return process.error("maintainer script parameters are missing");
     }
+    // What follows another word is no version: of `triggered`, it is the triggers' names.
+    let is_version = script.first().is_some_and(|word| ["install", "upgrade", "configure"].contains(&word.as_str()));
     match script.get(1).map(String::as_str) {
-        None | Some("") => {}
-        Some(version) => {
+        Some(version) if is_version && !version.is_empty() => {
             return process.unknown(&format!("{command} for an upgrade from {version}"));
         }
+        _ => {}
     }
     let top = TreePath::root();
     let backup = format!("{}.dpkg-backup", parameters[0].trim_end_matches('/'));

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::process::Command as Program;
 
+use hah_format::path::TreePath;
+
 use super::tests::started;
 use crate::accounts::FILES;
 use crate::commands::bench::{read, run_as};
@@ -39,6 +41,13 @@ const LINES: &[&str] = &[
     "usermod -l u renamed",
     "usermod -G none u",
     "usermod -c x nobodyofthis",
+    "usermod --add-subuids 1000000-1000999 u",
+    "usermod -v 1000100-1000200 u",
+    "usermod -v 1000900-1001100 -w 5-5 u",
+    "usermod -v 9-8 u",
+    "usermod -w 10 u",
+    "usermod -v 1-2 -v 7-9 dated",
+    "usermod --add-subgids 1000000-1999999 -c both dated",
     "groupmod -n crew staff",
     "groupmod -n adm crew",
     "groupmod -n x nogroupofthis",
@@ -80,6 +89,11 @@ fn accounts_change_as_the_real_shadow_tools_change_them() {
     for file in FILES {
         scratch.write(file.path(), read(&mut world, &format!("/{}", file.path())));
     }
+    for file in ["etc/subuid", "etc/subgid"] {
+        let text = "somebody:100000:65536\n";
+        scratch.write(file, text);
+        world.write(&TreePath::root(), file, 0o644, text.as_bytes().to_vec()).unwrap();
+    }
     scratch.write("etc/login.defs", "UID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\nPASS_MAX_DAYS 99999\nPASS_MIN_DAYS 0\nPASS_WARN_AGE 7\nUSERGROUPS_ENAB yes\n");
     for line in LINES {
         let words: Vec<&str> = line.split(' ').collect();
@@ -92,6 +106,9 @@ fn accounts_change_as_the_real_shadow_tools_change_them() {
             let ours = by_name(&read(&mut world, &format!("/{}", file.path())), file.path() == "etc/shadow");
             let theirs = by_name(&scratch.read(file.path()), file.path() == "etc/shadow");
             assert_eq!(ours, theirs, "{line}: {}", file.path());
+        }
+        for file in ["etc/subuid", "etc/subgid"] {
+            assert_eq!(read(&mut world, &format!("/{file}")), scratch.read(file), "{line}: {file}");
         }
     }
 }

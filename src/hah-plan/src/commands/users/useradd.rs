@@ -6,6 +6,7 @@
 use hah_format::path::TreePath;
 
 use super::home::NewHome;
+use super::subordinate::{Range, Subordinate};
 use super::{group_id, group_name, is_field, is_shadow_name};
 use crate::accounts::{Accounts, Aging, SYSTEM_IDS, Standing, User};
 use crate::commands::options::{Options, Order};
@@ -18,9 +19,6 @@ const NOT_FOUND: u8 = 6;
 const NAME_IN_USE: u8 = 9;
 const HOME: u8 = 12;
 const BAD_NAME: u8 = 19;
-
-/// The first id of a range for user namespaces, and how many a user gets: `SUB_UID_MIN`, `SUB_UID_COUNT`.
-const SUBORDINATE: (u64, u64) = (100_000, 65_536);
 
 const ADD: &str = ",badname b,base-dir= c,comment= d,home-dir= ,home= e,expiredate= f,inactive= g,gid= G,groups= \
     k,skel= K,key= l,no-log-init m,create-home M,no-create-home N,no-user-group o,non-unique p,password= r,system \
@@ -105,7 +103,7 @@ pub(super) fn useradd(process: &mut Process<'_, '_>, args: &[String]) -> Result<
         Ok((uid, accounts.group_of(gid).map_or_else(|| gid.to_string(), |(group, _)| group.to_owned())))
     })?;
     if !system && !SYSTEM_IDS.contains(&uid) {
-        add_subordinate_ids(process, name)?;
+        process.add_new_subordinate_ids(name)?;
     }
     if !options.has("m") || process.world.exists(&TreePath::root(), &home) {
         return Ok(0);
@@ -159,29 +157,9 @@ pub(super) fn day_of(text: &str) -> Option<i64> {
     Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
 }
 
-/// A range in `/etc/subuid` and `/etc/subgid` behind the last one, where these files are.
-fn add_subordinate_ids(process: &mut Process<'_, '_>, name: &str) -> Result<(), Refusal> {
-    let top = TreePath::root();
-    for file in ["/etc/subuid", "/etc/subgid"] {
-        let text = match process.world.read(&top, file) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.is_final() => return Err(error.into()),
-            Err(_) => continue,
-        };
-        let ends = text.lines().filter_map(|line| {
-            let mut fields = line.split(':').skip(1).map(str::parse::<u64>);
-            Some(fields.next()?.ok()? + fields.next()?.ok()?)
-        });
-        let (first, count) = SUBORDINATE;
-        let start = ends.max().unwrap_or(first).max(first);
-        let appended = process.world.append(&top, file, 0o644, format!("{name}:{start}:{count}\n").as_bytes());
-        process.check(file, appended)?;
-    }
-    Ok(())
-}
-
 const MODIFY: &str = "a,append ,badname c,comment= d,home= e,expiredate= f,inactive= g,gid= G,groups= l,login= \
-    L,lock m,move-home o,non-unique p,password= r,remove s,shell= u,uid= U,unlock";
+    L,lock m,move-home o,non-unique p,password= r,remove s,shell= u,uid= U,unlock v,add-subuids= V,del-subuids= \
+    w,add-subgids= W,del-subgids=";
 
 /// usermod(8).
 pub(super) fn usermod(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
@@ -189,8 +167,8 @@ pub(super) fn usermod(process: &mut Process<'_, '_>, args: &[String]) -> Result<
     let [name] = options.operands.as_slice() else {
         return process.fail("expected one LOGIN", BAD_CALL);
     };
-    for option in ["o", "u"] {
-        // Files would have to change their owner with it.
+    // Files would have to change their owner with an id; and what is new has no ranges to give back.
+    for option in ["o", "u", "V", "W"] {
         if options.has(option) {
             return process.unknown(&format!("-{option}"));
         }
@@ -200,6 +178,21 @@ pub(super) fn usermod(process: &mut Process<'_, '_>, args: &[String]) -> Result<
     }
     if [options.has("L"), options.has("U"), options.has("p")].iter().filter(|given| **given).count() > 1 {
         return process.fail("the -L, -p, and -U flags are exclusive", BAD_CALL);
+    }
+    let mut ranges = Vec::new();
+    for (option, of, flags) in [("v", Subordinate::Users, "-v or -V"), ("w", Subordinate::Groups, "-w or -W")] {
+        // usermod keeps them in the other order.
+        for text in options.values(option).rev() {
+            let Some(range) = Range::parse(text) else {
+                let what = format!("invalid subordinate {} range '{text}'", of.noun());
+                return process.fail(what, BAD_ARGUMENT);
+            };
+            if process.subordinate_ids(of)?.is_none() {
+                let what = format!("{} does not exist, you cannot use the flags {flags}", of.path());
+                return process.fail(what, BAD_CALL);
+            }
+            ranges.push((of, range));
+        }
     }
     let accounts = process.world.accounts()?;
     let Some(user) = accounts.users.get(name) else {
@@ -279,6 +272,9 @@ pub(super) fn usermod(process: &mut Process<'_, '_>, args: &[String]) -> Result<
         }
         Ok(())
     })?;
+    for (of, range) in ranges {
+        process.add_subordinate_ids(of, &new_name, range)?;
+    }
     let top = TreePath::root();
     if options.has("m") && home != old_home && process.world.exists(&top, &old_home) {
         let parent = home.rsplit_once('/').map_or("/", |(parent, _)| parent);

@@ -5,23 +5,32 @@ const LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICA
 
 /// The DER bytes of the certificate when `file` holds exactly one; `openssl rehash` passes over other files.
 pub(super) fn only_certificate(file: &[u8]) -> Option<Vec<u8>> {
+    let mut found = certificates(file);
+    let first = found.next()??;
+    found.next().is_none().then_some(first)
+}
+
+/// The DER bytes of the first certificate.
+pub(super) fn first_certificate(file: &[u8]) -> Option<Vec<u8>> {
+    certificates(file).next()?
+}
+
+/// The certificates of a file in their order; `None` for one that is broken.
+fn certificates(file: &[u8]) -> impl Iterator<Item = Option<Vec<u8>>> {
     let text = String::from_utf8_lossy(file);
-    let mut found: Option<Vec<u8>> = None;
+    let mut found = Vec::new();
     let mut body: Option<(String, &str)> = None;
     for line in text.lines().map(str::trim_end) {
         if let Some(label) = line.strip_prefix("-----BEGIN ").and_then(|rest| rest.strip_suffix("-----")) {
             body = LABELS.contains(&label).then(|| (String::new(), label));
         } else if let Some(label) = line.strip_prefix("-----END ").and_then(|rest| rest.strip_suffix("-----")) {
             let Some((base64, begun)) = body.take() else { continue };
-            if label != begun || found.is_some() {
-                return None;
-            }
-            found = Some(decode(&base64)?);
+            found.push(if label == begun { decode(&base64) } else { None });
         } else if let Some((base64, _)) = &mut body {
             base64.push_str(line);
         }
     }
-    found
+    found.into_iter()
 }
 
 /// Standard base64 with padding (RFC 4648 section 4).

@@ -77,21 +77,32 @@ fn stacks_are_pam_auth_updates() {
         std::fs::write(root.path().join("usr/share/pam-configs").join(name), text).unwrap();
     }
     let include = format!("-I{}", root.path().join("perl").display());
-    let status =
-        Command::new("perl").args([&include, tool, "--root"]).arg(root.path()).args(["--package", "--force"]).status();
-    assert!(status.unwrap().success());
-
     let profiles = parsed();
-    let chosen = chosen(&profiles);
+    // The last one has what the one before turned on, and takes it back.
+    for (arguments, said) in [
+        (&["--package", "--force"][..], &[][..]),
+        (&["--enable", "mkhomedir", "--disable", "systemd", "old"], &[("mkhomedir", true), ("systemd", false)]),
+        (&["--disable", "mkhomedir"], &[("mkhomedir", false), ("systemd", false)]),
+    ] {
+        let mut update = Command::new("perl");
+        let status = update.args([&include, tool, "--root"]).arg(root.path()).args(arguments).status();
+        assert!(status.unwrap().success());
+        compare(root.path(), &profiles, &said.iter().map(|(name, is_on)| ((*name).into(), *is_on)).collect());
+    }
+}
+
+/// What pam-auth-update left below `root` is what the pass makes.
+fn compare(root: &Path, profiles: &[Profile], said: &BTreeMap<Box<str>, bool>) {
+    let chosen = chosen(profiles, said);
     for (name, kind) in STACKS {
         let stack = Stack { name, kind, chosen: &chosen };
         let template = std::fs::read_to_string(format!("/usr/share/pam/common-{name}")).unwrap();
-        let theirs = |file: String| std::fs::read_to_string(root.path().join(file)).unwrap();
+        let theirs = |file: String| std::fs::read_to_string(root.join(file)).unwrap();
         assert_eq!(stack.fill(&template).unwrap(), theirs(format!("etc/pam.d/common-{name}")), "{name}");
         assert_eq!(stack.record(), theirs(format!("var/lib/pam/{name}")), "{name}");
     }
     let seen: String = profiles.iter().map(|profile| format!("{}\n", profile.name)).collect();
-    assert_eq!(seen, std::fs::read_to_string(root.path().join("var/lib/pam/seen")).unwrap());
+    assert_eq!(seen, std::fs::read_to_string(root.join("var/lib/pam/seen")).unwrap());
 }
 
 #[test]

@@ -1,19 +1,20 @@
 //! `. eval exec exit return break continue trap cd pwd command type umask alias kill times`
 
+use std::rc::Rc;
+
 use crate::commands::Presence;
 use crate::shell::external::{CONFMODULES, Found};
 use crate::shell::parser::RESERVED;
 use crate::shell::{Eval, Halt, PROCESS_ID, Shell, builtins};
 use crate::world::{Errno, Follow};
 
-/// A status that is given as an argument; without, the one there is.
-fn status_of(shell: &mut Shell<'_, '_>, word: &str, args: &[String]) -> Result<u8, Halt> {
+/// A status that is given as an argument; without, the one there is. A number that C's `int` cannot hold is none.
+fn status_of(shell: &mut Shell<'_, '_>, word: &str, args: &[String]) -> Result<u32, Halt> {
     match args.first() {
         None => Ok(shell.status),
-        // Of a greater number, a process gives its parent the last eight bits.
-        Some(text) => match text.parse::<u32>() {
-            Ok(status) => Ok((status & 0xff) as u8),
-            Err(_) => Err(shell.die(&format!("{word}: Illegal number: {text}"))),
+        Some(text) => match text.parse::<u32>().ok().filter(|status| i32::try_from(*status).is_ok()) {
+            Some(status) => Ok(status),
+            None => Err(shell.die(&format!("{word}: Illegal number: {text}"))),
         },
     }
 }
@@ -24,7 +25,9 @@ pub(super) fn exit(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
 }
 
 pub(super) fn leave_function(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    shell.status = status_of(shell, "return", args)?;
+    let status = status_of(shell, "return", args)?;
+    // What a function gives is no process' status, and dash takes it as it is; bash does not.
+    shell.status = if shell.bash { status & 0xff } else { status };
     Err(Halt::Return)
 }
 
@@ -154,7 +157,7 @@ pub(super) fn trap(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
 pub(super) fn pwd(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     let physical = args.iter().rev().find(|arg| matches!(arg.as_str(), "-L" | "-P")).is_some_and(|arg| arg == "-P");
     let text = if physical { format!("/{}\n", shell.cwd.as_str()) } else { format!("{}\n", shell.logical) };
-    shell.status = u8::from(!shell.print(text.as_bytes())?);
+    shell.status = u32::from(!shell.print(text.as_bytes())?);
     Ok(())
 }
 
@@ -258,6 +261,8 @@ pub(super) fn type_of(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
 fn describe(shell: &mut Shell<'_, '_>, name: &str, verbose: bool) -> Eval {
     let (short, long) = if RESERVED.contains(&name) {
         (name.to_owned(), "a shell keyword".to_owned())
+    } else if let Some(text) = shell.aliases.get(name) {
+        (format!("alias {name}={}", super::variables::quoted(text)), format!("an alias for {text}"))
     } else if shell.functions.contains_key(name) {
         (name.to_owned(), "a shell function".to_owned())
     } else if builtins::special(shell, name).is_some() || name == "local" {
@@ -352,21 +357,53 @@ fn symbolic(mask: u16, text: &str) -> Option<u16> {
     Some(!allowed & 0o777)
 }
 
+/// Where dash keeps an alias, which is the order in which it lists them.
+fn alias_slot(name: &str) -> u32 {
+    let first = name.bytes().next().unwrap_or_default();
+    name.bytes().fold(u32::from(first) << 4, |sum, byte| sum.wrapping_add(u32::from(byte))) % 39
+}
+
 pub(super) fn alias(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    match args.is_empty() {
-        true => {
-            shell.status = 0;
-            Ok(())
-        }
-        false => shell.refuse("an alias"),
+    shell.status = 0;
+    let shown = |name: &str, text: &str| format!("{name}={}\n", super::variables::quoted(text));
+    if args.is_empty() {
+        let mut all: Vec<(&String, &String)> = shell.aliases.iter().collect();
+        all.sort_by_key(|(name, _)| alias_slot(name));
+        let text: String = all.into_iter().map(|(name, text)| shown(name, text)).collect();
+        shell.print(text.as_bytes())?;
+        return Ok(());
     }
+    for arg in args {
+        // The first character is never the `=` of a definition.
+        let equals = arg.char_indices().skip(1).find(|(_, c)| *c == '=').map(|(at, _)| at);
+        match equals {
+            Some(at) => {
+                shell.spend_bytes(arg.len())?;
+                Rc::make_mut(&mut shell.aliases).insert(arg[..at].to_owned(), arg[at + 1..].to_owned());
+            }
+            None => match shell.aliases.get(arg).map(|text| shown(arg, text)) {
+                Some(text) => drop(shell.print(text.as_bytes())?),
+                None => {
+                    shell.complain(&format!("alias: {arg} not found"));
+                    shell.status = 1;
+                }
+            },
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn unalias(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    // There are none.
-    shell.status = u8::from(args.iter().any(|arg| arg != "-a"));
-    if shell.status != 0 {
-        shell.complain("unalias: not found");
+    shell.status = 0;
+    for arg in args {
+        if arg == "-a" {
+            Rc::make_mut(&mut shell.aliases).clear();
+            break;
+        }
+        if Rc::make_mut(&mut shell.aliases).remove(arg).is_none() {
+            shell.complain(&format!("unalias: {arg} not found"));
+            shell.status = 1;
+        }
     }
     Ok(())
 }

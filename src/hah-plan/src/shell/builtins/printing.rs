@@ -71,7 +71,7 @@ pub(super) fn echo(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     if newline && !stopped {
         out.push(b'\n');
     }
-    shell.status = u8::from(!shell.print(&out)?);
+    shell.status = u32::from(!shell.print(&out)?);
     Ok(())
 }
 
@@ -167,7 +167,7 @@ pub(super) fn printf(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     for wrong in &arguments.wrong {
         shell.complain(&format!("printf: {wrong}: expected numeric value"));
     }
-    shell.status = u8::from(!printed || !arguments.wrong.is_empty());
+    shell.status = u32::from(!printed || !arguments.wrong.is_empty());
     Ok(())
 }
 

@@ -60,7 +60,7 @@ pub(super) fn read(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
             Err(_) => return shell.refuse("`read` of a line that is not UTF-8"),
         }
     }
-    shell.status = u8::from(!ended);
+    shell.status = u32::from(!ended);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `export readonly unset set shift local`
 
 use super::is_name;
-use crate::shell::{Eval, Shell, Variable};
+use crate::shell::{Eval, Halt, Shell, Variable};
 
 /// `'value'`, to be read by a shell again.
 pub(super) fn quoted(value: &str) -> String {
@@ -171,6 +171,7 @@ pub(super) fn local(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     if shell.hidden.is_empty() {
         return Err(shell.die("local: not in a function"));
     }
+    let (attributes, args) = attributes(shell, "local", args)?;
     for arg in args {
         if arg == "-" {
             let options = shell.options;
@@ -187,31 +188,78 @@ pub(super) fn local(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
         if let Some(frame) = shell.hidden.last_mut() {
             frame.variables.push((name.to_owned(), before));
         }
-        // As in dash, a local variable begins with the value that it hides.
+        if shell.bash {
+            shell.variables.remove(name);
+        }
+        // As in dash, a local variable begins with the value that it hides; in bash it begins without one.
         if let Some(value) = value {
             shell.assign(name, value.to_owned())?;
         } else {
             shell.variables.entry(name.to_owned()).or_default();
         }
+        attributes.give(shell, name);
     }
     shell.status = 0;
     Ok(())
 }
 
-/// bash's `declare`, without options.
-pub(super) fn declare(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    if let Some(option) = args.iter().find(|arg| arg.starts_with('-')) {
-        return shell.refuse(format!("`declare {option}`"));
+/// What bash's `local` and `declare` make of a variable.
+#[derive(Clone, Copy, Default)]
+struct Attributes {
+    exported: bool,
+    readonly: bool,
+}
+
+impl Attributes {
+    fn give(self, shell: &mut Shell<'_, '_>, name: &str) {
+        let Some(variable) = shell.variables.get_mut(name) else { return };
+        variable.exported |= self.exported;
+        variable.readonly |= self.readonly;
     }
+}
+
+/// The options `-r` and `-x` of bash, and the arguments behind them. dash has none.
+fn attributes<'a>(
+    shell: &mut Shell<'_, '_>,
+    word: &str,
+    mut args: &'a [String],
+) -> Result<(Attributes, &'a [String]), Halt> {
+    let mut attributes = Attributes::default();
+    while let Some((option, rest)) = args.split_first().filter(|(first, _)| shell.bash && first.starts_with('-')) {
+        if option.len() == 1 {
+            break;
+        }
+        args = rest;
+        if option == "--" {
+            break;
+        }
+        for letter in option.chars().skip(1) {
+            match letter {
+                'r' => attributes.readonly = true,
+                'x' => attributes.exported = true,
+                _ => return shell.refuse(format!("`{word} {option}`")),
+            }
+        }
+    }
+    Ok((attributes, args))
+}
+
+/// bash's `declare`, for variables that hold a text.
+pub(super) fn declare(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     if !shell.hidden.is_empty() {
         return local(shell, args);
     }
+    let (attributes, args) = attributes(shell, "declare", args)?;
     for arg in args {
-        let (name, value) = arg.split_once('=').unwrap_or((arg, ""));
+        let (name, value) = arg.split_once('=').map_or((arg.as_str(), None), |(name, value)| (name, Some(value)));
         if !is_name(name) {
             return Err(shell.die(&format!("declare: {name}: bad variable name")));
         }
-        shell.assign(name, value.to_owned())?;
+        match value {
+            Some(value) => shell.assign(name, value.to_owned())?,
+            None => drop(shell.variables.entry(name.to_owned()).or_default()),
+        }
+        attributes.give(shell, name);
     }
     shell.status = 0;
     Ok(())

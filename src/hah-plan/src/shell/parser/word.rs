@@ -193,6 +193,7 @@ impl Parser {
             }
         }
         let mut inner = Parser::new(&text, line);
+        inner.aliases = Rc::clone(&self.aliases);
         inner.depth = self.depth;
         let mut list = List::new();
         while let Some(mut next) = inner.next()? {
