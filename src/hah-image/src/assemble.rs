@@ -184,13 +184,20 @@ pub fn parts(
     let config = stage1(recipe, &key, modules.names.clone());
     let (boot, root) = rayon::join(
         || {
-            let archive = initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?;
+            let mut archive = initramfs::microcode(&system.board.microcode, packs, recipe.epoch)?;
+            archive.extend(initramfs::archive(&config, &modules, recipe.agent, recipe.epoch)?);
             boot::files(system, packs, kernel, archive)
         },
         || root::layout(root, packs, recipe.epoch),
     );
     let (boot, root) = (boot?, root?);
-    let spec = disk::DiskSpec { id: recipe.disk_id(), boot_bytes: system.boot_bytes, key, epoch: recipe.epoch };
+    let spec = disk::DiskSpec {
+        id: recipe.disk_id(),
+        boot_type: system.board.boot_type,
+        boot_bytes: system.boot_bytes,
+        key,
+        epoch: recipe.epoch,
+    };
     Ok(Parts { root, boot, spec })
 }
 

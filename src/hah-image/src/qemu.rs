@@ -4,6 +4,8 @@
 //! what boots on the board. The image itself is only read: a node's writes go to a qcow2 overlay in its own directory,
 //! which is kept, so that a node comes back with its data. A node's overlay is discarded when the image has changed.
 
+mod uefi;
+
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -15,7 +17,8 @@ use fs_err as fs;
 use hah_format::disk::Extent;
 use hah_format::disk::window::Window;
 use hah_format::path::TreePath;
-use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
+use hah_node::architecture::{ARCHITECTURES, Architecture};
+use hah_plan::board::{Machine, MachineBoot, MachineDisk, MachineNetwork};
 
 use crate::assemble::boot::GENERATION;
 use crate::draft;
@@ -67,7 +70,10 @@ pub struct Prepared {
 pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, Failure> {
     let prepared = describe(guest)?;
     fs::create_dir_all(&guest.directory)?;
-    extract_boot(guest)?;
+    match guest.machine.boot {
+        MachineBoot::Direct => extract_boot(guest)?,
+        MachineBoot::Uefi => uefi::make_variables(&guest.directory)?,
+    }
     let fresh = overlay(guest.image, &guest.directory, guest.disk_bytes)?;
     Ok(Prepared { fresh, ..prepared })
 }
@@ -80,6 +86,10 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, Failure> {
     let cmdline = BootFiles::open(image)?.read("cmdline.txt")?;
     let forwards = if *link == Link::User { forwards(*node) } else { Vec::new() };
     let mut args: Vec<OsString> = machine.args.iter().map(OsString::from).collect();
+    if machine.accelerated && accelerated().is_some_and(|host| host.qemu.0 == machine.program) {
+        // The last -cpu counts.
+        args.extend(["-accel", "kvm", "-cpu", "host"].map(OsString::from));
+    }
     let mut push = |name: &str, value: OsString| args.extend([name.into(), value]);
     push("-m", format!("{}M", machine.memory >> 20).into());
     push("-display", "none".into());
@@ -95,14 +105,24 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, Failure> {
     };
     let disk = directory.join("disk.qcow2");
     push("-drive", option(&format!("if={interface},format=qcow2,cache=unsafe,file="), disk.as_os_str()));
-    push("-kernel", directory.join("kernel").into());
-    push("-initrd", directory.join("initramfs").into());
-    if machine.device_tree.is_some() {
-        push("-dtb", directory.join("board.dtb").into());
+    match machine.boot {
+        MachineBoot::Direct => {
+            push("-kernel", directory.join("kernel").into());
+            push("-initrd", directory.join("initramfs").into());
+            if machine.device_tree.is_some() {
+                push("-dtb", directory.join("board.dtb").into());
+            }
+            let cmdline = String::from_utf8_lossy(&cmdline);
+            let words = cmdline.split_whitespace().chain(machine.cmdline.iter().map(String::as_str));
+            push("-append", words.collect::<Vec<_>>().join(" ").into());
+        }
+        MachineBoot::Uefi => {
+            let code = uefi::code()?;
+            push("-drive", option("if=pflash,format=raw,readonly=on,file=", code.as_os_str()));
+            let variables = directory.join(uefi::VARIABLES);
+            push("-drive", option("if=pflash,format=raw,file=", variables.as_os_str()));
+        }
     }
-    let cmdline = String::from_utf8_lossy(&cmdline);
-    let cmdline: Vec<&str> = cmdline.split_whitespace().chain(machine.cmdline.iter().map(String::as_str)).collect();
-    push("-append", cmdline.join(" ").into());
     match link {
         Link::User => {
             let forward: String =
@@ -214,7 +234,7 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
         .arg(&disk)
         .arg(disk_bytes.to_string())
         .output()
-        .map_err(|error| missing("qemu-img", &error))?;
+        .map_err(|error| missing("qemu-img", "qemu-utils", &error))?;
     if !output.status.success() {
         return Err(Failure::user(format!("qemu-img: {}", String::from_utf8_lossy(&output.stderr).trim()), None));
     }
@@ -222,12 +242,24 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
     Ok(true)
 }
 
-/// Why QEMU cannot be started.
-pub fn missing(program: &str, error: &std::io::Error) -> Failure {
+/// Why a program of the Debian package `package` cannot be started.
+fn missing(program: &str, package: &str, error: &std::io::Error) -> Failure {
     Failure::user(
         format!("cannot run {program}: {error}"),
-        Some("`run` needs QEMU; on Debian: apt install qemu-system-arm qemu-utils".into()),
+        Some(format!("`run` needs QEMU; on Debian: apt install {package}")),
     )
+}
+
+/// Why a machine's emulator cannot be started.
+pub fn emulator_missing(program: &str, error: &std::io::Error) -> Failure {
+    let row = ARCHITECTURES.iter().find(|row| row.qemu.0 == program);
+    missing(program, row.map_or("qemu-system", |row| row.qemu.1), error)
+}
+
+/// The architecture that this machine runs at its own speed, if it does: KVM is there and may be used.
+pub fn accelerated() -> Option<&'static Architecture> {
+    let host = ARCHITECTURES.iter().find(|row| row.machine == std::env::consts::ARCH)?;
+    rustix::fs::access("/dev/kvm", rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK).is_ok().then_some(host)
 }
 
 /// A free host port for each service: the guest's own number when it can be had, else 10000 more, and so on.

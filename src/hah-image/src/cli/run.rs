@@ -103,7 +103,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
         .args(&prepared.args)
         .args(&args.extra)
         .status()
-        .map_err(|error| qemu::missing(&prepared.program, &error))?;
+        .map_err(|error| qemu::emulator_missing(&prepared.program, &error))?;
     if status.success() {
         return Ok(0);
     }
