@@ -14,7 +14,8 @@ fn main() -> io::Result<()> {
         Some(directory) => agents(Path::new(&directory))?,
         None => Vec::new(),
     };
-    let rows = agents.iter().map(|(architecture, path)| format!("({architecture:?}, include_bytes!({path:?}).as_slice()),"));
+    let rows =
+        agents.iter().map(|(architecture, path)| format!("({architecture:?}, include_bytes!({path:?}).as_slice()),"));
     fs::write(out, format!("&[{}]", rows.collect::<String>()))
 }
 

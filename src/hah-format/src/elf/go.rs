@@ -130,7 +130,10 @@ mod tests {
             assert_eq!(build.settings["GOARCH"], "arm");
             assert_eq!(build.settings["GOARM"], "6");
         }
-        assert_eq!(parse(&information("go1.25.1", "build\tGOARM=7,hardfloat\n")).unwrap().settings["GOARM"], "7,hardfloat");
+        assert_eq!(
+            parse(&information("go1.25.1", "build\tGOARM=7,hardfloat\n")).unwrap().settings["GOARM"],
+            "7,hardfloat"
+        );
         assert_eq!(parse(&information("go1.25.1", "")).unwrap().settings.get("GOARM"), None);
     }
 

@@ -14,8 +14,8 @@ use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, Needs, refusal};
 use crate::flash::target::grant;
 use crate::init::keys;
-use crate::qemu;
 use crate::printer::{Mode, human_bytes};
+use crate::qemu;
 use crate::secrets::FILE as SECRETS;
 use crate::settings::Settings;
 

@@ -6,9 +6,7 @@ use hah_format::digest::Sha256;
 use hah_format::path::TreePath;
 
 use crate::artifact::{Artifact, Install, VendorKey, Verify};
-use crate::board::{
-    Board, BootFile, BootType, FirmwareFile, KernelCompression, KernelFiles, Microcode, VersionedPath,
-};
+use crate::board::{Board, BootFile, BootType, FirmwareFile, KernelCompression, KernelFiles, Microcode, VersionedPath};
 use crate::debconf::answers::{Answer, AnswerValue};
 use crate::derivation::Encoder;
 use crate::scripts::{Ids, ScriptChoice};

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::archives::suite;
 use super::document::{Fields, Item, Value, parse};
+use super::model::{Package, SuiteEntry};
 use super::problem::{Located, Problem, Report, Text};
 use super::schema::BOARD;
 use super::units::ByteSize;
 use crate::board::{
-    Board, BootFile, BootType, FirmwareFile, ImagerDevice, KernelCompression, KernelFiles, Machine, MachineBoot, MachineDisk, MachineNetwork, Microcode, Table,
+    Board, BootFile, BootType, FirmwareFile, ImagerDevice, KernelCompression, KernelFiles, Machine, MachineBoot,
+    MachineDisk, MachineNetwork, Microcode, Table,
 };
 use crate::debian::{Architecture, PackageName};
 use crate::system::{PathPattern, RemoveSpec};
@@ -20,7 +23,8 @@ const CONFIG_LINE_MAX: usize = 98;
 #[derive(Debug)]
 pub(super) struct BoardFile {
     pub(super) board: Board,
-    pub(super) packages: Vec<Located<PackageName>>,
+    pub(super) packages: Vec<Located<Package>>,
+    pub(super) suites: Vec<Located<SuiteEntry>>,
     pub(super) provides: Vec<Located<(PackageName, String)>>,
     pub(super) removes: Vec<RemoveSpec>,
 }
@@ -30,8 +34,9 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
     let mut fields = parse(text, &BOARD, report)?;
     let summary = fields.text("summary").map(|text| text.value);
     let architecture: Option<Located<Architecture>> = fields.parsed("architecture", report);
-    let packages: Vec<Located<PackageName>> =
-        fields.texts("packages").into_iter().filter_map(|name| name.parse("", report)).collect();
+    let packages: Vec<Located<Package>> =
+        fields.list("packages").into_iter().filter_map(|item| package(item, report)).collect();
+    let suites = fields.list("suite").into_iter().filter_map(|item| suite(&mut item.fields(), report)).collect();
     let provides = provides(&mut fields, report);
     let author = format!("board {name}");
     let removes = fields.list("remove").into_iter().filter_map(|item| removal(item, &author, report)).collect();
@@ -53,7 +58,7 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
         name: name.to_owned(),
         summary: summary?,
         architecture: architecture?.value,
-        packages: packages.iter().map(|name| name.value.clone()).collect(),
+        packages: packages.iter().map(|package| package.value.name.clone()).collect(),
         table: table?,
         refused_tables,
         kernel: kernel?,
@@ -70,11 +75,22 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
         machines,
         imager_devices,
     };
-    Some(BoardFile { board, packages, provides, removes })
+    Some(BoardFile { board, packages, suites, provides, removes })
 }
 
 fn strings(fields: &mut Fields, key: &str) -> Vec<String> {
     fields.texts(key).into_iter().map(|text| text.value).collect()
+}
+
+fn package(item: Item, report: &mut Report) -> Option<Located<Package>> {
+    let (name, suite): (Located<PackageName>, _) = if let Value::Text(_) = item.value {
+        (item.text()?.parse("", report)?, None)
+    } else {
+        let mut fields = item.fields();
+        let name = fields.parsed("name", report);
+        (name?, fields.text("suite"))
+    };
+    Some(name.map(|name| Package { name, suite, recommends: false }))
 }
 
 fn provides(fields: &mut Fields, report: &mut Report) -> Vec<Located<(PackageName, String)>> {

@@ -12,7 +12,7 @@ use super::kinds::{
 };
 
 use crate::artifact::EMBEDDED_KEYS;
-use packages::{OWN_ARCHIVE, PACKAGE_ENTRY, SUITE};
+use packages::{BOARD_PACKAGE, BOARD_SUITE, OWN_ARCHIVE, PACKAGE_ENTRY, SUITE};
 
 /// A TOML table with known keys.
 #[derive(Debug)]
@@ -594,7 +594,16 @@ pub(super) static BOARD: Object = Object {
     keys: &[&[
         required("summary", Shape::Text(&LINE), "Which models, in one line."),
         required("architecture", Shape::Choice(&hah_node::architecture::DEBIAN_NAMES), "Architecture of the packages."),
-        required("packages", Shape::List(&Shape::Text(&PACKAGE)), "Kernel and firmware packages."),
+        required(
+            "packages",
+            Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&BOARD_PACKAGE))),
+            "Kernel and firmware packages: names, or `{ name, suite }`.",
+        ),
+        optional(
+            "suite",
+            Shape::List(&Shape::Table(&BOARD_SUITE)),
+            "Suites that its packages come from, beside the recipes'.",
+        ),
         optional("provides", Shape::Named(&PACKAGE, &Shape::Text(&REASON)), "As in a recipe."),
         optional(
             "remove",
