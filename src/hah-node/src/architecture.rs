@@ -25,6 +25,8 @@ pub struct Architecture {
     pub library_suffixes: &'static [&'static str],
     /// Rust's targets for the agent's static binary, best first.
     pub rust_targets: &'static [&'static str],
+    /// What zig calls the least processor of its boards.
+    pub zig_cpu: &'static str,
     /// The emulator, and the Debian package that has it.
     pub qemu: (&'static str, &'static str),
     /// What Raspberry Pi Imager calls it; `None` when no Pi has it.
@@ -76,6 +78,7 @@ pub static ARCHITECTURES: [Architecture; 3] = [
         dpkg: Dpkg { cpu: "arm64", bits: "64", abi: "base", gnu_cpu: "aarch64", gnu_system: "linux-gnu" },
         library_suffixes: &["", "64", "ilp32"],
         rust_targets: &["aarch64-unknown-linux-musl", "aarch64-unknown-linux-gnu"],
+        zig_cpu: "cortex_a53",
         qemu: ("qemu-system-aarch64", "qemu-system-arm"),
         imager: Some("armv8"),
     },
@@ -91,6 +94,7 @@ pub static ARCHITECTURES: [Architecture; 3] = [
         dpkg: Dpkg { cpu: "arm", bits: "32", abi: "eabi", gnu_cpu: "arm", gnu_system: "linux-gnueabi" },
         library_suffixes: &["", "64", "ilp32"],
         rust_targets: &["arm-unknown-linux-musleabi"],
+        zig_cpu: "arm1176jzf_s",
         qemu: ("qemu-system-arm", "qemu-system-arm"),
         imager: Some("armel"),
     },
@@ -107,6 +111,7 @@ pub static ARCHITECTURES: [Architecture; 3] = [
         // Debian's libraries are in multiarch directories only; `/lib64` has the loader and nothing else.
         library_suffixes: &[""],
         rust_targets: &["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu"],
+        zig_cpu: "x86_64",
         qemu: ("qemu-system-x86_64", "qemu-system-x86"),
         imager: None,
     },
