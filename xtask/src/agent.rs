@@ -1,12 +1,14 @@
-//! `cargo xtask agent`: the node's agent, static, for aarch64, from any host.
+//! `cargo xtask agent`: the node's agent, static, for each architecture, from any host.
 //!
-//! Two compilers can do it, tried in this order: the host's own with a target that rustup fetches (musl: self-contained,
-//! linked by rustc's lld; or glibc), and Debian's rustc with the standard library of Debian's arm64. The binary depends
-//! on the compiler and the lock file, not on the machine or the directory.
+//! The compilers that can do it are tried in this order: the host's own with a target that rustup fetches (musl:
+//! self-contained, linked by rustc's lld; or glibc), Debian's rustc with the standard library of Debian's own for that
+//! architecture, and Debian's rustc with the standard library built from Debian's sources and linked by zig, which brings
+//! a musl for every processor. The binary depends on the compiler and the lock file, not on the machine or the directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use hah_node::architecture::{ARCHITECTURES, Architecture};
 use xshell::{Shell, cmd};
 
 use crate::{apt, say, workspace};
@@ -14,51 +16,42 @@ use crate::{apt, say, workspace};
 /// What the binary may weigh, in bytes: it is in every image twice, and read by the firmware of a Pi.
 const SIZE_MAX: u64 = 1_500_000;
 
+/// Debian's rustc, and the package with its standard library's sources.
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+
 /// How to compile.
 struct Toolchain {
-    /// As `--toolchain` names it.
-    key: &'static str,
-    name: &'static str,
+    name: String,
+    /// Rust's target.
     target: &'static str,
-    /// Instead of cargo's own.
-    rustc: Option<&'static str>,
-    linker: &'static str,
+    /// Whether Debian's rustc does it, instead of cargo's own.
+    debian: bool,
+    /// Whether the standard library is compiled as well.
+    builds_std: bool,
+    linker: String,
     /// The linker's option, which gcc wants wrapped.
     no_build_id: &'static str,
 }
 
-const MUSL: Toolchain = Toolchain {
-    key: "musl",
-    name: "rustup's musl target",
-    target: "aarch64-unknown-linux-musl",
-    rustc: None,
-    // Part of every rustup toolchain, so that no C compiler is needed.
-    linker: "rust-lld",
-    no_build_id: "--build-id=none",
-};
-const GLIBC: Toolchain = Toolchain {
-    key: "glibc",
-    name: "rustup's glibc target",
-    target: "aarch64-unknown-linux-gnu",
-    rustc: None,
-    linker: "aarch64-linux-gnu-gcc",
-    no_build_id: "-Wl,--build-id=none",
-};
-const DEBIAN: Toolchain = Toolchain {
-    key: "debian",
-    name: "Debian's rustc",
-    target: "aarch64-unknown-linux-gnu",
-    rustc: Some("/usr/bin/rustc"),
-    linker: "aarch64-linux-gnu-gcc",
-    no_build_id: "-Wl,--build-id=none",
-};
+/// Where the agents are: `ARCHITECTURE/hah-agent`, by Debian's names. `HAH_AGENTS` names it to the builder's build.
+pub(crate) fn directory() -> Result<PathBuf> {
+    Ok(workspace::root()?.join("target/agent"))
+}
+
+/// The architecture that Debian calls `name`.
+pub(crate) fn architecture(name: &str) -> Result<&'static Architecture> {
+    Architecture::of_debian(name).with_context(|| {
+        let known: Vec<&str> = ARCHITECTURES.iter().map(|row| row.debian).collect();
+        format!("there is no architecture {name}; there are {}", known.join(", "))
+    })
+}
 
 /// Builds the agent with the first toolchain that can, or with the one of this name, and returns where it is.
-pub(crate) fn build(shell: &Shell, wanted: Option<&str>) -> Result<PathBuf> {
-    let toolchain = toolchain(shell, wanted)?;
-    say::step(&format!("building the agent with {}", toolchain.name));
+pub(crate) fn build(shell: &Shell, architecture: &Architecture, wanted: Option<&str>) -> Result<PathBuf> {
+    let toolchain = toolchain(shell, architecture, wanted)?;
+    say::step(&format!("building the agent for {} with {}", architecture.debian, toolchain.name));
     let built = compile(shell, &toolchain)?;
-    let agent = workspace::root()?.join("target/agent/aarch64/hah-agent");
+    let agent = directory()?.join(architecture.debian).join("hah-agent");
     if let Some(directory) = agent.parent() {
         shell.create_dir(directory)?;
     }
@@ -80,25 +73,80 @@ pub(crate) fn build(shell: &Shell, wanted: Option<&str>) -> Result<PathBuf> {
     Ok(agent)
 }
 
-fn toolchain(shell: &Shell, wanted: Option<&str>) -> Result<Toolchain> {
-    for toolchain in [MUSL, GLIBC, DEBIAN] {
-        match wanted {
-            Some(key) if key == toolchain.key => {}
-            Some(_) => continue,
-            None => {}
-        }
-        if toolchain.rustc.is_some() {
-            apt::add_architecture(shell, "arm64")?;
-            apt::install(shell, &["rustc-web", "libstd-rust-web-dev:arm64"])?;
-        } else if !has_target(shell, toolchain.target) {
+fn toolchain(shell: &Shell, architecture: &Architecture, wanted: Option<&str>) -> Result<Toolchain> {
+    let is_wanted = |key: &str| wanted.is_none_or(|wanted| wanted == key);
+    let gcc = format!("{}-gcc", architecture.multiarch);
+    for target in architecture.rust_targets.iter().copied() {
+        let is_musl = target.contains("musl");
+        let key = if is_musl { "musl" } else { "glibc" };
+        if !is_wanted(key) || !has_target(shell, target) {
             continue;
         }
-        if toolchain.linker != MUSL.linker {
-            apt::install(shell, &["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"])?;
+        let linker = if is_musl { "rust-lld".to_owned() } else { gcc };
+        if !is_musl {
+            install_cross_compiler(shell, architecture)?;
         }
-        return Ok(toolchain);
+        // rust-lld is part of every rustup toolchain, so that no C compiler is needed.
+        let no_build_id = if is_musl { "--build-id=none" } else { "-Wl,--build-id=none" };
+        let name = format!("rustup's {key} target");
+        return Ok(Toolchain { name, target, debian: false, builds_std: false, linker, no_build_id });
     }
-    bail!("no such toolchain, or it cannot be installed: {}", wanted.unwrap_or("musl, glibc or debian"))
+    let no_build_id = "-Wl,--build-id=none";
+    if let Some(target) = architecture.rust_targets.iter().copied().find(|target| target.ends_with("-gnu"))
+        && is_wanted("debian")
+    {
+        apt::add_architecture(shell, architecture.debian)?;
+        apt::install(shell, &["rustc-web", &format!("libstd-rust-web-dev:{}", architecture.debian)])?;
+        install_cross_compiler(shell, architecture)?;
+        let name = "Debian's rustc".to_owned();
+        return Ok(Toolchain { name, target, debian: true, builds_std: false, linker: gcc, no_build_id });
+    }
+    if let Some(target) = architecture.rust_targets.iter().copied().find(|target| target.contains("musl"))
+        && is_wanted("zig")
+    {
+        let linker = zig(shell, architecture)?.display().to_string();
+        let name = "Debian's rustc and sources, and zig".to_owned();
+        return Ok(Toolchain { name, target, debian: true, builds_std: true, linker, no_build_id });
+    }
+    bail!("no toolchain for {} is called {}", architecture.debian, wanted.unwrap_or("musl, glibc, debian or zig"))
+}
+
+/// gcc that links for another architecture.
+fn install_cross_compiler(shell: &Shell, architecture: &Architecture) -> Result<()> {
+    let compiler = format!("gcc-{}", architecture.multiarch.replace('_', "-"));
+    apt::install(shell, &[&compiler, &format!("libc6-dev-{}-cross", architecture.debian)])
+}
+
+/// Installs zig from PyPI below `target`, and returns a script that links with it as gcc would.
+fn zig(shell: &Shell, architecture: &Architecture) -> Result<PathBuf> {
+    apt::install(shell, &["python3-pip", "rust-web-src", "rustc-web"])?;
+    let directory = workspace::target()?.join("zig");
+    if !directory.join("ziglang").is_dir() {
+        say::step("fetching zig, which links for every processor");
+        cmd!(shell, "python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore")
+            .arg("--target")
+            .arg(&directory)
+            .arg("ziglang")
+            .quiet()
+            .run()?;
+    }
+    let script = directory.join(format!("cc-{}", architecture.debian));
+    let text = format!(
+        "#!/bin/sh\nPYTHONPATH='{}' exec python3 -m ziglang cc -target {}-linux-musl{} -mcpu={} \"$@\"\n",
+        directory.display(),
+        architecture.dpkg.gnu_cpu,
+        architecture.dpkg.gnu_system.trim_start_matches("linux-gnu"),
+        architecture.zig_cpu,
+    );
+    shell.write_file(&script, text)?;
+    make_executable(&script)?;
+    Ok(script)
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("cannot make {} executable", path.display()))
 }
 
 /// Whether the active toolchain has a target, or rustup can fetch it.
@@ -130,6 +178,8 @@ fn compile(shell: &Shell, toolchain: &Toolchain) -> Result<PathBuf> {
         format!("-Clinker={}", toolchain.linker),
         // The id would be a hash of the same bytes over again.
         format!("-Clink-arg={}", toolchain.no_build_id),
+        // zig has musl's own start files.
+        format!("-Clink-self-contained={}", if toolchain.builds_std { "no" } else { "yes" }),
     ];
     // Not the workspace's target directory: other flags would throw away what is built there.
     let directory = workspace::target()?.join("agent-build");
@@ -143,8 +193,12 @@ fn compile(shell: &Shell, toolchain: &Toolchain) -> Result<PathBuf> {
         .env_remove("RUSTC_WRAPPER")
         .env_remove("CARGO_BUILD_TARGET")
         .quiet();
-    if let Some(rustc) = toolchain.rustc {
-        cargo = cargo.env("RUSTC", rustc);
+    if toolchain.debian {
+        cargo = cargo.env("RUSTC", DEBIAN_RUSTC);
+    }
+    if toolchain.builds_std {
+        // Cargo's own option is not stable; the sources and the compiler are of one release all the same.
+        cargo = cargo.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
     }
     cargo.run().context("the agent does not build")?;
     Ok(directory.join(target).join("agent/hah-agent"))

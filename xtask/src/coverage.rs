@@ -75,8 +75,11 @@ pub(crate) fn run(shell: &Shell, list: Option<&str>) -> Result<()> {
     ensure!(!names.is_empty(), "the list names no package");
     apt::install(shell, &["time"])?;
     image::install_compiler(shell)?;
-    let agent = agent::build(shell, None)?;
-    cmd!(shell, "cargo build --quiet --release --package hah-image").env("HAH_AGENT_AARCH64", &agent).quiet().run()?;
+    agent::build(shell, agent::architecture("arm64")?, None)?;
+    cmd!(shell, "cargo build --quiet --release --package hah-image")
+        .env("HAH_AGENTS", agent::directory()?)
+        .quiet()
+        .run()?;
     let program = workspace::target()?.join("release/hah-image");
     let project = workspace::root()?.join("out/coverage");
     prepare(shell, &project, &names)?;

@@ -10,12 +10,12 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     install_compiler(shell)?;
     // An image can be built and flashed without QEMU; only running it cannot be.
     let lacking = qemu::install(shell).err();
-    let agent = agent::build(shell, None)?;
+    agent::build(shell, agent::architecture(&architecture(shell, name)?)?, None)?;
     shell.create_dir("out")?;
     let image = format!("out/{name}.img");
     say::step(&format!("building {image}"));
     cmd!(shell, "cargo run --quiet --release --package hah-image -- build {name} -o {image}")
-        .env("HAH_AGENT_AARCH64", &agent)
+        .env("HAH_AGENTS", agent::directory()?)
         .quiet()
         .run()
         .with_context(|| format!("cannot build the image {name}"))?;
@@ -32,6 +32,20 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
         say::problem(&format!("xtask: to run it, QEMU is needed: {error:#}"));
     }
     Ok(())
+}
+
+/// Debian's name of the architecture of `images/NAME.toml`: its board's.
+fn architecture(shell: &Shell, name: &str) -> Result<String> {
+    let image = shell.read_file(format!("images/{name}.toml"))?;
+    let board = text_of(&image, "board").with_context(|| format!("images/{name}.toml names no board"))?;
+    let board = shell.read_file(format!("recipes/boards/{board}.toml"))?;
+    text_of(&board, "architecture").context("its board names no architecture")
+}
+
+/// The text that a line `KEY = "TEXT"` gives to `key`: as much of TOML as our own files need here.
+fn text_of(toml: &str, key: &str) -> Option<String> {
+    let mut values = toml.lines().filter_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+    Some(values.next()?.trim().trim_matches('"').to_owned())
 }
 
 /// The C compiler that the zstd and xz crates need.

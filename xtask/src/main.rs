@@ -1,6 +1,6 @@
 //! The project's chores, as a program: `cargo xtask VERB`.
 //!
-//! It depends on no crate of ours, so it works when they do not compile, and it needs nothing but cargo to start; what
+//! Of our crates it depends on the one that is only data, so it works when the others do not compile, and it needs nothing but cargo to start; what
 //! else a chore needs it installs with apt, saying so.
 
 mod agent;
@@ -29,8 +29,8 @@ use xshell::Shell;
 const USAGE: &str = "\
 cargo xtask VERB
 
-  agent [--toolchain musl|glibc|debian]
-                     build the node's agent: one static binary, target/agent/aarch64/hah-agent
+  agent [ARCHITECTURE] [--toolchain musl|glibc|debian|zig]
+                     build the node's agent, target/agent/ARCHITECTURE/hah-agent: arm64, armel or amd64 (arm64)
   image [NAME]       install what is missing, QEMU too, build the agent and out/NAME.img (lab)
   test [--full]      everything that continuous integration runs; --full adds the slow lanes
   bench [--foreign]  hah-image beside its rivals; --foreign adds emulation, a quarter hour
@@ -52,8 +52,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["agent"] => run(|shell| agent::build(shell, None).map(drop)),
-        ["agent", "--toolchain", key] => run(|shell| agent::build(shell, Some(key)).map(drop)),
+        ["agent"] => run(|shell| agent(shell, "arm64", None)),
+        ["agent", "--toolchain", key] => run(|shell| agent(shell, "arm64", Some(key))),
+        ["agent", name] => run(|shell| agent(shell, name, None)),
+        ["agent", name, "--toolchain", key] => run(|shell| agent(shell, name, Some(key))),
         ["image"] => run(|shell| image::build(shell, "lab")),
         ["image", name] => run(|shell| image::build(shell, name)),
         ["test"] => run(|shell| test::run(shell, test::Lanes::Usual)),
@@ -95,6 +97,11 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     say::problem(USAGE);
     ExitCode::from(2)
+}
+
+/// Builds the agent for the architecture of this name.
+fn agent(shell: &Shell, name: &str, toolchain: Option<&str>) -> Result<()> {
+    agent::build(shell, agent::architecture(name)?, toolchain).map(drop)
 }
 
 /// Runs a chore at the top of the workspace.

@@ -92,8 +92,10 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     say::step("house rules");
     tidy::check(shell)?;
     // Before anything is compiled: hah-image embeds it, and would be compiled twice.
-    let agent = agent::build(shell, None)?;
-    shell.set_var("HAH_AGENT_AARCH64", &agent);
+    for name in ["arm64", "amd64"] {
+        agent::build(shell, agent::architecture(name)?, None)?;
+    }
+    shell.set_var("HAH_AGENTS", agent::directory()?);
     say::step("lints");
     cmd!(shell, "cargo clippy --quiet --workspace --all-targets -- -D warnings").quiet().run()?;
     // Before the tests: it leaves the real packages in the cache, which some of them want.

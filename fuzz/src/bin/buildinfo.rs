@@ -10,7 +10,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Some(build) = go::parse(bytes) {
         let texts = build.settings.iter().flat_map(|(key, value)| [key, value]);
         assert!(texts.chain([&build.compiler]).all(|text| !text.chars().any(char::is_control)));
-        let _ = build.arm_level();
     }
     match (elf::inspect(bytes), elf::program(Cursor::new(bytes))) {
         (Some(facts), Some(program)) => assert_eq!(facts, program.facts),

@@ -354,7 +354,7 @@ mod tests {
             assert_eq!((program.facts.machine, program.facts.is_64), (183, true));
             let go = program.go.unwrap();
             assert_eq!((go.compiler.as_str(), go.version.as_deref()), ("go1.25.1", Some("v1.2.3")));
-            assert_eq!(go.arm_level(), Some(7));
+            assert_eq!(go.settings["GOARM"], "7");
         }
         let plain = program(std::io::Cursor::new(library())).unwrap();
         assert_eq!((Some(plain.facts), plain.go), (inspect(&library()), None));

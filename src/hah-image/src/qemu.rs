@@ -4,6 +4,8 @@
 //! what boots on the board. The image itself is only read: a node's writes go to a qcow2 overlay in its own directory,
 //! which is kept, so that a node comes back with its data. A node's overlay is discarded when the image has changed.
 
+mod uefi;
+
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
 use std::net::TcpListener;
@@ -14,7 +16,8 @@ use std::process::Command;
 use hah_format::disk::Extent;
 use hah_format::disk::window::Window;
 use hah_format::path::TreePath;
-use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
+use hah_node::architecture::{ARCHITECTURES, Architecture};
+use hah_plan::board::{Machine, MachineBoot, MachineDisk, MachineNetwork};
 
 use crate::advice::Advised;
 use crate::build::assemble::boot::GENERATION;
@@ -79,6 +82,9 @@ pub enum QemuError {
         /// Why.
         source: io::Error,
     },
+    /// There is no UEFI firmware to start a machine with.
+    #[error("this machine has no UEFI firmware for QEMU")]
+    NoFirmware,
     /// qemu-img failed, with these words.
     #[error("qemu-img: {0}")]
     Overlay(String),
@@ -93,7 +99,12 @@ impl Advised for QemuError {
             Self::Image { .. } => {
                 Some("build it with `hah-image build`; a compressed image must be unpacked first".into())
             }
-            Self::Start { .. } => Some("`run` needs QEMU; on Debian: apt install qemu-system-arm qemu-utils".into()),
+            Self::Start { program, .. } => {
+                let row = ARCHITECTURES.iter().find(|row| row.qemu.0 == program);
+                let package = row.map_or("qemu-utils", |row| row.qemu.1);
+                Some(format!("`run` needs QEMU; on Debian: apt install {package}"))
+            }
+            Self::NoFirmware => Some("on Debian: apt install ovmf; or choose a machine that needs none: --machine q35".into()),
             Self::Overlay(_) => None,
         }
     }
@@ -115,7 +126,10 @@ pub struct Prepared {
 pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
     let prepared = describe(guest)?;
     files::create_directory(&guest.directory)?;
-    extract_boot(guest)?;
+    match guest.machine.boot {
+        MachineBoot::Direct => extract_boot(guest)?,
+        MachineBoot::Uefi => uefi::make_variables(&guest.directory)?,
+    }
     let fresh = overlay(guest.image, &guest.directory, guest.disk_bytes)?;
     Ok(Prepared { fresh, ..prepared })
 }
@@ -128,6 +142,10 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
     let cmdline = BootFiles::open(image)?.read("cmdline.txt")?;
     let forwards = if *link == Link::User { forwards(*node) } else { Vec::new() };
     let mut args: Vec<OsString> = machine.args.iter().map(OsString::from).collect();
+    if machine.accelerated && accelerated().is_some_and(|host| host.qemu.0 == machine.program) {
+        // The last -cpu counts.
+        args.extend(["-accel", "kvm", "-cpu", "host"].map(OsString::from));
+    }
     let mut push = |name: &str, value: OsString| args.extend([name.into(), value]);
     push("-m", format!("{}M", machine.memory >> 20).into());
     push("-display", "none".into());
@@ -143,14 +161,24 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
     };
     let disk = directory.join("disk.qcow2");
     push("-drive", option(&format!("if={interface},format=qcow2,cache=unsafe,file="), disk.as_os_str()));
-    push("-kernel", directory.join("kernel").into());
-    push("-initrd", directory.join("initramfs").into());
-    if machine.device_tree.is_some() {
-        push("-dtb", directory.join("board.dtb").into());
+    match machine.boot {
+        MachineBoot::Direct => {
+            push("-kernel", directory.join("kernel").into());
+            push("-initrd", directory.join("initramfs").into());
+            if machine.device_tree.is_some() {
+                push("-dtb", directory.join("board.dtb").into());
+            }
+            let cmdline = String::from_utf8_lossy(&cmdline);
+            let words = cmdline.split_whitespace().chain(machine.cmdline.iter().map(String::as_str));
+            push("-append", words.collect::<Vec<_>>().join(" ").into());
+        }
+        MachineBoot::Uefi => {
+            let code = uefi::code()?;
+            push("-drive", option("if=pflash,format=raw,readonly=on,file=", code.as_os_str()));
+            let variables = directory.join(uefi::VARIABLES);
+            push("-drive", option("if=pflash,format=raw,file=", variables.as_os_str()));
+        }
     }
-    let cmdline = String::from_utf8_lossy(&cmdline);
-    let cmdline: Vec<&str> = cmdline.split_whitespace().chain(machine.cmdline.iter().map(String::as_str)).collect();
-    push("-append", cmdline.join(" ").into());
     match link {
         Link::User => {
             let forward: String =
@@ -266,9 +294,15 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Qemu
     Ok(true)
 }
 
-/// Why QEMU cannot be started.
+/// Why a program of QEMU cannot be started.
 pub fn missing(program: &str, source: io::Error) -> QemuError {
     QemuError::Start { program: program.to_owned(), source }
+}
+
+/// The architecture that this machine runs at its own speed, if it does: KVM is there and may be used.
+pub fn accelerated() -> Option<&'static Architecture> {
+    let host = ARCHITECTURES.iter().find(|row| row.machine == std::env::consts::ARCH)?;
+    rustix::fs::access("/dev/kvm", rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK).is_ok().then_some(host)
 }
 
 /// A free host port for each service: the guest's own number when it can be had, else 10000 more, and so on.

@@ -28,6 +28,8 @@ pub const MBR_TYPE_FAT32_LBA: u8 = 0x0c;
 pub const MBR_TYPE_LINUX: u8 = 0x83;
 /// GPT type of the boot partition: Microsoft basic data (Windows shows it; Pi firmware accepts it).
 pub const GPT_TYPE_BASIC_DATA: &str = "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7";
+/// GPT type of the boot partition where UEFI looks for it: the EFI system partition (UEFI specification, 5.3.3).
+pub const GPT_TYPE_ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 /// GPT type of the root and data partitions: Linux file system data.
 pub const GPT_TYPE_LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
 

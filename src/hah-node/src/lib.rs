@@ -2,6 +2,7 @@
 //!
 //! Data only: no I/O, no dependency but serde, so that the builder, stage 1 and the first-boot agent can all use it.
 
+pub mod architecture;
 pub mod address;
 pub mod disk;
 pub mod host;

@@ -37,6 +37,12 @@ pub struct Board {
     pub stage1_modules: Vec<String>,
     /// Text of `config.txt` on the boot partition; `None` when the board's firmware reads none.
     pub config_txt: Option<String>,
+    /// Texts of a boot loader's own on the boot partition.
+    pub boot_files: Vec<BootFile>,
+    /// The type of the boot partition in a GPT.
+    pub boot_type: BootType,
+    /// What the kernel loads into the processor before anything else.
+    pub microcode: Vec<Microcode>,
     /// Words of the kernel command line, in order.
     pub cmdline: Vec<String>,
     /// systemd's `RuntimeWatchdogSec=` in seconds; `None` leaves the watchdog alone.
@@ -170,6 +176,38 @@ pub struct FirmwareFile {
     pub name: String,
 }
 
+/// A text of a boot loader's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootFile {
+    /// Where it goes on the boot partition: `loader/loader.conf`.
+    pub name: TreePath,
+    /// Its text, in which the word [`CMDLINE`] stands for the kernel command line.
+    pub content: String,
+}
+
+/// What the kernel command line replaces in a [`BootFile`].
+pub const CMDLINE: &str = "CMDLINE";
+
+/// What a GPT says of the boot partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootType {
+    /// Microsoft basic data: Windows shows it, and the Pi's firmware accepts it.
+    BasicData,
+    /// An EFI system partition, which UEFI looks for.
+    Esp,
+}
+
+/// Updates of one vendor's processors, which the kernel finds in an archive before the initramfs.
+///
+/// Source: the kernel's `Documentation/arch/x86/microcode.rst`, "Early load microcode".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Microcode {
+    /// The file's name in the archive: `GenuineIntel.bin`.
+    pub name: String,
+    /// The directory of the root with the files that make it, in the order of their names.
+    pub directory: TreePath,
+}
+
 /// A QEMU machine that boots the board's images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -191,6 +229,19 @@ pub struct Machine {
     pub device_tree: Option<String>,
     /// Words to append to the kernel command line.
     pub cmdline: Vec<String>,
+    /// How the kernel is started.
+    pub boot: MachineBoot,
+    /// Whether the processor may be the host's own, where the host has one of the same architecture and KVM.
+    pub accelerated: bool,
+}
+
+/// How a machine starts the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineBoot {
+    /// QEMU loads kernel and initramfs of the boot partition itself.
+    Direct,
+    /// UEFI firmware reads the disk as on a real machine.
+    Uefi,
 }
 
 /// A device in Raspberry Pi Imager's list.

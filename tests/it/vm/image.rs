@@ -41,7 +41,7 @@ pub(super) fn with_key(test: &str, name: &str) -> Option<Image> {
     let key = key();
     let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
     let path = directory().join(format!("{name}.img"));
-    let agent = workspace().join("target/agent/aarch64/hah-agent");
+    let agent = workspace().join("target/agent/arm64/hah-agent");
     let mut build = Command::new(env!("CARGO_BIN_EXE_hah-image"));
     build.arg("-C").arg(workspace()).args(["--quiet", "--offline", "build", name, "--locked"]);
     build.arg("--set").arg(format!("ssh.authorized-keys={}", public.trim())).arg("-o").arg(&path);

@@ -185,7 +185,7 @@ impl Desk {
         shell.env("HOME", self.place.path().join("home")).env("HAH_IMAGE_CACHE_DIR", &self.cache);
         shell.env("PATH", format!("{}:{}", self.place.path().join("bin").display(), oracles::path()));
         shell.env("HAH_IMAGE_OFFLINE", "1");
-        let agent = image::workspace().join("target/agent/aarch64/hah-agent");
+        let agent = image::workspace().join("target/agent/arm64/hah-agent");
         match super::variable("HAH_IMAGE_AGENT") {
             Some(agent) => shell.env("HAH_IMAGE_AGENT", agent),
             // `cargo test` by hand embeds none.

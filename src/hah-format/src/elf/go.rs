@@ -44,13 +44,6 @@ pub struct GoBuild {
     pub settings: BTreeMap<String, String>,
 }
 
-impl GoBuild {
-    /// The level of the ARM architecture that it needs: the number in `GOARM`, which may be followed by `,softfloat`.
-    pub fn arm_level(&self) -> Option<u32> {
-        self.settings.get("GOARM")?.split(',').next()?.trim().parse().ok()
-    }
-}
-
 /// Finds and reads build information within `bytes`; `None` when there is none, or none that can be read.
 ///
 /// Programs of Go before 1.18 hold pointers instead of strings, and are not read.
@@ -135,10 +128,13 @@ mod tests {
             assert_eq!(build.path.as_deref(), Some("github.com/hashicorp/consul"));
             assert_eq!(build.version.as_deref(), Some("v1.2.3"));
             assert_eq!(build.settings["GOARCH"], "arm");
-            assert_eq!(build.arm_level(), Some(6));
+            assert_eq!(build.settings["GOARM"], "6");
         }
-        assert_eq!(parse(&information("go1.25.1", "build\tGOARM=7,hardfloat\n")).unwrap().arm_level(), Some(7));
-        assert_eq!(parse(&information("go1.25.1", "")).unwrap().arm_level(), None);
+        assert_eq!(
+            parse(&information("go1.25.1", "build\tGOARM=7,hardfloat\n")).unwrap().settings["GOARM"],
+            "7,hardfloat"
+        );
+        assert_eq!(parse(&information("go1.25.1", "")).unwrap().settings.get("GOARM"), None);
     }
 
     #[test]

@@ -188,14 +188,20 @@ pub fn parts(assembly: &Assembly<'_>, packs: &PackSet, root: Root, kernel: boot:
     let config = stage1(assembly, modules.names.clone());
     let (boot, root) = rayon::join(
         || {
-            let archive = initramfs::archive(&config, &modules, assembly.agent, assembly.epoch())?;
+            let mut archive = initramfs::microcode(&system.board.microcode, packs, assembly.epoch())?;
+            archive.extend(initramfs::archive(&config, &modules, assembly.agent, assembly.epoch())?);
             boot::files(system, packs, kernel, archive)
         },
         || root::layout(root, packs, assembly.epoch()),
     );
     let (boot, root) = (boot?, root?);
-    let (key, epoch) = (assembly.key, assembly.epoch());
-    let spec = disk::DiskSpec { id: assembly.disk_id(), boot_bytes: system.boot_bytes, key, epoch };
+    let spec = disk::DiskSpec {
+        id: assembly.disk_id(),
+        boot_type: system.board.boot_type,
+        boot_bytes: system.boot_bytes,
+        key: assembly.key,
+        epoch: assembly.epoch(),
+    };
     Ok(Parts { root, boot, spec })
 }
 

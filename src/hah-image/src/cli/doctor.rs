@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hah_plan::debian::Architecture;
+use hah_node::architecture::{ARCHITECTURES, Architecture};
 use hah_plan::recipe;
 
 use super::Context;
@@ -17,6 +17,7 @@ use crate::printer::{Mode, human_bytes};
 use crate::project::init::keys;
 use crate::project::secrets::FILE as SECRETS;
 use crate::project::settings::Settings;
+use crate::qemu;
 
 /// A line of the report.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,14 +89,29 @@ fn needed(settings: &Settings) -> Vec<Check> {
         },
         Err(error) => Check::bad(error.to_string(), error.hint().unwrap_or_default()),
     };
-    let agent = match agent::binary(settings, Architecture::Arm64) {
-        Ok(_) => Check::good("an agent for arm64 is at hand"),
-        Err(failure) => Check::bad(
-            format!("there is no agent for arm64: {}", failure.message()),
-            failure.hint().unwrap_or("build one with `cargo xtask agent` and pass it with --agent FILE"),
-        ),
-    };
-    vec![cache, agent]
+    vec![cache, agents(settings)]
+}
+
+/// Which architectures images can be built for.
+fn agents(settings: &Settings) -> Check {
+    if let Some(path) = &settings.agent {
+        let fits = |row: &&Architecture| row.debian.parse().is_ok_and(|name| agent::binary(settings, name).is_ok());
+        return match ARCHITECTURES.iter().find(fits) {
+            Some(row) => Check::good(format!("an agent for {} is at hand", row.debian)),
+            None => Check::bad(
+                format!("{} is no agent", path.value.display()),
+                "build one with `cargo xtask agent ARCHITECTURE` and pass it with --agent FILE",
+            ),
+        };
+    }
+    let embedded: Vec<&str> = agent::embedded().collect();
+    if embedded.is_empty() {
+        return Check::bad(
+            "this hah-image has no embedded agent",
+            "build one with `cargo xtask agent` and pass it with --agent FILE",
+        );
+    }
+    Check::good(format!("an agent for {} is at hand", embedded.join(", ")))
 }
 
 fn building(settings: &Settings) -> Vec<Check> {
@@ -128,17 +144,18 @@ fn running(settings: &Settings) -> Vec<Check> {
         let what = if found { format!("{name} is installed") } else { format!("{name} is not installed") };
         Check::of(found, what, &format!("on Debian: apt install {package}"))
     };
-    vec![program("qemu-system-aarch64", "qemu-system-arm"), program("qemu-img", "qemu-utils"), speed()]
+    let mut checks: Vec<Check> = ARCHITECTURES.iter().map(|row| program(row.qemu.0, row.qemu.1)).collect();
+    checks.push(program("qemu-img", "qemu-utils"));
+    checks.push(speed());
+    checks
 }
 
 /// What a boot in QEMU will be like; nothing here can be missing.
 fn speed() -> Check {
-    let kvm = std::env::consts::ARCH == "aarch64" && writable(Path::new("/dev/kvm"));
-    Check::good(if kvm {
-        "/dev/kvm is usable: `hah-image run IMAGE -- -accel kvm -cpu host` asks for it"
-    } else {
-        "nodes are emulated, since this machine has no KVM for arm64: a boot takes a minute or two"
-    })
+    match qemu::accelerated() {
+        Some(row) => Check::good(format!("nodes of {} run at this machine's speed; others are emulated", row.debian)),
+        None => Check::good("nodes are emulated, since /dev/kvm cannot be used: a boot takes a minute or two"),
+    }
 }
 
 /// Cards that could be written, and whether this person may.

@@ -8,21 +8,10 @@ use std::fmt;
 use hah_format::elf::Program;
 use hah_format::path::TreePath;
 use hah_format::tree::Kind;
+use hah_node::architecture::Architecture as Facts;
 
 use crate::debian::Architecture;
 use crate::rootfs::Root;
-
-/// `EM_ARM`, `EM_X86_64`, `EM_AARCH64`.
-const ARM: u16 = 40;
-const X86_64: u16 = 62;
-const AARCH64: u16 = 183;
-
-/// The boards of Debian's armel have a processor of this level of the ARM architecture (BCM2835: ARM1176JZF-S).
-const ARMEL_LEVEL: u32 = 6;
-
-/// What Go calls the least of Debian's arm64, which is all that Raspberry Pi 3 and 4 have (Cortex-A53 and -A72: ARMv8.0,
-/// neither atomics nor cryptography).
-const ARM64_LEVEL: &str = "v8.0";
 
 /// Why a program cannot run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,15 +25,13 @@ pub enum Misfit {
         /// Architecture of the image.
         architecture: Architecture,
     },
-    /// It is for a later ARM than the board has.
-    ArmLevel {
-        /// The level that it needs.
-        found: u32,
-        /// The level that the board has.
-        board: u32,
+    /// It was built for a newer processor than the boards have.
+    Level {
+        /// What it says of itself: `7,hardfloat`.
+        found: String,
+        /// The boards' architecture.
+        facts: &'static Facts,
     },
-    /// It is for a later 64-bit ARM than the boards have: the value of `GOARM64`.
-    Arm64Level(String),
     /// The image lacks the loader that it names.
     Interpreter(String),
     /// The image lacks libraries.
@@ -56,17 +43,9 @@ impl fmt::Display for Misfit {
         match self {
             Self::Damaged => f.write_str("it begins as a program does, and cannot be read as one"),
             Self::Machine { found, architecture } => write!(f, "it is for {found}, and the image is {architecture}"),
-            Self::ArmLevel { found, board } => {
-                write!(
-                    f,
-                    "it was built with GOARM={found} for ARMv{found}, and the board's processor is an ARMv{board}"
-                )
-            }
-            Self::Arm64Level(found) => {
-                write!(
-                    f,
-                    "it was built with GOARM64={found}, and Raspberry Pi 3 and 4 have {ARM64_LEVEL} without extensions"
-                )
+            Self::Level { found, facts: Facts { go, .. } } => {
+                let (variable, least) = (go.variable, go.runs.first().unwrap_or(&""));
+                write!(f, "it was built with {variable}={found}, and {} need {variable}={least}", go.boards)
             }
             Self::Interpreter(path) => write!(f, "it is started by {path}, which the image does not have"),
             Self::Libraries(names) => write!(f, "it needs {}, which the image does not have", names.join(", ")),
@@ -82,14 +61,11 @@ impl Misfit {
             Self::Machine { architecture, .. } => {
                 format!("correct `arch.{architecture}` of the artifact, or feed the build for {architecture}")
             }
-            Self::ArmLevel { board, .. } => {
-                format!(
-                    "on the board it would die of an illegal instruction: take the vendor's armv{board} build, or build it with GOARM={board}"
-                )
-            }
-            Self::Arm64Level(_) => {
-                format!("on those boards it would die of an illegal instruction: build it with GOARM64={ARM64_LEVEL}")
-            }
+            Self::Level { facts: Facts { go, .. }, .. } => format!(
+                "on the board it would die of an illegal instruction: take a build for an older processor, or build it with {}={}",
+                go.variable,
+                go.runs.first().unwrap_or(&"")
+            ),
             Self::Interpreter(path) if path.contains("musl") => {
                 "it is built for musl: take the vendor's glibc or static build".to_owned()
             }
@@ -107,28 +83,16 @@ impl Misfit {
 /// Everything that keeps `program` from running in `root` on a board of `architecture`.
 pub fn check(program: &Program, architecture: Architecture, root: &Root) -> Vec<Misfit> {
     let facts = &program.facts;
-    let wanted = match architecture {
-        Architecture::Arm64 => Some((AARCH64, true)),
-        Architecture::Armel => Some((ARM, false)),
-        Architecture::Amd64 => Some((X86_64, true)),
-        Architecture::All => None,
-    };
-    if wanted.is_some_and(|wanted| wanted != (facts.machine, facts.is_64)) {
+    let Some(wanted) = architecture.facts() else { return Vec::new() };
+    if (wanted.elf_machine, wanted.is_64) != (facts.machine, facts.is_64) {
         let found = machine(facts.machine, facts.is_64);
         return vec![Misfit::Machine { found, architecture }];
     }
     let mut misfits = Vec::new();
-    if architecture == Architecture::Armel
-        && let Some(found) = program.go.as_ref().and_then(|go| go.arm_level())
-        && found > ARMEL_LEVEL
+    if let Some(found) = program.go.as_ref().and_then(|go| go.settings.get(wanted.go.variable))
+        && !wanted.runs_go(found)
     {
-        misfits.push(Misfit::ArmLevel { found, board: ARMEL_LEVEL });
-    }
-    if architecture == Architecture::Arm64
-        && let Some(found) = program.go.as_ref().and_then(|go| go.settings.get("GOARM64"))
-        && found != ARM64_LEVEL
-    {
-        misfits.push(Misfit::Arm64Level(found.clone()));
+        misfits.push(Misfit::Level { found: found.clone(), facts: wanted });
     }
     match &facts.interpreter {
         Some(path) if !is_file(root, path) => misfits.push(Misfit::Interpreter(path.clone())),
@@ -144,12 +108,9 @@ pub fn check(program: &Program, architecture: Architecture, root: &Root) -> Vec<
 }
 
 fn machine(machine: u16, is_64: bool) -> String {
-    match (machine, is_64) {
-        (AARCH64, _) => "64-bit ARM (arm64)".to_owned(),
-        (ARM, _) => "32-bit ARM".to_owned(),
-        (X86_64, _) => "x86-64 (amd64)".to_owned(),
-        (3, _) => "32-bit x86 (386)".to_owned(),
-        (other, _) => format!("ELF machine {other}"),
+    match Facts::of_elf(machine, is_64) {
+        Some(facts) => format!("{} ({})", facts.description, facts.debian),
+        None => format!("ELF machine {machine}"),
     }
 }
 
@@ -172,6 +133,10 @@ mod tests {
 
     use super::*;
     use crate::rootfs::Content;
+
+    const ARM: u16 = 40;
+    const X86_64: u16 = 62;
+    const AARCH64: u16 = 183;
 
     fn program(machine: u16, interpreter: Option<&str>, needed: &[&str]) -> Program {
         let facts = ElfFacts {

@@ -15,7 +15,6 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use super::{ConfigureError, Problem, Target, path};
-use crate::debian::Architecture;
 use cache::Entry;
 
 /// `ET_DYN`.
@@ -68,11 +67,7 @@ fn generator(target: &Target<'_>) -> String {
 fn directories(target: &Target<'_>) -> Result<Vec<String>, ConfigureError> {
     let mut out = Vec::new();
     read_conf(target, &path("etc/ld.so.conf")?, 0, &mut out)?;
-    // Debian's amd64 builds its libraries for multiarch directories and asks nowhere else; its `/lib64` has the loader only.
-    let suffixes: &[&str] = match target.system.architecture {
-        Architecture::Amd64 => &[""],
-        _ => &["", "64", "ilp32"],
-    };
+    let suffixes = target.system.architecture.facts().map_or(&[""][..], |facts| facts.library_suffixes);
     for directory in ["/lib", "/usr/lib"] {
         out.extend(suffixes.iter().map(|suffix| format!("{directory}{suffix}")));
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hah_node::architecture::Architecture as Facts;
 use serde::{Deserialize, Serialize};
 
 /// A Debian package name: at least two of `a-z 0-9 + - .`, the first a letter or digit (Policy 5.6.1).
@@ -62,7 +63,7 @@ impl fmt::Debug for PackageName {
     }
 }
 
-/// The architectures that hah-image builds for, and `all`.
+/// The architectures that hah-image builds for, and `all`. What is known of each is a row of [`hah_node::architecture`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Architecture {
@@ -72,16 +73,19 @@ pub enum Architecture {
     Arm64,
     /// 32-bit soft-float ARM: the ARMv6 boards under Debian.
     Armel,
-    /// 64-bit x86, for tests on the build machine.
+    /// 64-bit x86.
     Amd64,
 }
 
 /// An architecture that hah-image does not know.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown architecture `{0}`: expected `all`, `arm64`, `armel` or `amd64`")]
+#[error("unknown architecture `{0}`: expected {expected}", expected = Architecture::expected())]
 pub struct ParseArchitectureError(String);
 
 impl Architecture {
+    /// Every value, [`Self::All`] first.
+    const EVERY: [Self; 4] = [Self::All, Self::Arm64, Self::Armel, Self::Amd64];
+
     /// Debian's name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,21 +96,28 @@ impl Architecture {
         }
     }
 
+    /// What is known of it; `None` for [`Self::All`], which is no machine's.
+    pub fn facts(self) -> Option<&'static Facts> {
+        Facts::of_debian(self.as_str())
+    }
+
     /// What `uname -m` says on a machine of it; packages of all architectures have none.
     pub fn machine(self) -> &'static str {
-        match self {
-            Self::All => "",
-            Self::Arm64 => "aarch64",
-            Self::Armel => "armv6l",
-            Self::Amd64 => "x86_64",
-        }
+        self.facts().map_or("", |facts| facts.machine)
+    }
+
+    /// `` `all`, `arm64` or `amd64` ``.
+    fn expected() -> String {
+        let names = Self::EVERY.map(|architecture| format!("`{architecture}`"));
+        let [first @ .., last] = &names;
+        format!("{} or {last}", first.join(", "))
     }
 }
 
 impl FromStr for Architecture {
     type Err = ParseArchitectureError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::All, Self::Arm64, Self::Armel, Self::Amd64]
+        Self::EVERY
             .into_iter()
             .find(|architecture| architecture.as_str() == text)
             .ok_or_else(|| ParseArchitectureError(text.to_owned()))

@@ -7,7 +7,7 @@ use hah_format::path::TreePath;
 
 use super::encoder::Encoder;
 use crate::artifact::{Artifact, Install, VendorKey, Verify};
-use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, VersionedPath};
+use crate::board::{Board, BootFile, BootType, FirmwareFile, KernelCompression, KernelFiles, Microcode, VersionedPath};
 use crate::debconf::answers::{Answer, AnswerValue};
 use crate::scripts::{Ids, ScriptChoice};
 use crate::system::{
@@ -173,6 +173,9 @@ fn encode_board(encoder: &mut Encoder, board: &Board) {
         device_trees,
         stage1_modules,
         config_txt,
+        boot_files,
+        boot_type,
+        microcode,
         cmdline: _, // Its words are in the system's command line.
         watchdog_seconds,
         processor_mhz: _, // Only templates see it, and they are rendered by now.
@@ -190,5 +193,12 @@ fn encode_board(encoder: &mut Encoder, board: &Board) {
     encoder.list("dtb", device_trees.iter().map(String::as_str));
     encoder.list("stage1-modules", stage1_modules.iter().map(String::as_str));
     encoder.text("config.txt", config_txt.as_deref().unwrap_or_default());
+    for BootFile { name, content } in boot_files {
+        encoder.list("boot-file", [name.as_str(), content]);
+    }
+    encoder.text("boot-type", if *boot_type == BootType::Esp { "esp" } else { "basic-data" });
+    for Microcode { name, directory } in microcode {
+        encoder.list("microcode", [name.as_str(), directory.as_str()]);
+    }
     encoder.number("watchdog", u64::from(watchdog_seconds.unwrap_or(0)));
 }

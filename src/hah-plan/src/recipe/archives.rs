@@ -3,30 +3,35 @@
 use super::document::Fields;
 use super::model::{ArchiveEntry, Entry, SuiteEntry};
 use super::parse::Parser;
-use super::problem::{Located, Place, Problem};
+use super::problem::{Located, Place, Problem, Report};
 use crate::system::{Archive, Expiry, SuiteUse};
+
+/// A `[[suite]]` without its condition.
+pub(super) fn suite(fields: &mut Fields, report: &mut Report) -> Option<Located<SuiteEntry>> {
+    let name = fields.text("name")?;
+    let components: Vec<_> = fields.texts("components").into_iter().map(|text| text.value).collect();
+    let suite = SuiteEntry {
+        name: name.value.clone(),
+        archive: fields.parsed("archive", report).map_or(Archive::Debian, |archive| archive.value),
+        components: if components.is_empty() { vec!["main".to_owned()] } else { components },
+        expired: fields.choice("expired", &[("refuse", Expiry::Refuse), ("allow", Expiry::Allow)])?,
+        use_for: fields.choice("use", &[("default", SuiteUse::Default), ("pin-only", SuiteUse::PinOnly)])?,
+    };
+    // Names of suites and components become parts of URLs and paths.
+    for (word, place) in suite.components.iter().map(|word| (word, &name.place)).chain([(&name.value, &name.place)]) {
+        if !word.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric())) {
+            let reason = format!("`{word}` cannot be the name of a suite or component");
+            report.at(place, Problem::Invalid { reason, hint: "for example `trixie-updates`" });
+            return None;
+        }
+    }
+    Some(name.map(|_| suite))
+}
 
 impl Parser<'_> {
     pub(super) fn suite(&mut self, mut fields: Fields) -> Option<Entry<SuiteEntry>> {
-        let name = fields.text("name")?;
-        let components: Vec<_> = fields.texts("components").into_iter().map(|text| text.value).collect();
-        let suite = SuiteEntry {
-            name: name.value.clone(),
-            archive: fields.parsed("archive", self.report).map_or(Archive::Debian, |archive| archive.value),
-            components: if components.is_empty() { vec!["main".to_owned()] } else { components },
-            expired: fields.choice("expired", &[("refuse", Expiry::Refuse), ("allow", Expiry::Allow)])?,
-            use_for: fields.choice("use", &[("default", SuiteUse::Default), ("pin-only", SuiteUse::PinOnly)])?,
-        };
-        // Names of suites and components become parts of URLs and paths.
-        for (word, place) in suite.components.iter().map(|word| (word, &name.place)).chain([(&name.value, &name.place)])
-        {
-            if !word.split('/').all(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric())) {
-                let reason = format!("`{word}` cannot be the name of a suite or component");
-                self.report.at(place, Problem::Invalid { reason, hint: "for example `trixie-updates`" });
-                return None;
-            }
-        }
-        Some(self.entry(name.map(|_| suite), fields))
+        let suite = suite(&mut fields, self.report)?;
+        Some(self.entry(suite, fields))
     }
 
     pub(super) fn archive(&mut self, mut fields: Fields) -> Option<Entry<ArchiveEntry>> {

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::archives::suite;
 use super::document::{Fields, Item, Value, parse};
+use super::model::{Package, SuiteEntry};
 use super::problem::{Located, Problem, Report, Text};
 use super::schema::BOARD;
 use super::units::ByteSize;
 use crate::board::{
-    Board, FirmwareFile, ImagerDevice, KernelCompression, KernelFiles, Machine, MachineDisk, MachineNetwork, Table,
+    Board, BootFile, BootType, FirmwareFile, ImagerDevice, KernelCompression, KernelFiles, Machine, MachineBoot,
+    MachineDisk, MachineNetwork, Microcode, Table,
 };
 use crate::debian::{Architecture, PackageName};
 use crate::system::{PathPattern, RemoveSpec};
@@ -20,7 +23,8 @@ const CONFIG_LINE_MAX: usize = 98;
 #[derive(Debug)]
 pub(super) struct BoardFile {
     pub(super) board: Board,
-    pub(super) packages: Vec<Located<PackageName>>,
+    pub(super) packages: Vec<Located<Package>>,
+    pub(super) suites: Vec<Located<SuiteEntry>>,
     pub(super) provides: Vec<Located<(PackageName, String)>>,
     pub(super) removes: Vec<RemoveSpec>,
 }
@@ -30,17 +34,20 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
     let mut fields = parse(text, &BOARD, report)?;
     let summary = fields.text("summary").map(|text| text.value);
     let architecture: Option<Located<Architecture>> = fields.parsed("architecture", report);
-    let packages: Vec<Located<PackageName>> =
-        fields.texts("packages").into_iter().filter_map(|name| name.parse("", report)).collect();
+    let packages: Vec<Located<Package>> =
+        fields.list("packages").into_iter().filter_map(|item| package(item, report)).collect();
+    let suites = fields.list("suite").into_iter().filter_map(|item| suite(&mut item.fields(), report)).collect();
     let provides = provides(&mut fields, report);
     let author = format!("board {name}");
     let removes = fields.list("remove").into_iter().filter_map(|item| removal(item, &author, report)).collect();
-    let (table, refused_tables) = tables(fields.table("tables"), report);
+    let Tables { default: table, refused: refused_tables, boot_type } = tables(fields.table("tables"), report);
     let kernel = kernel(fields.table("kernel"), report);
     let firmware = fields.list("firmware").into_iter().filter_map(|item| firmware(item, report)).collect();
     let device_trees: Vec<String> = strings(&mut fields, "device-trees");
     let stage1_modules = strings(&mut fields.table("stage1"), "modules");
     let config_txt = fields.text("config-txt").map(|text| config_txt(text, report));
+    let boot_files = fields.list("boot-file").into_iter().filter_map(|item| boot_file(item, report)).collect();
+    let microcode = fields.list("microcode").into_iter().filter_map(|item| microcode(item, report)).collect();
     let cmdline = strings(&mut fields, "cmdline");
     let watchdog_seconds = fields.integer("watchdog-seconds").and_then(|found| u32::try_from(found.value).ok());
     let processor_mhz = fields.integer("processor-mhz").and_then(|found| u32::try_from(found.value).ok());
@@ -51,7 +58,7 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
         name: name.to_owned(),
         summary: summary?,
         architecture: architecture?.value,
-        packages: packages.iter().map(|name| name.value.clone()).collect(),
+        packages: packages.iter().map(|package| package.value.name.clone()).collect(),
         table: table?,
         refused_tables,
         kernel: kernel?,
@@ -59,17 +66,31 @@ pub(super) fn board(name: &str, text: &Arc<Text>, report: &mut Report) -> Option
         device_trees,
         stage1_modules,
         config_txt,
+        boot_files,
+        boot_type,
+        microcode,
         cmdline,
         watchdog_seconds,
         processor_mhz,
         machines,
         imager_devices,
     };
-    Some(BoardFile { board, packages, provides, removes })
+    Some(BoardFile { board, packages, suites, provides, removes })
 }
 
 fn strings(fields: &mut Fields, key: &str) -> Vec<String> {
     fields.texts(key).into_iter().map(|text| text.value).collect()
+}
+
+fn package(item: Item, report: &mut Report) -> Option<Located<Package>> {
+    let (name, suite): (Located<PackageName>, _) = if let Value::Text(_) = item.value {
+        (item.text()?.parse("", report)?, None)
+    } else {
+        let mut fields = item.fields();
+        let name = fields.parsed("name", report);
+        (name?, fields.text("suite"))
+    };
+    Some(name.map(|name| Package { name, suite, recommends: false }))
 }
 
 fn provides(fields: &mut Fields, report: &mut Report) -> Vec<Located<(PackageName, String)>> {
@@ -93,7 +114,16 @@ fn removal(item: Item, author: &str, report: &mut Report) -> Option<RemoveSpec> 
     Some(RemoveSpec { pattern: pattern?.value, except, recipe })
 }
 
-fn tables(mut fields: Fields, report: &mut Report) -> (Option<Table>, BTreeMap<Table, String>) {
+/// What a board says of partition tables.
+struct Tables {
+    default: Option<Table>,
+    refused: BTreeMap<Table, String>,
+    boot_type: BootType,
+}
+
+fn tables(mut fields: Fields, report: &mut Report) -> Tables {
+    let types = [("basic-data", BootType::BasicData), ("esp", BootType::Esp)];
+    let boot_type = fields.choice("boot-type", &types).unwrap_or(BootType::BasicData);
     let default: Option<Located<Table>> = fields.parsed("default", report);
     let mut refused = BTreeMap::new();
     for (name, reason) in fields.named("refused") {
@@ -105,7 +135,7 @@ fn tables(mut fields: Fields, report: &mut Report) -> (Option<Table>, BTreeMap<T
         }
         refused.insert(table.value, reason.value);
     }
-    (default.map(|found| found.value), refused)
+    Tables { default: default.map(|found| found.value), refused, boot_type }
 }
 
 fn kernel(mut fields: Fields, report: &mut Report) -> Option<KernelFiles> {
@@ -123,7 +153,7 @@ fn kernel(mut fields: Fields, report: &mut Report) -> Option<KernelFiles> {
 fn firmware(item: Item, report: &mut Report) -> Option<FirmwareFile> {
     let mut fields = item.fields();
     let (path, name) = (fields.parsed("path", report), fields.text("name")?);
-    if !is_short_name(&name.value) {
+    if !name.value.split('/').all(is_short_name) {
         let reason = format!("`{}` is not an 8.3 name", name.value);
         report.at(&name.place, Problem::Invalid { reason, hint: "early boot stages match short names only" });
     }
@@ -137,6 +167,18 @@ fn is_short_name(name: &str) -> bool {
         text.len() <= max && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
     };
     !base.is_empty() && ok(base, 8) && ok(extension, 3)
+}
+
+fn boot_file(item: Item, report: &mut Report) -> Option<BootFile> {
+    let mut fields = item.fields();
+    let (name, content) = (fields.parsed("name", report), fields.text("content")?);
+    Some(BootFile { name: name?.value, content: content.value })
+}
+
+fn microcode(item: Item, report: &mut Report) -> Option<Microcode> {
+    let mut fields = item.fields();
+    let (name, directory) = (fields.text("name")?, fields.parsed("directory", report));
+    Some(Microcode { name: name.value, directory: directory?.value })
 }
 
 fn config_txt(text: Located<String>, report: &mut Report) -> String {
@@ -177,5 +219,9 @@ fn machine(item: Item, device_trees: &[String], report: &mut Report) -> Option<M
         console_serial: u32::try_from(console).ok()?,
         device_tree: device_tree.map(|text| text.value),
         cmdline,
+        boot: fields
+            .choice("boot", &[("direct", MachineBoot::Direct), ("uefi", MachineBoot::Uefi)])
+            .unwrap_or(MachineBoot::Direct),
+        accelerated: fields.is_true("accelerated"),
     })
 }

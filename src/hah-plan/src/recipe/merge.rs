@@ -277,10 +277,11 @@ impl<'a> Merge<'a> {
             self.provided.add(name, claim, (Replace::Refuse, Sameness::Agrees), self.report);
         }
         self.removes.extend(file.removes.iter().cloned());
+        for suite in &file.suites {
+            self.suite(suite, &author);
+        }
         for package in &file.packages {
-            let request =
-                PackageRequest { name: package.value.clone(), suite: None, recommends: false, recipe: author.clone() };
-            self.packages.push((request, package.place.clone()));
+            self.package(package, &author);
         }
     }
 

@@ -116,7 +116,7 @@ pub(super) enum Content {
     Template(Template),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Package {
     pub(super) name: PackageName,
     pub(super) suite: Option<Located<String>>,

@@ -12,7 +12,7 @@ use super::kinds::{
 };
 
 use crate::artifact::EMBEDDED_KEYS;
-use packages::{OWN_ARCHIVE, PACKAGE_ENTRY, SUITE};
+use packages::{BOARD_PACKAGE, BOARD_SUITE, OWN_ARCHIVE, PACKAGE_ENTRY, SUITE};
 
 /// A TOML table with known keys.
 #[derive(Debug)]
@@ -434,6 +434,11 @@ static TABLES: Object = Object {
             Shape::Named(&NAME, &Shape::Text(&REASON)),
             "Tables that do not boot, each with the reason.",
         ),
+        optional(
+            "boot-type",
+            Shape::Choice(&["basic-data", "esp"]),
+            "What a GPT says of the boot partition; `basic-data` without. UEFI boots from an `esp`.",
+        ),
     ]],
 };
 
@@ -455,6 +460,22 @@ static FIRMWARE: Object = Object {
     ]],
 };
 
+static BOOT_FILE: Object = Object {
+    name: "a [[boot-file]] entry",
+    keys: &[&[
+        required("name", Shape::Text(&MEMBER), "Where it goes on the boot partition: `loader/loader.conf`."),
+        required("content", Shape::Text(&TEXT), "Its text; the word CMDLINE stands for the kernel command line."),
+    ]],
+};
+
+static MICROCODE: Object = Object {
+    name: "a [[microcode]] entry",
+    keys: &[&[
+        required("name", Shape::Choice(&["GenuineIntel.bin", "AuthenticAMD.bin"]), "By which the kernel finds it."),
+        required("directory", Shape::Text(&PATH), "Where a package puts the files that make it."),
+    ]],
+};
+
 static STAGE1: Object = Object {
     name: "[stage1]",
     keys: &[&[required("modules", Shape::List(&Shape::Text(&LINE)), "Kernel modules to load, in order.")]],
@@ -472,6 +493,12 @@ static MACHINE: Object = Object {
         optional("console-serial", Shape::Integer(0, 7), "Which serial port the console is, from 0."),
         optional("device-tree", Shape::Text(&LINE), "The device tree to pass."),
         optional("cmdline", Shape::List(&Shape::Text(&WORDS)), "Words to append to the kernel command line."),
+        optional(
+            "boot",
+            Shape::Choice(&["direct", "uefi"]),
+            "`direct`, the default: QEMU loads the kernel. `uefi`: firmware reads the disk, and `cmdline` reaches nobody.",
+        ),
+        optional("accelerated", Shape::Boolean, "Whether KVM may run it on the host's own processor."),
     ]],
 };
 
@@ -566,8 +593,17 @@ pub(super) static BOARD: Object = Object {
     name: "a board",
     keys: &[&[
         required("summary", Shape::Text(&LINE), "Which models, in one line."),
-        required("architecture", Shape::Choice(&["arm64", "armel", "amd64"]), "Architecture of the packages."),
-        required("packages", Shape::List(&Shape::Text(&PACKAGE)), "Kernel and firmware packages."),
+        required("architecture", Shape::Choice(&hah_node::architecture::DEBIAN_NAMES), "Architecture of the packages."),
+        required(
+            "packages",
+            Shape::List(&Shape::Either(&Shape::Text(&PACKAGE), &Shape::Table(&BOARD_PACKAGE))),
+            "Kernel and firmware packages: names, or `{ name, suite }`.",
+        ),
+        optional(
+            "suite",
+            Shape::List(&Shape::Table(&BOARD_SUITE)),
+            "Suites that its packages come from, beside the recipes'.",
+        ),
         optional("provides", Shape::Named(&PACKAGE, &Shape::Text(&REASON)), "As in a recipe."),
         optional(
             "remove",
@@ -584,6 +620,8 @@ pub(super) static BOARD: Object = Object {
         optional("device-trees", Shape::List(&Shape::Text(&LINE)), "Device trees to put beside the kernel."),
         required("stage1", Shape::Table(&STAGE1), "Stage 1."),
         optional("config-txt", Shape::Text(&TEXT), "config.txt; lines of at most 98 characters."),
+        optional("boot-file", Shape::List(&Shape::Table(&BOOT_FILE)), "Texts of a boot loader's own."),
+        optional("microcode", Shape::List(&Shape::Table(&MICROCODE)), "Updates of the processor, for the initramfs."),
         optional("cmdline", Shape::List(&Shape::Text(&WORDS)), "Words of the kernel command line."),
         optional("watchdog-seconds", Shape::Integer(1, 900), "systemd's RuntimeWatchdogSec=; without, it stays off."),
         optional(

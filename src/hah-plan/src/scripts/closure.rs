@@ -19,7 +19,7 @@ use hah_format::tree::{Kind, Node};
 use hah_node::disk::DiskId;
 
 use super::{Effects, ReviewTable, diversions, parse_table};
-use crate::board::{Board, KernelCompression, KernelFiles, Table};
+use crate::board::{Board, BootType, KernelCompression, KernelFiles, Table};
 use crate::configure::{self, ImageIdentity, PASSES, Target};
 use crate::debian::{Architecture, PackageName};
 use crate::merge::{self, Ingredients};
@@ -214,6 +214,9 @@ pub(crate) fn bare_system() -> System {
             device_trees: Vec::new(),
             stage1_modules: Vec::new(),
             config_txt: None,
+            boot_files: Vec::new(),
+            boot_type: BootType::BasicData,
+            microcode: Vec::new(),
             cmdline: Vec::new(),
             watchdog_seconds: None,
             processor_mhz: None,

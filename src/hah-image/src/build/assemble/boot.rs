@@ -5,6 +5,7 @@
 //! bootcode.bin start.elf fixup.dat start4.elf fixup4.dat    firmware, as the board lists it
 //! config.txt                                                os_prefix=g0/ chooses the generation
 //! cmdline.txt  kernel  initramfs  *.dtb                     the rescue copy: firmware drops a prefix that has no kernel
+//! EFI/BOOT/BOOTX64.EFI  loader/…                            instead of these, on a PC: systemd-boot and its entries
 //! g0/cmdline.txt  g0/kernel  g0/initramfs  g0/*.dtb         generation 0
 //! hah/README.txt                                            where `flash` puts a node's identity
 //! ```
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use hah_format::path::TreePath;
 use hah_format::tree::Kind;
-use hah_plan::board::KernelCompression;
+use hah_plan::board::{BootFile, CMDLINE, KernelCompression};
 use hah_plan::plan::Derivation;
 use hah_plan::plan::keys::KERNEL_GZIP_LEVEL;
 use hah_plan::rootfs::{Content, Contents as _, NamedFiles, UnpackedPackage};
@@ -86,13 +87,17 @@ pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: Vec<u8
     if let Some(config) = &board.config_txt {
         files.insert(path("config.txt")?, config.clone().into_bytes().into());
     }
+    let cmdline = system.kernel_cmdline.join(" ");
+    for BootFile { name, content } in &board.boot_files {
+        files.insert(name.clone(), content.replace(CMDLINE, &cmdline).into_bytes().into());
+    }
     if let Some((directory, _)) = hah_node::paths::IDENTITY_ON_BOOT.rsplit_once('/') {
         files.insert(path(&format!("{directory}/README.txt"))?, IDENTITY_README.as_bytes().into());
     }
     let mut generation: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
     generation.insert("kernel".into(), kernel);
     generation.insert("initramfs".into(), initramfs.into());
-    generation.insert("cmdline.txt".into(), format!("{}\n", system.kernel_cmdline.join(" ")).into_bytes().into());
+    generation.insert("cmdline.txt".into(), format!("{cmdline}\n").into_bytes().into());
     if let Some(directory) = &board.kernel.device_trees {
         let directory = directory.at(&version).map_err(|error| Failure::build(error.to_string(), None))?;
         for name in &board.device_trees {
@@ -102,7 +107,10 @@ pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: Vec<u8
     }
     for (name, bytes) in generation {
         files.insert(path(&format!("{GENERATION}/{name}"))?, bytes.clone());
-        files.insert(path(&name)?, bytes);
+        // Only firmware that reads config.txt falls back on it.
+        if board.config_txt.is_some() {
+            files.insert(path(&name)?, bytes);
+        }
     }
     Ok(files)
 }

@@ -13,6 +13,7 @@ use hah_format::disk::window::Window;
 use hah_format::disk::{self, Geometry, GptPartition, Identity, Layout};
 use hah_format::fat::{self, FatOptions};
 use hah_node::disk as contract;
+use hah_plan::board::BootType;
 use hah_plan::plan::Key;
 
 use super::boot::BootFiles;
@@ -23,6 +24,8 @@ use crate::failure::Failure;
 pub struct DiskSpec {
     /// The disk's mark, whose kind is that of the partition table.
     pub id: contract::DiskId,
+    /// What a GPT says of the boot partition.
+    pub boot_type: BootType,
     /// Size of the boot partition in bytes.
     pub boot_bytes: u64,
     /// The image's key, from which the volume id of the boot partition derives.
@@ -116,10 +119,14 @@ fn identity(spec: &DiskSpec) -> Identity<'static> {
                 attributes: 0,
             };
             let [boot, root, _] = contract::NAMES;
+            let boot_type = match spec.boot_type {
+                BootType::BasicData => contract::GPT_TYPE_BASIC_DATA,
+                BootType::Esp => contract::GPT_TYPE_ESP,
+            };
             Identity::Gpt {
                 disk,
                 partitions: [
-                    partition(contract::BOOT, boot, contract::GPT_TYPE_BASIC_DATA),
+                    partition(contract::BOOT, boot, boot_type),
                     partition(contract::ROOT, root, contract::GPT_TYPE_LINUX),
                 ],
             }

@@ -10,7 +10,6 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use hah_plan::debian::Architecture;
 use hah_plan::system::System;
 use serde::Serialize;
 
@@ -74,6 +73,7 @@ pub fn render(system: &System, epoch: u32, file: &File<'_>) -> Result<Option<Str
     if board.imager_devices.is_empty() {
         return Ok(None);
     }
+    let Some(architecture) = system.architecture.facts().and_then(|facts| facts.imager) else { return Ok(None) };
     let mut tags: Vec<&str> = board.imager_devices.iter().map(|device| device.tag.as_str()).collect();
     tags.sort_unstable();
     tags.dedup();
@@ -96,10 +96,7 @@ pub fn render(system: &System, epoch: u32, file: &File<'_>) -> Result<Option<Str
             image_download_size: file.size,
             release_date: crate::calendar::day(u64::from(epoch)),
             init_format: "rpi-preseed",
-            architecture: match system.architecture {
-                Architecture::Armel => "armel",
-                Architecture::Arm64 | Architecture::Amd64 | Architecture::All => "armv8",
-            },
+            architecture,
             devices: tags,
         }],
     };

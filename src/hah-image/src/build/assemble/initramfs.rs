@@ -7,7 +7,8 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node, Tree};
 use hah_node::stage1::Stage1;
 use hah_node::{paths, stage1};
-use hah_plan::rootfs::{Content, Contents as _, Root};
+use hah_plan::board::Microcode;
+use hah_plan::rootfs::{Content, Contents as _, Root, UnpackedPackage};
 
 use crate::build::packs::PackSet;
 use crate::failure::Failure;
@@ -102,6 +103,49 @@ fn read(root: &Root, packs: &PackSet, path: &TreePath) -> Result<Vec<u8>, Failur
         }
         _ => Err(Failure::build(format!("{path} is missing from the root file system"), None)),
     }
+}
+
+/// The kernel's directory of microcode, in an archive of its own, not compressed, before the initramfs.
+const MICROCODE: &str = "/kernel/x86/microcode";
+
+/// The archive with the processor's updates, to go before [`archive`]; empty where the board has none.
+///
+/// The files of the package are joined as they are: each is a row of updates with headers of their own.
+pub fn microcode(updates: &[Microcode], packs: &PackSet, epoch: u32) -> Result<Vec<u8>, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::build(format!("microcode: {error}"), None);
+    if updates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut tree: Tree<Arc<[u8]>> = Tree::new();
+    for Microcode { name, directory } in updates {
+        let mut joined = Vec::new();
+        for (path, content) in packs.packages().iter().flat_map(|package| files_in(package, directory)) {
+            let bytes = packs.bytes(content);
+            joined.extend(bytes.map_err(|error| Failure::build(format!("{path}: {error}"), None))?);
+        }
+        if joined.is_empty() {
+            return Err(Failure::build(
+                format!("no package ships files in {directory}, of which the board makes {name}"),
+                Some("correct `microcode` in the board file, or add the package that has them".into()),
+            ));
+        }
+        let path = TreePath::parse(&format!("{MICROCODE}/{name}")).map_err(|error| failed(&error))?;
+        tree.insert(path, Node::file(0o644, joined.into())).map_err(|error| failed(&error))?;
+    }
+    let mut plain = Vec::new();
+    hah_format::cpio::write(&tree, epoch, &mut plain).map_err(|error| failed(&error))?;
+    Ok(plain)
+}
+
+/// The regular files of a package that are in `directory` itself, in the order of their names.
+fn files_in<'a>(
+    package: &'a UnpackedPackage,
+    directory: &'a TreePath,
+) -> impl Iterator<Item = (&'a TreePath, &'a Content)> {
+    package.tree.iter().filter_map(|(path, node)| match &node.kind {
+        Kind::File(content) if path.parent().as_ref() == Some(directory) => Some((path, content)),
+        _ => None,
+    })
 }
 
 /// The archive. `epoch` (seconds since 1970) is every entry's time.

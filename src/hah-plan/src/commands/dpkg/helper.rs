@@ -164,23 +164,18 @@ pub(super) fn dpkg_vendor(process: &mut Process<'_, '_>, args: &[String]) -> Res
 
 /// What dpkg-architecture(1) knows of an architecture: CPU, bits, endianness and GNU's name of the system.
 fn architecture_facts(architecture: Architecture) -> Option<[(&'static str, &'static str); 9]> {
-    let (cpu, bits, gnu_cpu, multiarch, abi, libc) = match architecture {
-        Architecture::Arm64 => ("arm64", "64", "aarch64", "aarch64-linux-gnu", "base", "gnu"),
-        Architecture::Armel => ("arm", "32", "arm", "arm-linux-gnueabi", "eabi", "gnu"),
-        Architecture::Amd64 => ("amd64", "64", "x86_64", "x86_64-linux-gnu", "base", "gnu"),
-        _ => return None,
-    };
-    let system = if abi == "eabi" { "linux-gnueabi" } else { "linux-gnu" };
+    let facts = architecture.facts()?;
+    let dpkg = &facts.dpkg;
     Some([
-        ("ARCH_ABI", abi),
-        ("ARCH_LIBC", libc),
+        ("ARCH_ABI", dpkg.abi),
+        ("ARCH_LIBC", "gnu"),
         ("ARCH_OS", "linux"),
-        ("ARCH_CPU", cpu),
-        ("ARCH_BITS", bits),
+        ("ARCH_CPU", dpkg.cpu),
+        ("ARCH_BITS", dpkg.bits),
         ("ARCH_ENDIAN", "little"),
-        ("GNU_CPU", gnu_cpu),
-        ("GNU_SYSTEM", system),
-        ("MULTIARCH", multiarch),
+        ("GNU_CPU", dpkg.gnu_cpu),
+        ("GNU_SYSTEM", dpkg.gnu_system),
+        ("MULTIARCH", facts.multiarch),
     ])
 }
 

@@ -1,8 +1,8 @@
 //! Packages, and the suites and archives that they come from.
 
 use super::{Contribution, Merge};
-use crate::recipe::model::{ArchiveEntry, SuiteEntry};
-use crate::recipe::problem::Problem;
+use crate::recipe::model::{ArchiveEntry, Package, SuiteEntry};
+use crate::recipe::problem::{Located, Problem};
 use crate::system::{Archive, OwnArchive, PackageRequest, Suite};
 
 impl Merge<'_> {
@@ -10,60 +10,61 @@ impl Merge<'_> {
         self.suites(from);
         self.archives(from);
         for entry in &from.body.packages {
-            if !self.counts(from, entry) {
-                continue;
-            }
-            let suite = entry.value.suite.as_ref().map(|suite| suite.value.clone());
-            let recommends = entry.value.recommends;
-            let request =
-                PackageRequest { name: entry.value.name.clone(), suite, recommends, recipe: from.author.clone() };
-            match self.packages.iter_mut().find(|(earlier, _)| earlier.name == request.name) {
-                None => self.packages.push((request, entry.place.clone())),
-                Some((earlier, place)) => {
-                    let recommends = earlier.recommends || recommends;
-                    match (&earlier.suite, &request.suite) {
-                        (Some(first), Some(second)) if first != second => {
-                            let (package, first, second) = (request.name.to_string(), first.clone(), second.clone());
-                            let problem = Problem::TwoSuites { package, first, second };
-                            self.report.at_both(&entry.place, problem, (place, "first asked for here"));
-                        }
-                        (None, Some(_)) => (*earlier, *place) = (request, entry.place.clone()),
-                        _ => {}
-                    }
-                    earlier.recommends = recommends;
-                }
+            if self.counts(from, entry) {
+                self.package(&Located { value: entry.value.clone(), place: entry.place.clone() }, &from.author);
             }
         }
     }
 
-    /// Components of one suite add up; in all else two that declare it agree.
+    /// Asks for a package on behalf of `author`.
+    pub(super) fn package(&mut self, package: &Located<Package>, author: &str) {
+        let Package { name, suite, recommends } = package.value.clone();
+        let suite = suite.map(|suite| suite.value);
+        let request = PackageRequest { name, suite, recommends, recipe: author.to_owned() };
+        let Some((earlier, place)) = self.packages.iter_mut().find(|(earlier, _)| earlier.name == request.name) else {
+            self.packages.push((request, package.place.clone()));
+            return;
+        };
+        let recommends = earlier.recommends || recommends;
+        match (&earlier.suite, &request.suite) {
+            (Some(first), Some(second)) if first != second => {
+                let (package_name, first, second) = (request.name.to_string(), first.clone(), second.clone());
+                let problem = Problem::TwoSuites { package: package_name, first, second };
+                self.report.at_both(&package.place, problem, (place, "first asked for here"));
+            }
+            (None, Some(_)) => (*earlier, *place) = (request, package.place.clone()),
+            _ => {}
+        }
+        earlier.recommends = recommends;
+    }
+
     fn suites(&mut self, from: &Contribution<'_>) {
         for entry in &from.body.suites {
-            if !self.counts(from, entry) {
-                continue;
+            if self.counts(from, entry) {
+                self.suite(&Located { value: entry.value.clone(), place: entry.place.clone() }, &from.author);
             }
-            let SuiteEntry { name, archive, components, expired, use_for } = entry.value.clone();
-            let suite = Suite { name, archive, components, expired, use_for, recipe: from.author.clone() };
-            let Some((earlier, place)) = self.suites.iter_mut().find(|(earlier, _)| earlier.name == suite.name) else {
-                self.suites.push((suite, entry.place.clone()));
-                continue;
-            };
-            if (&earlier.archive, earlier.expired, earlier.use_for) == (&suite.archive, suite.expired, suite.use_for) {
-                for component in suite.components {
-                    if !earlier.components.contains(&component) {
-                        earlier.components.push(component);
-                    }
-                }
-                continue;
-            }
-            let problem = Problem::Conflict {
-                what: "suite",
-                name: suite.name,
-                first: earlier.recipe.clone(),
-                second: suite.recipe,
-            };
-            self.report.at_both(&entry.place, problem, (place, "first declared here"));
         }
+    }
+
+    /// Declares a suite on behalf of `author`. Components of one suite add up; in all else two that declare it agree.
+    pub(super) fn suite(&mut self, declared: &Located<SuiteEntry>, author: &str) {
+        let SuiteEntry { name, archive, components, expired, use_for } = declared.value.clone();
+        let suite = Suite { name, archive, components, expired, use_for, recipe: author.to_owned() };
+        let Some((earlier, place)) = self.suites.iter_mut().find(|(earlier, _)| earlier.name == suite.name) else {
+            self.suites.push((suite, declared.place.clone()));
+            return;
+        };
+        if (&earlier.archive, earlier.expired, earlier.use_for) == (&suite.archive, suite.expired, suite.use_for) {
+            for component in suite.components {
+                if !earlier.components.contains(&component) {
+                    earlier.components.push(component);
+                }
+            }
+            return;
+        }
+        let problem =
+            Problem::Conflict { what: "suite", name: suite.name, first: earlier.recipe.clone(), second: suite.recipe };
+        self.report.at_both(&declared.place, problem, (place, "first declared here"));
     }
 
     fn archives(&mut self, from: &Contribution<'_>) {

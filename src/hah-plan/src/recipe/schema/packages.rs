@@ -1,6 +1,6 @@
 //! Packages, suites and archives.
 
-use super::{LINE, NAME, Object, PACKAGE, SOURCE, Shape, WHEN_KEY, optional, required};
+use super::{Key, LINE, NAME, Object, PACKAGE, SOURCE, Shape, WHEN_KEY, optional, required};
 
 pub(super) static PACKAGE_ENTRY: Object = Object {
     name: "a package",
@@ -17,6 +17,19 @@ pub(super) static PACKAGE_ENTRY: Object = Object {
             "Also install what it recommends, and what the packages that are here only for it recommend, as apt does.",
         ),
         WHEN_KEY,
+    ]],
+};
+
+/// A board's packages depend on no parameter.
+pub(super) static BOARD_PACKAGE: Object = Object {
+    name: "a package",
+    keys: &[&[
+        required("name", Shape::Text(&PACKAGE), "Package name."),
+        required(
+            "suite",
+            Shape::Text(&LINE),
+            "Take it from this suite and no other, with the dependencies that only this suite satisfies.",
+        ),
     ]],
 };
 
@@ -55,18 +68,16 @@ pub(super) static OWN_ARCHIVE: Object = Object {
     ]],
 };
 
-pub(super) static SUITE: Object = Object {
-    name: "a [[suite]] entry",
-    keys: &[&[
-        required("name", Shape::Text(&LINE), "The suite's name below `dists/`."),
-        optional("archive", Shape::Choice(&["debian", "debian-security"]), "The archive; `debian` without."),
-        optional("components", Shape::List(&Shape::Text(&LINE)), "Its components; `main` without."),
-        optional(
-            "expired",
-            Shape::Choice(&["refuse", "allow"]),
-            "What to do when its Valid-Until has passed; `refuse`.",
-        ),
-        optional("use", Shape::Choice(&["default", "pin-only"]), "`pin-only`: only for packages that name this suite."),
-        WHEN_KEY,
-    ]],
-};
+/// The keys of a suite, for recipes and boards.
+static SUITE_KEYS: &[Key] = &[
+    required("name", Shape::Text(&LINE), "The suite's name below `dists/`."),
+    optional("archive", Shape::Choice(&["debian", "debian-security"]), "The archive; `debian` without."),
+    optional("components", Shape::List(&Shape::Text(&LINE)), "Its components; `main` without."),
+    optional("expired", Shape::Choice(&["refuse", "allow"]), "What to do when its Valid-Until has passed; `refuse`."),
+    optional("use", Shape::Choice(&["default", "pin-only"]), "`pin-only`: only for packages that name this suite."),
+];
+
+pub(super) static SUITE: Object = Object { name: "a [[suite]] entry", keys: &[SUITE_KEYS, &[WHEN_KEY]] };
+
+/// A board's suites depend on no parameter.
+pub(super) static BOARD_SUITE: Object = Object { name: "a [[suite]] entry", keys: &[SUITE_KEYS] };

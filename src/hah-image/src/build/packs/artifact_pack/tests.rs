@@ -122,7 +122,7 @@ fn a_program_for_armv7_on_armel() {
         assert_eq!(found.go.as_ref().unwrap().settings["GOARM"], "7");
         let root = Root::new();
         let misfits = fit::check(found, Architecture::Armel, &root);
-        assert_eq!(misfits, [Misfit::ArmLevel { found: 7, board: 6 }]);
+        assert!(matches!(&misfits[..], [Misfit::Level { found, .. }] if found == "7"), "{misfits:?}");
         assert!(matches!(fit::check(found, Architecture::Arm64, &root)[..], [Misfit::Machine { .. }]));
     }
     let (_directory, pack) = packed(&go_program("build\tGOARM=6\n"), Format::File, &["acme"]).unwrap();
