@@ -23,6 +23,7 @@ pub mod content;
 pub mod target;
 pub mod choose;
 pub mod digests;
+pub mod careful;
 pub mod wipe;
 pub mod writer;
 pub mod card;
@@ -31,7 +32,7 @@ pub mod record;
 pub mod fleet;
 
 use content::Content;
-use error::FlashError;
+use error::{FlashError, WriteError};
 use source::Image;
 use target::OpenTarget;
 
@@ -92,7 +93,7 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, FlashError> {
     let written =
         writer::write(image, &mut target, verify, &|bytes| step.advance(bytes)).map_err(FlashError::on(&path))?;
     step.set_message("syncing");
-    writer::sync(&mut target, written.image_bytes).map_err(FlashError::on(&path))?;
+    careful::sync(&mut target, written.image_bytes).map_err(FlashError::on(&path))?;
     let rest = match written.image_bytes.saturating_sub(written.bytes) {
         0 => String::new(),
         skipped => format!(", {} without content skipped", human_bytes(skipped)),
@@ -114,7 +115,7 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, FlashError> {
         step.done("Verified", &format!("{shown}{note}"), Outcome::Made);
     }
     if written.image_bytes < content.end() {
-        let error = writer::WriteError::CutOff { wanted: content.end(), found: written.image_bytes };
+        let error = WriteError::CutOff { wanted: content.end(), found: written.image_bytes };
         return Err(FlashError::on(&path)(error));
     }
     if let Some(node) = node {

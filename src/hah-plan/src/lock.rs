@@ -17,7 +17,7 @@
 //! [[image]]
 //! name = "lab"
 //! architecture = "arm64"
-//! request = "…"                      # Request::digest that this answers
+//! request = "…"                      # digest of the request that this answers
 //! epoch = 2026-09-12T07:55:41Z       # the newest date of the image's archives
 //! askers = ["essential", "recipe base"]
 //!
@@ -422,9 +422,14 @@ impl Lock {
         keep
     }
 
-    /// The lock with a new answer for one image. `releases` are the suites that it was resolved from.
-    /// Stanzas of other images stay; what no image uses any more goes.
-    pub fn with_image(&self, resolution: &Resolution, releases: &[VerifiedRelease]) -> Result<Self, LockError> {
+    /// The lock with a new answer for one image. `digest` is that of the resolution's request, and `releases` are the suites
+    /// that it was resolved from. Stanzas of other images stay; what no image uses any more goes.
+    pub fn with_image(
+        &self,
+        resolution: &Resolution,
+        digest: Sha256,
+        releases: &[VerifiedRelease],
+    ) -> Result<Self, LockError> {
         let request = &resolution.request;
         let mut lock = self.forget(&request.image, Artifacts::Keep);
         let only = BTreeSet::from([request.image.clone()]);
@@ -450,7 +455,7 @@ impl Lock {
         lock.images.push(LockedImage {
             name: request.image.clone(),
             architecture: request.architecture,
-            request: request.digest(),
+            request: digest,
             epoch,
             askers,
         });

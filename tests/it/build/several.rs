@@ -104,10 +104,6 @@ fn nine_of_ten_are_built() {
     let other = |recipe: &str| image(&IMAGE.replace("[\"toy\"]", &format!("[\"{recipe}\"]")));
     toy.write("project/recipes/bad.toml", with("bad"));
     toy.write("project/recipes/lost.toml", with("lost"));
-    toy.write(
-        "project/recipes/clash.toml",
-        format!("{RECIPE}\n[[symlink]]\npath = \"/usr\"\ntarget = \"elsewhere\"\n"),
-    );
     toy.write("project/recipes/boards/bare.toml", BOARD.replace("/boot/vmlinuz-VERSION", "/boot/nothing-VERSION"));
     toy.run(&["lock", "a", "b", "c", "d"]).succeeded();
     let check = |code: i32, says: &[&str]| {

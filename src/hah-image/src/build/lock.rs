@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fs_err as fs;
 use hah_plan::debian::archive::Automatic;
 use hah_plan::lock::{Lock, Update, VerifiedRelease};
+use hah_plan::plan::keys;
 use hah_plan::resolve::{self, Request, SuiteIndex};
 use hah_plan::system::{Archive, Expiry, OwnArchive, System};
 
@@ -27,7 +28,7 @@ pub fn answers(lock: &Lock, system: &System) -> bool {
 
 /// Whether `lock` answers what `system` wants of packages.
 pub fn has_packages(lock: &Lock, system: &System) -> bool {
-    lock.is_current_for(&system.image, &Request::from(system).digest())
+    lock.is_current_for(&system.image, &keys::request(&Request::from(system)))
 }
 
 /// That the project's lock is missing, or does not answer the recipes of these images: what mends it is the hint.
@@ -92,7 +93,7 @@ pub fn pin_packages(tools: Tools<'_>, system: &System, old: &Lock, update: &Upda
     let resolution = resolve::resolve(&request, &suites, &keep)
         .map_err(|error| Failure::user(error.to_string(), Some(error.hint())))?;
     let lock = old
-        .with_image(&resolution, &releases)
+        .with_image(&resolution, keys::request(&request), &releases)
         .map_err(|error| Failure::build(error.to_string(), Some(error.hint().to_owned())))?;
     let count = resolution.packages.len();
     step.done("Locked", &format!("image {}: {count} packages", system.image), Outcome::Made);

@@ -10,9 +10,9 @@ use hah_node::disk::BOOT;
 use hah_node::identity::Identity;
 use hah_node::paths;
 
+use super::careful::{self, HEAD, Written};
 use super::error::{Cause, FlashError};
 use super::target::Target;
-use super::writer::{self, HEAD, Written};
 use crate::project::fleet::node_json;
 
 /// Puts a node's identity onto the boot partition of a card whose first block is not written yet, and calls the partition
@@ -82,7 +82,7 @@ impl<'t> View<'t> {
         patch: impl FnOnce(Part<'_, 't>) -> Result<Vec<Region>, FlashError>,
     ) -> Result<(), FlashError> {
         let regions = patch(Window::new(&mut *self, part.offset_bytes(), part.length_bytes())?)?;
-        writer::write_regions(self.target, part.offset_bytes(), &regions).map_err(FlashError::Patch)
+        careful::write_regions(self.target, part.offset_bytes(), &regions).map_err(FlashError::Patch)
     }
 }
 

@@ -9,11 +9,111 @@ use hah_format::bmap::BmapError;
 use hah_format::disk::DiskError;
 use hah_format::fat::FatError;
 
-use super::writer::WriteError;
 use crate::advice::{Advised, Exit};
 use crate::files::FileError;
 use crate::files::place::PlaceError;
 use crate::project::fleet::FleetError;
+
+/// How often a write is tried.
+pub(super) const TRIES: u32 = 3;
+/// Why an image is not on the card.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The image cannot be read.
+    #[error("cannot read the image at byte {offset}: {source}")]
+    Read {
+        /// Where.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The image is not what its block map says.
+    #[error("the image is damaged between bytes {start} and {end}: they are not what its block map says")]
+    Damaged {
+        /// First byte.
+        start: u64,
+        /// First byte behind.
+        end: u64,
+    },
+    /// The image ends before its block map does.
+    #[error("the image ends at byte {0}, before its block map does")]
+    Short(u64),
+    /// The image has no block map and ends before its last partition does.
+    #[error("the image ends at byte {found}, and its last partition at byte {wanted}")]
+    CutOff {
+        /// Where the partition ends.
+        wanted: u64,
+        /// Where the image does.
+        found: u64,
+    },
+    /// The card is full.
+    #[error("it has {capacity} bytes and the image has more")]
+    TooSmall {
+        /// What it has.
+        capacity: u64,
+    },
+    /// The card went away.
+    #[error("it went away at byte {offset}")]
+    Gone {
+        /// Where.
+        offset: u64,
+    },
+    /// The card does not take a write.
+    #[error("cannot write at byte {offset}: {source}")]
+    Write {
+        /// Where.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The card does not give back what was written.
+    #[error("cannot read back at byte {offset}: {source}")]
+    ReadBack {
+        /// Where.
+        offset: u64,
+        /// Why.
+        source: io::Error,
+    },
+    /// The card gives back something else.
+    #[error("it does not keep what is written at byte {offset}, tried {TRIES} times")]
+    Bad {
+        /// Where.
+        offset: u64,
+    },
+    /// The card does not say that it is done.
+    #[error("cannot finish writing: {source}")]
+    Sync {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl WriteError {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Damaged { .. } | Self::Short(_) | Self::CutOff { .. } => Exit::HashMismatch,
+            _ => Exit::User,
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "the image file is unreadable there: copy or build it again",
+            Self::Damaged { .. } | Self::Short(_) => {
+                "copy image and block map again, or build them again; the card has no partition table now and does not boot"
+            }
+            Self::CutOff { .. } => "load the image again; the card has no partition table now and does not boot",
+            Self::TooSmall { .. } => "use a larger card, or a smaller image: `sizes` in the image file",
+            Self::Gone { .. } => "put it back and start again; the card has no partition table now and does not boot",
+            Self::Write { .. } | Self::ReadBack { .. } | Self::Sync { .. } => {
+                "the card or its reader is failing: try another reader, then another card"
+            }
+            Self::Bad { .. } => "the card is worn out or a fake: throw it away",
+        }
+    }
+}
 
 /// A cause that a foreign format's reader gave.
 pub type Cause = Box<dyn Error + Send + Sync>;

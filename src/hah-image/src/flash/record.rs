@@ -29,7 +29,7 @@ pub struct FlashEntry {
     pub image: String,
     /// SHA-256 of the image file.
     pub image_sha256: String,
-    /// [`crate::project::secrets::fingerprint`] of the identity: changes when anything in it does.
+    /// [`crate::project::fleet::fingerprint`] of the identity: changes when anything in it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// The card's volume label.

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use hah_format::digest::Sha256;
 use hah_node::identity::{FILE_MAX, Identity};
 use hah_plan::cluster::{Cluster, Secrets};
 use hah_plan::diagnostic::{Diagnostics, did_you_mean};
+use zeroize::Zeroizing;
 
 use super::ProjectError;
 use super::{CLUSTER, Project, secrets};
@@ -77,7 +79,7 @@ pub struct FleetNode {
     pub image: String,
     /// Who it is.
     pub identity: Identity,
-    /// Changes when anything in the identity does; see [`secrets::fingerprint`].
+    /// Changes when anything in the identity does; see [`fingerprint`].
     pub fingerprint: Option<String>,
 }
 
@@ -120,7 +122,7 @@ pub fn fleet_node(cluster: &Cluster, opened: &Secrets, name: &str) -> Result<Fle
     if let Some(flaw) = identity.flaw() {
         return Err(FleetError::Flaw { node: Some(name.to_owned()), flaw: flaw.to_string() });
     }
-    let fingerprint = secrets::fingerprint(opened, &identity)?;
+    let fingerprint = fingerprint(opened, &identity)?;
     Ok(FleetNode { name: name.to_owned(), image: member.image.clone(), identity, fingerprint })
 }
 
@@ -143,4 +145,18 @@ pub fn node_json(identity: &Identity) -> Result<Vec<u8>, FleetError> {
         return Err(FleetError::TooLarge(text.len()));
     }
     Ok(text)
+}
+
+/// Changes when anything in an identity does, and tells nothing else about it: its digest, keyed by a secret of the
+/// cluster, since a digest alone would let anybody try passphrases. None when the secrets are older than that key.
+pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<String>, FleetError> {
+    let key = match &secrets.record_key {
+        Some(key) => key.reveal(),
+        // A fleet without secrets has none to guess.
+        None if secrets.version == 0 => "",
+        None => return Ok(None),
+    };
+    let mut bytes = Zeroizing::new(format!("hah-image identity\n{key}\n").into_bytes());
+    bytes.extend(Zeroizing::new(node_json(identity)?).iter());
+    Ok(Some(Sha256::of(&bytes).to_string()[..32].to_owned()))
 }

@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::SecretString;
 use base64::Engine as _;
-use hah_format::digest::Sha256;
-use hah_node::identity::{Identity, Secret};
+use hah_node::identity::Secret;
 use hah_plan::cluster::{Cluster, KeyPair, Link, Member, NodeSecrets, Role, SECRETS_VERSION, Secrets};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -19,7 +18,6 @@ use rcgen::{
 use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
-use super::fleet::{FleetError, node_json};
 use crate::failure::Failure;
 use crate::files;
 use crate::files::draft::Draft;
@@ -287,20 +285,6 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
     (cluster.acl.is_some() && secrets.consul_management.is_none()).then(|| "Consul's management token".to_owned())
 }
 
-/// Changes when anything in an identity does, and tells nothing else about it: its digest, keyed by a secret of the
-/// cluster, since a digest alone would let anybody try passphrases. None when the secrets are older than that key.
-pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<String>, FleetError> {
-    let key = match &secrets.record_key {
-        Some(key) => key.reveal(),
-        // A fleet without secrets has none to guess.
-        None if secrets.version == 0 => "",
-        None => return Ok(None),
-    };
-    let mut bytes = Zeroizing::new(format!("hah-image identity\n{key}\n").into_bytes());
-    bytes.extend(Zeroizing::new(node_json(identity)?).iter());
-    Ok(Some(Sha256::of(&bytes).to_string()[..32].to_owned()))
-}
-
 #[derive(Clone, Copy)]
 struct Years {
     until: i32,
@@ -417,6 +401,7 @@ impl<'c> Subject<'c> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fleet::fingerprint;
     use std::fs;
 
     use super::*;

@@ -2,8 +2,20 @@ use super::*;
 use crate::artifact::VendorKey;
 use crate::debian::archive::Index;
 use crate::debian::relation::Alternatives;
+use crate::plan::keys;
 use crate::resolve::{Asker, Chosen, Need, Request};
 use crate::system::{Expiry, Suite, SuiteUse};
+
+/// Locks with the digest that the resolution's request has.
+trait Resolved {
+    fn resolved(&self, answer: &Resolution, releases: &[VerifiedRelease]) -> Result<Lock, LockError>;
+}
+
+impl Resolved for Lock {
+    fn resolved(&self, answer: &Resolution, releases: &[VerifiedRelease]) -> Result<Lock, LockError> {
+        self.with_image(answer, keys::request(&answer.request), releases)
+    }
+}
 
 /// Packages are lines of `name version [<asker,…] [relation->package …]`.
 fn resolution(image: &str, architecture: Architecture, lines: &str) -> Resolution {
@@ -73,7 +85,7 @@ const DATE: i64 = 1_795_222_383;
 const LAB: &str = "libc6 2.41 <essential\nsystemd 257 <base,board_virt libc6 bus|dbus->dbus\ndbus 1.16 libc6 systemd";
 
 fn lab() -> Lock {
-    Lock::default().with_image(&resolution("lab", Architecture::Arm64, LAB), &releases(DATE)).unwrap()
+    Lock::default().resolved(&resolution("lab", Architecture::Arm64, LAB), &releases(DATE)).unwrap()
 }
 
 const FINGERPRINT: &str = "C874011F0AB405110D02105534365D9472D7468F";
@@ -189,7 +201,7 @@ fn strings_are_quoted() {
 fn images_share_stanzas_and_leave_no_trace() {
     let zero = resolution("zero", Architecture::Arm64, "libc6 2.41 <zero_only\nnano 8 <base libc6");
     let one = lab();
-    let both = one.with_image(&zero, &releases(DATE + 5)).unwrap();
+    let both = one.resolved(&zero, &releases(DATE + 5)).unwrap();
     assert_eq!(Lock::parse(&both.to_string()).unwrap(), both);
     let libc6 = &both.packages()[1];
     assert_eq!(libc6.images.iter().collect::<Vec<_>>(), ["lab", "zero"]);
@@ -199,17 +211,17 @@ fn images_share_stanzas_and_leave_no_trace() {
     assert_eq!(both.archives_of("zero").count(), 2);
     assert_eq!(both.image("zero").unwrap().epoch, 1_795_222_388);
     assert_eq!(both.without_image("zero"), one);
-    assert_eq!(both.with_image(&zero, &releases(DATE + 5)).unwrap(), both);
+    assert_eq!(both.resolved(&zero, &releases(DATE + 5)).unwrap(), both);
     // The order in which images are locked does not show.
-    let first = Lock::default().with_image(&zero, &releases(DATE + 5)).unwrap();
-    let other = first.with_image(&resolution("lab", Architecture::Arm64, LAB), &releases(DATE)).unwrap();
+    let first = Lock::default().resolved(&zero, &releases(DATE + 5)).unwrap();
+    let other = first.resolved(&resolution("lab", Architecture::Arm64, LAB), &releases(DATE)).unwrap();
     assert_eq!(other.to_string(), both.to_string());
 }
 
 #[test]
 fn artifacts_stay_when_packages_are_locked_again() {
     let lock = lab().with_artifacts("lab", vec![artifact("consul"), artifact("nomad")]);
-    let again = lock.with_image(&resolution("lab", Architecture::Arm64, LAB), &releases(DATE)).unwrap();
+    let again = lock.resolved(&resolution("lab", Architecture::Arm64, LAB), &releases(DATE)).unwrap();
     assert_eq!(again, lock);
     assert_eq!(lock.with_artifacts("lab", vec![artifact("nomad")]).artifacts_of("lab").count(), 1);
     assert_eq!(lock.without_image("lab"), Lock::default());
@@ -285,7 +297,7 @@ fn artifacts_answer_what_they_were_locked_for() {
 #[test]
 fn images_share_artifacts() {
     let zero = resolution("zero", Architecture::Arm64, "libc6 2.41");
-    let both = lab().with_image(&zero, &releases(DATE)).unwrap();
+    let both = lab().resolved(&zero, &releases(DATE)).unwrap();
     let both = both.with_artifacts("lab", vec![artifact("consul")]).with_artifacts("zero", vec![artifact("consul")]);
     assert_eq!(both.artifacts().len(), 1);
     assert_eq!(both.artifacts()[0].images.len(), 2);
@@ -346,7 +358,7 @@ fn artifacts_that_cannot_be_read() {
 #[test]
 fn current_means_the_same_request() {
     let answer = resolution("lab", Architecture::Arm64, LAB);
-    let digest = answer.request.digest();
+    let digest = keys::request(&answer.request);
     assert!(lab().is_current_for("lab", &digest));
     assert!(!lab().is_current_for("lab", &Sha256::of(b"")));
     assert!(!lab().is_current_for("zero", &digest));
@@ -355,8 +367,8 @@ fn current_means_the_same_request() {
 #[test]
 fn versions_are_kept_by_image_then_by_architecture() {
     let lock = lab()
-        .with_image(&resolution("next", Architecture::Arm64, "libc6 2.42\nnano 8"), &releases(DATE))
-        .and_then(|lock| lock.with_image(&resolution("zero", Architecture::Armel, "dbus 99"), &releases(DATE)))
+        .resolved(&resolution("next", Architecture::Arm64, "libc6 2.42\nnano 8"), &releases(DATE))
+        .and_then(|lock| lock.resolved(&resolution("zero", Architecture::Armel, "dbus 99"), &releases(DATE)))
         .unwrap();
     let keep = |image: &str, update: &Update| {
         let keep = lock.keep(image, Architecture::Arm64, update);
@@ -416,7 +428,7 @@ fn why_and_tree_read_the_graph() {
 #[test]
 fn diff_lists_what_changed() {
     let new = "libc6 2.40 <essential\nsystemd 258 <base libc6\nnano 8 <base libc6";
-    let new = lab().with_image(&resolution("lab", Architecture::Arm64, new), &releases(DATE)).unwrap();
+    let new = lab().resolved(&resolution("lab", Architecture::Arm64, new), &releases(DATE)).unwrap();
     let lines: Vec<String> = diff(&lab(), &new).iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @"
     - dbus 1.16 (lab)
@@ -492,10 +504,10 @@ fn damage_names_the_line() {
 #[test]
 fn a_resolution_needs_its_releases() {
     let answer = resolution("lab", Architecture::Arm64, LAB);
-    let error = Lock::default().with_image(&answer, &releases(DATE)[..1]).unwrap_err();
+    let error = Lock::default().resolved(&answer, &releases(DATE)[..1]).unwrap_err();
     assert_eq!(error.to_string(), "the image `lab` was resolved from trixie-security, whose release was not handed in");
-    assert!(matches!(Lock::default().with_image(&answer, &releases(-1)), Err(LockError::Date { date: -1, .. })));
-    assert!(matches!(Lock::default().with_image(&answer, &releases(1 << 32)), Err(LockError::Date { .. })));
+    assert!(matches!(Lock::default().resolved(&answer, &releases(-1)), Err(LockError::Date { date: -1, .. })));
+    assert!(matches!(Lock::default().resolved(&answer, &releases(1 << 32)), Err(LockError::Date { .. })));
 }
 
 #[test]
@@ -511,7 +523,7 @@ fn the_lock_says_why_a_package_is_from_a_suite_that_is_not_automatic() {
         field: DependencyField::Depends,
         relation: "linux-base (>= 4~) | other".to_owned(),
     });
-    let lock = lab().with_image(&answer, &releases(DATE)).unwrap();
+    let lock = lab().resolved(&answer, &releases(DATE)).unwrap();
     let text = lock.to_string();
     assert!(text.contains("suite-why = [\n  \"no other suite has it\",\n]"), "{text}");
     assert!(text.contains("suite-why = [\n  \"kernel Depends: linux-base (>= 4~) | other\",\n]"), "{text}");

@@ -76,7 +76,7 @@ fn lock(images: &[&str], packages: &str) -> Lock {
         "0".repeat(64)
     );
     for image in images {
-        let request = Request::from(&load(image, &[])).digest();
+        let request = keys::request(&Request::from(&load(image, &[])));
         let _ = writeln!(
             text,
             "[[image]]\nname = \"{image}\"\narchitecture = \"arm64\"\nrequest = \"{request}\"\nepoch = 2025-06-15T15:06:40Z\naskers = []"

@@ -1,14 +1,11 @@
-//! What the resolver is asked, and the digest of that question.
+//! What the resolver is asked.
 
 use std::collections::BTreeMap;
 
-use hah_format::digest::Sha256;
-
 use crate::debian::{Architecture, PackageName};
-use crate::plan::keys;
 use crate::system::{OwnArchive, PackageRequest, Provided, Suite, System};
 
-/// What an image wants of the archives.
+/// What an image wants of the archives. A lock keeps its digest: [`crate::plan::keys::request`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The image's name, for messages and the lock.
@@ -35,12 +32,5 @@ impl From<&System> for Request {
             packages: system.packages.clone(),
             provided: system.provided.clone(),
         }
-    }
-}
-
-impl Request {
-    /// The digest that a lock keeps, to know whether it still answers this request: [`keys::request`] says what it is of.
-    pub fn digest(&self) -> Sha256 {
-        keys::request(self)
     }
 }

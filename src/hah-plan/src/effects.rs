@@ -1,13 +1,14 @@
 //! [`Effect`]: what a maintainer script does to a fresh image, as data; and [`Effects`], all of them, sorted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use hah_format::path::TreePath;
 use hah_format::tree::Owner;
 
-use super::ScriptChoice;
+use crate::accounts::Accounts;
 use crate::debian::PackageName;
+use crate::system::{Ids, ScriptChoice, ScriptKind};
 
 /// Owning user and group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -229,15 +230,6 @@ pub struct FirstBoot {
     pub summary: Box<str>,
 }
 
-/// Numeric ids of users and groups that have none of their own, by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ids {
-    /// User ids.
-    pub users: BTreeMap<Box<str>, u32>,
-    /// Group ids.
-    pub groups: BTreeMap<Box<str>, u32>,
-}
-
 /// How the maintainer scripts of an image were dealt with, for manifest and build output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -286,7 +278,7 @@ pub struct Effects {
     /// Ids that the review table declares.
     pub ids: Ids,
     /// The accounts when the last script has run; `None` when no script was evaluated.
-    pub accounts: Option<crate::accounts::Accounts>,
+    pub accounts: Option<Accounts>,
 }
 
 impl Effects {
@@ -342,36 +334,5 @@ pub struct Author {
 impl fmt::Display for Author {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}, line {}", self.script, self.package, self.line)
-    }
-}
-
-/// Which maintainer script. `prerm` and `postrm` never run while a package is installed for the first time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ScriptKind {
-    /// Runs before the files are unpacked, as `preinst install`.
-    Preinst,
-    /// Asks debconf's questions, as `config configure ''`.
-    Config,
-    /// Runs when everything is unpacked, as `postinst configure ''`.
-    Postinst,
-}
-
-impl ScriptKind {
-    /// All kinds, in the order in which they run.
-    pub const ALL: [ScriptKind; 3] = [Self::Preinst, Self::Config, Self::Postinst];
-
-    /// The control archive's member.
-    pub fn member(self) -> &'static str {
-        match self {
-            Self::Preinst => "preinst",
-            Self::Config => "config",
-            Self::Postinst => "postinst",
-        }
-    }
-}
-
-impl fmt::Display for ScriptKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.member())
     }
 }

@@ -9,12 +9,10 @@ use std::sync::Arc;
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node, Owner};
 
-use super::{AccountError, AccountFile, Accounts, FILES, When};
-use crate::commands::Refusal;
+use super::World;
+use crate::accounts::{AccountError, AccountFile, Accounts, FILES, When};
 use crate::rootfs::Content;
-use crate::scripts::Ids;
-use crate::system::System;
-use crate::world::World;
+use crate::system::{Ids, System};
 
 /// The accounts and what the four files were when they last agreed.
 #[derive(Clone, Debug, Default)]
@@ -22,12 +20,6 @@ pub struct LiveAccounts {
     accounts: Accounts,
     /// In the order of [`FILES`]; `None` where the tree had no such file.
     agreed: [Option<Arc<[u8]>>; 4],
-}
-
-impl From<AccountError> for Refusal {
-    fn from(error: AccountError) -> Self {
-        Self::new(format!("{error} ({})", error.hint()))
-    }
 }
 
 impl World<'_> {
@@ -69,7 +61,7 @@ impl World<'_> {
         }
     }
 
-    /// Hands the accounts to the passes, in [`Effects`](crate::scripts::Effects), when the last script has run.
+    /// Hands the accounts to the passes, in [`Effects`](crate::effects::Effects), when the last script has run.
     pub fn finish_accounts(&mut self) -> Result<(), AccountError> {
         self.effects.accounts = Some(self.accounts()?.clone());
         Ok(())
