@@ -30,7 +30,19 @@ mod tests {
     /// The shell itself is the judge.
     #[test]
     fn a_shell_reads_the_same_word() {
-        for word in [&b""[..], b"if=virtio,file=/a,,b", b"a b", b"$(exit 1)`x`", b"it's", b"-n", b"a,b=c", b"\xe9\nx", b"~", b"*", b"\"\\"] {
+        for word in [
+            &b""[..],
+            b"if=virtio,file=/a,,b",
+            b"a b",
+            b"$(exit 1)`x`",
+            b"it's",
+            b"-n",
+            b"a,b=c",
+            b"\xe9\nx",
+            b"~",
+            b"*",
+            b"\"\\",
+        ] {
             let mut script = b"printf %s ".to_vec();
             script.extend(quoted(OsStr::from_bytes(word)));
             let output =
