@@ -220,6 +220,13 @@ impl Programs for Reviewed<'_> {
             let what = FirstBoot { command, summary: review.summary.clone() };
             process.world.effects.add(&self.package.name, Effect::FirstBoot(what));
         }
+        if !review.same_as.is_empty() {
+            let stdin = process.take_stdin();
+            let finished = shell::launch(process, &review.same_as, stdin)?;
+            process.print(finished.stdout);
+            process.stderr.extend(finished.stderr);
+            return Ok(Some(finished.status));
+        }
         process.print(&*review.stdout);
         Ok(Some(review.status))
     }

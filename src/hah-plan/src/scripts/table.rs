@@ -57,6 +57,8 @@ pub struct Review {
     pub status: u8,
     /// What the node runs on its first boot instead, if anything; empty for the very call.
     pub first_boot: Option<Vec<String>>,
+    /// A command that has a native stand-in and does the same, with the call's standard input; empty without one.
+    pub same_as: Vec<String>,
 }
 
 impl Review {
@@ -275,6 +277,8 @@ struct RawProgram {
     status: u8,
     #[serde(default)]
     first_boot: Option<RawFirstBoot>,
+    #[serde(default)]
+    same_as: Vec<String>,
     none: Option<String>,
     handled_by: Option<OneOrMany<String>>,
     #[serde(default)]
@@ -544,13 +548,16 @@ fn review(raw: RawProgram) -> Result<Review, String> {
         Some(RawFirstBoot::Whether(true)) => Some(Vec::new()),
         Some(RawFirstBoot::Words(words)) => Some(words),
     };
-    match (&raw.none, effects.is_empty() && first_boot.is_none()) {
+    match (&raw.none, effects.is_empty() && first_boot.is_none() && raw.same_as.is_empty()) {
         (None, true) => return Err("no effect is declared and `none` does not say why".to_owned()),
         (Some(_), false) => return Err("`none` stands beside declared effects".to_owned()),
         (Some(why), true) if why.trim().is_empty() => {
             return Err("`none` must say why the call has no effect".to_owned());
         }
         _ => {}
+    }
+    if !raw.same_as.is_empty() && (!raw.stdout.is_empty() || raw.status != 0) {
+        return Err("`same-as` says by itself what the call prints and how it ends".to_owned());
     }
     Ok(Review {
         package: raw.package.into(),
@@ -560,6 +567,7 @@ fn review(raw: RawProgram) -> Result<Review, String> {
         stdout: raw.stdout.into(),
         status: raw.status,
         first_boot,
+        same_as: raw.same_as,
     })
 }
 

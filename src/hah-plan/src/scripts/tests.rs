@@ -133,6 +133,61 @@ fn a_program_of_the_target_is_refused_with_its_line_unless_it_was_reviewed() {
     assert!(world.exists(&TreePath::root(), "/etc/after"));
 }
 
+/// pacemaker reads random bytes with dd, which is native and refuses; mariadb hands a script of the tree to bash.
+#[test]
+fn a_review_stands_in_for_a_native_command_that_refuses_and_for_a_script_given_to_a_shell() {
+    let kept = Kept::default();
+    let script = "#!/bin/sh\nset -e\n(umask 037 && dd if=/dev/urandom of=/etc/key bs=1 count=1)\n\
+                  bash /usr/bin/make-base --fresh\nprintf 'a\\nb\\n' | odd -x > /etc/out\n";
+    let packages = [package("some", &[("postinst", script)], &["usr/bin/make-base", "usr/bin/odd"])];
+    let (_, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    assert!(errors[0].what.contains("random"), "{errors:?}");
+    let table = "[[program]]\npackage = \"some\"\ncommand = \"dd if=/dev/urandom *\"\nsummary = \"makes a key\"\n\
+                 file = [{ path = \"/etc/key\", content = \"\" }]\n\
+                 first-boot = [\"dd\", \"if=/dev/urandom\", \"of=/etc/key\"]\n\
+                 [[program]]\npackage = \"some\"\ncommand = \"make-base --fresh\"\nsummary = \"makes a base\"\n\
+                 first-boot = true\n\
+                 [[program]]\npackage = \"some\"\ncommand = \"odd -x\"\nsummary = \"shouts\"\n\
+                 same-as = [\"tr\", \"a-z\", \"A-Z\"]\n";
+    let (mut world, errors) = installed(&packages, &kept, &parse_table(&[("t", table)]).unwrap(), &[]);
+    assert_eq!(errors, []);
+    assert_eq!(read(&mut world, "/etc/key"), "");
+    assert_eq!(read(&mut world, "/etc/out"), "A\nB\n");
+    let tasks: Vec<&[String]> = world.effects.first_boot.iter().map(|task| task.what.command.as_slice()).collect();
+    assert_eq!(tasks, [&["dd", "if=/dev/urandom", "of=/etc/key"][..], &["/usr/bin/make-base", "--fresh"]]);
+}
+
+#[test]
+fn a_config_script_that_is_no_shell_answers_by_its_review() {
+    let kept = Kept::default();
+    let templates = "Template: some/how\nType: string\nDefault: easy\nDescription: x\n\n\
+                     Template: some/who\nType: string\nDescription: x\n";
+    let script = "#!/bin/sh\nset -e\n. /usr/share/debconf/confmodule\ndb_get some/how\necho \"$RET\" > /etc/how\n\
+                  db_get some/who\necho \"$RET\" > /etc/who\n";
+    let config = "#!/usr/bin/perl -w\nuse strict; my ($x) = @ARGV;\n";
+    let packages = [package("some", &[("config", config), ("postinst", script), ("templates", templates)], &[])];
+    let (_, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let table = "[[script]]\npackage = \"some\"\nkind = \"config\"\nsummary = \"guesses\"\nanswers = { \"some/who\" = \"me\" }\n";
+    let (mut world, errors) = installed(&packages, &kept, &parse_table(&[("t", table)]).unwrap(), &[]);
+    assert_eq!(errors, []);
+    assert_eq!((read(&mut world, "/etc/how").as_str(), read(&mut world, "/etc/who").as_str()), ("easy\n", "me\n"));
+    for wrong in [table.replace("config", "postinst"), table.replace("answers", "none = \"x\"\nanswers")] {
+        assert!(parse_table(&[("t", wrong.as_str())]).is_err(), "{wrong}");
+    }
+}
+
+/// nagios asks its init script whether it runs, past invoke-rc.d.
+#[test]
+fn an_init_script_that_is_called_by_its_name_starts_nothing() {
+    let kept = Kept::default();
+    let script = "#!/bin/sh\nset -e\n/etc/init.d/some status || echo $? > /etc/status\n/etc/init.d/some start\n";
+    let packages = [package("some", &[("postinst", script)], &["etc/init.d/some"])];
+    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    assert_eq!(errors, []);
+    assert_eq!(read(&mut world, "/etc/status"), "3\n");
+}
+
 #[test]
 fn what_needs_the_machine_is_left_to_its_first_boot() {
     let kept = Kept::default();

@@ -253,14 +253,15 @@ impl Shell<'_, '_> {
     fn reviewed(&mut self, argv: &[String]) -> Result<bool, Halt> {
         let Some(name) = argv.first() else { return Ok(false) };
         let env = self.environment();
-        let mut nothing = Vec::new();
+        let input = self.descriptors.input(0);
+        let mut stdin = input.take();
         let mut process = Process {
             world: self.world,
             name: name.clone(),
             cwd: self.cwd.clone(),
             umask: self.umask,
             env: &env,
-            stdin: &mut nothing,
+            stdin: &mut stdin,
             stdout: Vec::new(),
             stderr: Vec::new(),
             assign: Vec::new(),
@@ -269,6 +270,7 @@ impl Shell<'_, '_> {
         };
         let reviewed = self.programs.call(&mut process, argv);
         let Process { stdout, stderr, .. } = process;
+        input.put(stdin);
         match reviewed {
             Ok(Some(status)) => {
                 self.finish(&stdout, &stderr)?;
@@ -283,6 +285,10 @@ impl Shell<'_, '_> {
     /// A file of the tree: a shell script, or a program that a review knows, or a refusal.
     fn program(&mut self, path: &str, argv: &[String]) -> Eval {
         if self.reviewed(argv)? {
+            return Ok(());
+        }
+        if let Some(status) = self.init_script(path, argv) {
+            self.status = status;
             return Ok(());
         }
         let read = self.world.read(&self.cwd, path);
@@ -308,6 +314,19 @@ impl Shell<'_, '_> {
             what: format!("`{}` is {kind} of the target, which a build never runs", words.join(" ")),
             program: Some(argv.join(" ")),
         }))
+    }
+
+    /// The status of an init script that is called by its name (LSB 3.1, 20.2): nothing is started, so nothing runs.
+    fn init_script(&self, path: &str, argv: &[String]) -> Option<u32> {
+        let stat = self.world.stat(&self.cwd, path, Follow::Yes).ok()?;
+        if stat.path.parent().is_none_or(|directory| directory.as_str() != "etc/init.d") {
+            return None;
+        }
+        match argv.get(1)?.as_str() {
+            "status" => Some(3),
+            "start" | "stop" | "restart" | "try-restart" | "reload" | "force-reload" => Some(0),
+            _ => None,
+        }
     }
 
     /// `sh …`

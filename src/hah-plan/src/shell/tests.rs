@@ -95,6 +95,20 @@ fn scripts_print_what_they_print_in_dash() {
 }
 
 #[test]
+fn what_bash_does_in_another_way_is_done_so_in_its_scripts() {
+    for (script, expected) in [
+        ("x=1; f() { local -r y=2; local x; echo \"[$x]\" $y; }; f; echo $x", "[] 2\n1\n"),
+        ("f() { local -rx y=2; (y=3) 2>/dev/null; echo $? $y; }; f", "2 2\n"),
+        ("declare -r z=1; echo $z; f() { declare a=2; echo $a; }; f; echo \"[$a]\"", "1\n2\n[]\n"),
+        ("f() { return 300; }; f; echo $?", "44\n"),
+        ("alias e=echo; e a 2>/dev/null; echo $?", "127\n"),
+    ] {
+        assert_eq!(prints(&format!("#!/bin/bash\n{script}")), expected, "{script}");
+    }
+    assert!(shell("#!/bin/bash\nf() { local -A map; }; f").is_err());
+}
+
+#[test]
 fn what_cannot_be_evaluated_has_its_line() {
     for (script, line, what) in [
         ("echo a\nif true; then\n", 3, "a syntax error: the script ends too early"),

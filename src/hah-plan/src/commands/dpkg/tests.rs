@@ -371,6 +371,7 @@ fn the_maintscript_helper_has_nothing_to_do_on_a_first_installation() {
         "dpkg-maintscript-helper mv_conffile /etc/a /etc/b 1.0~ -- install",
         "dpkg-maintscript-helper dir_to_symlink /usr/share/doc/a b 1.0~ pkg -- configure ''",
         "dpkg-maintscript-helper symlink_to_dir /usr/share/doc/a b -- configure",
+        "dpkg-maintscript-helper dir_to_symlink /usr/share/doc/a b 1.0~ -- triggered some-trigger",
     ] {
         assert_eq!(run(&mut tree, line).status, 0, "{line}");
     }
