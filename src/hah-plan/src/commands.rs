@@ -45,6 +45,8 @@ mod catalogs;
 mod binfmts;
 mod glib;
 mod mime;
+mod postgresql;
+mod helpztags;
 mod run_parts;
 #[cfg(test)]
 pub(crate) mod bench;
@@ -246,6 +248,8 @@ const TABLES: &[&[Command]] = &[
     binfmts::COMMANDS,
     glib::COMMANDS,
     mime::COMMANDS,
+    postgresql::COMMANDS,
+    helpztags::COMMANDS,
     run_parts::COMMANDS,
 ];
 

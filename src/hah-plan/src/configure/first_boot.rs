@@ -102,7 +102,12 @@ fn unit_text(name: &str, package: &PackageName, summary: &str, before: &BTreeSet
          Description=First boot of {package}: {}\n\
          Documentation=https://github.com/hah-image/hah-image\n\
          RequiresMountsFor=/var/lib/hah\n\
-         After=local-fs.target systemd-tmpfiles-setup.service\n\
+         # By default a service starts after all sockets, timers and paths, which are among those that wait for this one.\n\
+         DefaultDependencies=no\n\
+         Requires=sysinit.target\n\
+         After=sysinit.target\n\
+         Conflicts=shutdown.target\n\
+         Before=shutdown.target\n\
          {order}\n\
          [Service]\n\
          Type=oneshot\n\

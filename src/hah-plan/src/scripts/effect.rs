@@ -127,8 +127,6 @@ pub enum Manager {
 /// What is done to a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnitAction {
-    /// As [`UnitAction::Enable`], unless a preset says otherwise: `deb-systemd-helper enable` on a first installation.
-    Preset,
     /// Links of its `[Install]` section: `systemctl enable`.
     Enable,
     /// No links.
@@ -137,7 +135,7 @@ pub enum UnitAction {
     Mask,
 }
 
-/// A unit's enablement as a package wants it.
+/// A unit's enablement as a review has it; the commands of scripts make and remove the links themselves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnitEffect {
     /// Whose unit.
