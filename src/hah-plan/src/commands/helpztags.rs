@@ -94,7 +94,10 @@ mod tests {
             ("doc/readme", Entry::File(0o644, "*nothing*\n")),
             ("empty", Entry::Dir(0o755)),
         ]);
-        assert_eq!(ours.said(&["helpztags", "/doc", "/empty", "/none"]), (0, "Processing /doc\nProcessing /empty\n".to_owned(), String::new()));
+        assert_eq!(
+            ours.said(&["helpztags", "/doc", "/empty", "/none"]),
+            (0, "Processing /doc\nProcessing /empty\n".to_owned(), String::new())
+        );
         let tags = "b.txt\tb.txt\t/*b.txt*\nthr\\ee\tb.txt\t/*thr\\\\ee*\ntwo\tb.txt\t/*two*\n";
         assert_eq!(ours.text("doc/tags").unwrap(), tags);
         assert_eq!(ours.text("doc/tags-de").unwrap(), "eins\ta.dex\t/*eins*\n");

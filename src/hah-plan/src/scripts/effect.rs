@@ -225,6 +225,10 @@ pub struct FirstBoot {
     pub command: Vec<String>,
     /// What it does, for people.
     pub summary: Box<str>,
+    /// The directory of the data partition in which an attempt that was cut short is undone.
+    pub makes_in: Option<TreePath>,
+    /// Units that wait for it, besides those of the package and of what depends on it.
+    pub before: Vec<Box<str>>,
 }
 
 /// Numeric ids of users and groups that have none of their own, by name.
@@ -279,6 +283,8 @@ pub struct Effects {
     pub report: Report,
     /// Names of native passes that the reviewed scripts rely on.
     pub handled_by: BTreeSet<Box<str>>,
+    /// The answers to the packages' questions when the last script has run, by question.
+    pub answers: BTreeMap<String, String>,
     /// Ids that the review table declares.
     pub ids: Ids,
     /// The accounts when the last script has run; `None` when no script was evaluated.

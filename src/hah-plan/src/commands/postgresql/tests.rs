@@ -29,7 +29,8 @@ fn settings_are_read_as_postgresql_reads_them() {
 
 #[test]
 fn a_dictionary_is_not_left_out_in_silence() {
-    let mut ours = Playground::of(&[("usr/share/hunspell/x.aff", Entry::Link("y.aff")), ("var/cache", Entry::Dir(0o755))]);
+    let mut ours =
+        Playground::of(&[("usr/share/hunspell/x.aff", Entry::Link("y.aff")), ("var/cache", Entry::Dir(0o755))]);
     assert_eq!(ours.said(&["pg_updatedicts"]).0, 0);
     assert!(ours.world.tree.get(&"var/cache/postgresql/dicts".parse().unwrap()).is_some());
     let mut ours = Playground::of(&[("usr/share/hunspell/y.aff", Entry::File(0o644, "SET UTF-8\n"))]);

@@ -85,9 +85,7 @@ pub(super) fn deb_systemd_helper(process: &mut Process<'_, '_>, arguments: &[Str
             "debian-installed" => Ok(Some(helper.is_installed(unit))),
             "enable" => helper.enable(unit).map(|()| None),
             "disable" | "purge" => helper.disable(unit).map(|()| None),
-            "reenable" => {
-                helper.remove_links(unit).and_then(|()| helper.make_links(unit, true)).map(|()| None)
-            }
+            "reenable" => helper.remove_links(unit).and_then(|()| helper.make_links(unit, true)).map(|()| None),
             "mask" => helper.mask(unit).map(|()| None),
             "unmask" => helper.unmask(unit).map(|()| None),
             "update-state" => helper.update_state(unit).map(|()| None),

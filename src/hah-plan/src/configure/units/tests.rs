@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::configure::{Pass, run as run_pass};
-use crate::scripts::{Sourced, UnitEffect};
 use crate::scripts::closure::{Bench, Scratch, oracle};
+use crate::scripts::{Sourced, UnitEffect};
 use crate::system::UnitSpec;
 
 const PASS: Pass = Pass { name: "units", replaces: "", run };
