@@ -11,6 +11,7 @@
 //! | [`oracles`] | do foreign programs agree with the lab image? |
 //! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
 //! | [`vm`] | does it boot, run, and survive? |
+//! | [`services`] | do Debian's daemons run on a read-only root, and keep their data? |
 //! | [`e2e`] | do three nodes close the loop, and keep it closed? |
 //!
 //! [`archive`] makes a signed Debian archive and a project of toys, so that most of this needs neither network nor time;
@@ -38,3 +39,4 @@ mod oracles;
 mod terminal;
 mod stack;
 mod vm;
+mod services;

@@ -15,15 +15,16 @@ mod power_cut;
 mod identity;
 mod quickstart;
 
-pub(crate) use image::{Image, directory, key};
-pub(crate) use machine::{Node, Place, Vm};
+pub(crate) use image::{Image, directory, flashed_from, key, public_key};
+pub(crate) use machine::{BOOT, LOGIN, Node, Place, STAGE1_DONE, Vm};
+pub(crate) use power_cut::Random;
 
 /// An environment variable that configures the tests.
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Whether the lane that takes hours was asked for.
-fn full() -> bool {
+pub(crate) fn full() -> bool {
     variable("HAH_TEST_FULL").is_some_and(|value| value == "1")
 }

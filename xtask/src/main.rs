@@ -17,6 +17,7 @@ mod programs;
 mod qemu;
 mod repro;
 mod say;
+mod services;
 mod test;
 mod tidy;
 mod workspace;
@@ -38,6 +39,7 @@ cargo xtask VERB
   bench --scripts    of that, only the maintainer scripts of a large image
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   e2e                three nodes close the loop in QEMU; HAH_E2E_BIN names Nomad and OpenBao
+  services           Debian's daemons in one image, booted twice in QEMU
   oracle [--full]    dpkg installs an image's packages, and the trees are compared; needs root, --full takes all groups
   coverage [LIST]    an image for each package that people ask for; writes docs/coverage.md
   repro              build the image under other circumstances, and compare
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         ["boot"] => run(|shell| boot::run(shell, "lab")),
         ["boot", image] => run(|shell| boot::run(shell, image)),
         ["e2e"] => run(e2e::run),
+        ["services"] => run(services::run),
         ["oracle"] => run(|shell| oracle::run(shell, oracle::Groups::Usual)),
         ["oracle", "--full"] => run(|shell| oracle::run(shell, oracle::Groups::All)),
         ["coverage"] => run(|shell| coverage::run(shell, None)),

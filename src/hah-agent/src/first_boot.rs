@@ -1,16 +1,22 @@
 //! `hah-agent first-boot NAME`: a task that a build leaves to the node, once in a card's life.
 //!
 //! ```text
-//! done?  ── yes ─→ put back what it left below /etc
+//! done?  ── yes ─→ nothing: stage 1 has put back what it left below /etc
 //!   │ no
 //!   ▼
-//! look at /etc ─→ run the command ─→ copy what changed below /etc to STATE/NAME/etc ─→ flush ─→ done.json
+//! begun before? ── yes ─→ undo what that attempt left in the directory that the task names
+//!   │ no: begun.json
+//!   ▼
+//! look at /etc ─→ run the command ─→ flush ─→ copy what changed below /etc to STATE/NAME/etc ─→ flush ─→ done.json
+//!   ─→ have systemd read /etc again
 //! ```
 //!
-//! `done.json` is written last and gets its name when it is on the medium, so a power cut runs the command again: such
-//! commands make what is missing. A failure is written down, and the next boot tries again.
+//! `done.json` is written last and gets its name when everything else is on the medium, so a power cut runs the command
+//! again: such commands make what is missing, and of one that would take a half-made directory for somebody's own the
+//! task names the directory. A failure is written down, and the next boot tries again. One task runs at a time, so that
+//! what changes below `/etc` meanwhile is its own doing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -18,7 +24,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hah_node::first_boot::{Done, Failed, STATE, TASKS, Task, VERSION};
+use hah_node::first_boot::{BEGUN_DEPTH, Begun, Done, Failed, STATE, TASKS, Task, VERSION};
+use rustix::fs::{FlockOperation, flock, syncfs};
 
 use crate::stage1::seed::{self, Durability};
 use crate::{console, durable};
@@ -36,8 +43,9 @@ pub(crate) enum Error {
     Command { what: String, command: String, status: String },
 }
 
-/// Where everything is; `/` but in tests.
+/// Where everything is; `/` but in stage 1 and in tests.
 pub(crate) struct Places {
+    root: PathBuf,
     tasks: PathBuf,
     state: PathBuf,
     etc: PathBuf,
@@ -47,7 +55,7 @@ impl Places {
     /// Those below `root`.
     pub(crate) fn below(root: &Path) -> Self {
         let at = |path: &str| root.join(path.trim_start_matches('/'));
-        Self { tasks: at(TASKS), state: at(STATE), etc: at("/etc") }
+        Self { root: root.to_owned(), tasks: at(TASKS), state: at(STATE), etc: at("/etc") }
     }
 }
 
@@ -64,19 +72,29 @@ pub(crate) struct Standing {
     pub(crate) failed: Option<Failed>,
 }
 
-/// Runs the task `name`, or puts back what it has left.
-pub(crate) fn run(places: &Places, name: &str) -> Result<(), Error> {
+/// What a run of a task has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing below `/etc`: also when it was done before.
+    Same,
+    /// Something below `/etc`, which systemd and its generators have read already.
+    EtcChanged,
+}
+
+/// Runs the task `name` unless it is done.
+pub(crate) fn run(places: &Places, name: &str) -> Result<Outcome, Error> {
     let task = task(places, name)?;
     let state = places.state.join(name);
     make_private_directory(&state)?;
-    if let Some(done) = read::<Done>(&state.join("done.json")) {
-        return put_back(places, &state, &done);
+    let _turn = turn(&places.state)?;
+    if read::<Done>(&state.join("done.json")).is_some() {
+        return Ok(Outcome::Same);
     }
     match attempt(places, &task, &state) {
-        Ok(()) => {
+        Ok(outcome) => {
             let _ = fs::remove_file(state.join("failed.json"));
             console::complain(&format!("first boot of {}: {}: done", task.package, task.summary));
-            Ok(())
+            Ok(outcome)
         }
         Err(error) => {
             let times = read::<Failed>(&state.join("failed.json")).map_or(0, |failed| failed.times).saturating_add(1);
@@ -88,14 +106,68 @@ pub(crate) fn run(places: &Places, name: &str) -> Result<(), Error> {
     }
 }
 
+/// Waits until no other task runs; the next one starts when the file is closed.
+fn turn(state: &Path) -> Result<File, Error> {
+    let io = |source| Error::Io { doing: format!("lock {}", state.display()), source };
+    let directory = File::open(state).map_err(io)?;
+    flock(&directory, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
+    Ok(directory)
+}
+
+/// Has systemd see what a task has put below `/etc`: units, and what generators make of configuration, as the instances of
+/// PostgreSQL's clusters. A unit that waits for the task to end was queued with the needs that it had before, so every
+/// waiting one is asked for again.
+pub(crate) fn tell_systemd() {
+    let systemctl = |arguments: &[&str]| {
+        let output = Command::new("systemctl").args(arguments).stdin(Stdio::null()).output();
+        match output {
+            Ok(output) if output.status.success() => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                console::complain(&format!("systemctl {}: {said}", arguments.join(" ")));
+                None
+            }
+            Err(error) => {
+                console::complain(&format!("cannot run systemctl: {error}"));
+                None
+            }
+        }
+    };
+    if systemctl(&["daemon-reload"]).is_none() {
+        return;
+    }
+    let jobs = systemctl(&["list-jobs", "--no-legend", "--plain"]).unwrap_or_default();
+    let waiting = waiting(&jobs);
+    if !waiting.is_empty() {
+        systemctl(&[&["--no-block", "start"], waiting.as_slice()].concat());
+    }
+}
+
+/// The units that are to be started, by the lines `JOB UNIT TYPE STATE` of `systemctl list-jobs`.
+fn waiting(jobs: &str) -> Vec<&str> {
+    let of = |line: &'_ str| -> bool {
+        let mut words = line.split_whitespace().skip(2);
+        words.next() == Some("start") && words.next() == Some("waiting")
+    };
+    jobs.lines().filter(|line| of(line)).filter_map(|line| line.split_whitespace().nth(1)).collect()
+}
+
+/// Puts back what the image's tasks have left below `/etc`; returns what could not be. For stage 1, before systemd starts.
+pub(crate) fn put_back_all(places: &Places) -> Vec<String> {
+    let mut problems = Vec::new();
+    for name in names(places) {
+        let state = places.state.join(&name);
+        if let Some(done) = read::<Done>(&state.join("done.json"))
+            && let Err(error) = put_back(places, &state, &done)
+        {
+            problems.push(format!("what the first-boot task {name} left below /etc is not back: {error}"));
+        }
+    }
+    problems
+}
+
 /// How far all tasks are, in order of name.
 pub(crate) fn standings(places: &Places) -> Vec<Standing> {
-    let mut names: Vec<String> = fs::read_dir(&places.tasks)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
-        .collect();
-    names.sort();
     let standing = |name: String| {
         let task = task(places, &name).ok()?;
         let state = places.state.join(&name);
@@ -103,7 +175,18 @@ pub(crate) fn standings(places: &Places) -> Vec<Standing> {
         let failed = if done.is_none() { read(&state.join("failed.json")) } else { None };
         Some(Standing { name, summary: task.summary, done, failed })
     };
-    names.into_iter().filter_map(standing).collect()
+    names(places).into_iter().filter_map(standing).collect()
+}
+
+/// The image's tasks, in order of name.
+fn names(places: &Places) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(&places.tasks)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".json")?.to_owned()))
+        .collect();
+    names.sort();
+    names
 }
 
 fn task(places: &Places, name: &str) -> Result<Task, Error> {
@@ -125,7 +208,10 @@ fn task(places: &Places, name: &str) -> Result<Task, Error> {
     }
 }
 
-fn attempt(places: &Places, task: &Task, state: &Path) -> Result<(), Error> {
+fn attempt(places: &Places, task: &Task, state: &Path) -> Result<Outcome, Error> {
+    if let Some(directory) = &task.makes_in {
+        begin(&places.root.join(directory.trim_start_matches('/')), state)?;
+    }
     let before = look(&places.etc)?;
     let [program, arguments @ ..] = task.command.as_slice() else {
         return Err(Error::Unknown(task.package.clone()));
@@ -150,8 +236,73 @@ fn attempt(places: &Places, task: &Task, state: &Path) -> Result<(), Error> {
         let what = format!("first boot of {}: {}", task.package, task.summary);
         return Err(Error::Command { what, command: task.command.join(" "), status: status.to_string() });
     }
-    let removed = keep(places, &before, state)?;
-    write(&state.join("done.json"), &Done { at: now(), removed })
+    let kept = keep(places, &before, state)?;
+    // The command's own files too, which it may not have flushed.
+    flush(state)?;
+    write(&state.join("done.json"), &Done { at: now(), removed: kept.removed })?;
+    Ok(kept.outcome)
+}
+
+fn flush(at: &Path) -> Result<(), Error> {
+    let done = File::open(at).and_then(|directory| syncfs(&directory).map_err(io::Error::from));
+    done.map_err(|source| Error::Io { doing: format!("flush {}", at.display()), source })
+}
+
+/// Before the first attempt, writes down what `directory` holds; before every other, removes what is new since.
+fn begin(directory: &Path, state: &Path) -> Result<(), Error> {
+    let record = state.join("begun.json");
+    let Some(begun) = read::<Begun>(&record) else {
+        let before = entries(directory, BEGUN_DEPTH)?.into_iter().collect();
+        return write(&record, &Begun { before });
+    };
+    let before: BTreeSet<String> = begun.before.into_iter().collect();
+    // What was there comes before what is in it, so that a new directory goes whole.
+    for name in entries(directory, BEGUN_DEPTH)?.into_iter().filter(|name| !before.contains(name)) {
+        let path = directory.join(&name);
+        let gone = match fs::symlink_metadata(&path) {
+            Ok(meta) if meta.is_dir() => fs::remove_dir_all(&path),
+            Ok(_) => fs::remove_file(&path),
+            Err(error) => Err(error),
+        };
+        match gone {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Io { doing: format!("remove {}", path.display()), source: error });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What is in `directory`, down to `depth` names deep, as paths below it; nothing when it is not there.
+fn entries(directory: &Path, depth: usize) -> Result<BTreeSet<String>, Error> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![(PathBuf::new(), depth)];
+    while let Some((below, depth)) = left.pop() {
+        let at = directory.join(&below);
+        let listed = match fs::read_dir(&at) {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(source) => return Err(Error::Io { doing: format!("list {}", at.display()), source }),
+        };
+        for entry in listed {
+            let entry = entry.map_err(|source| Error::Io { doing: format!("list {}", at.display()), source })?;
+            let name = below.join(entry.file_name());
+            if depth > 1 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                left.push((name.clone(), depth - 1));
+            }
+            // A name that is no text is nobody's of ours, and stays.
+            found.extend(name.to_str().map(str::to_owned));
+        }
+    }
+    Ok(found)
+}
+
+/// What a task has changed below `/etc`.
+struct KeptEtc {
+    /// Paths below `/etc` that are gone.
+    removed: Vec<String>,
+    outcome: Outcome,
 }
 
 /// What tells whether an entry below `/etc` is the one that it was.
@@ -177,8 +328,8 @@ fn look(etc: &Path) -> Result<BTreeMap<PathBuf, Marks>, Error> {
     Ok(found)
 }
 
-/// Copies what is new or changed below `/etc` to the data partition; returns what is gone.
-fn keep(places: &Places, before: &BTreeMap<PathBuf, Marks>, state: &Path) -> Result<Vec<String>, Error> {
+/// Copies what is new or changed below `/etc` to the data partition.
+fn keep(places: &Places, before: &BTreeMap<PathBuf, Marks>, state: &Path) -> Result<KeptEtc, Error> {
     let after = look(&places.etc)?;
     let kept = state.join("etc");
     // A part of an attempt that was cut short says nothing.
@@ -188,19 +339,17 @@ fn keep(places: &Places, before: &BTreeMap<PathBuf, Marks>, state: &Path) -> Res
         }
         _ => {}
     }
-    for path in after.iter().filter(|(path, marks)| before.get(*path) != Some(marks)).map(|(path, _)| path) {
+    let changed: Vec<&PathBuf> =
+        after.iter().filter(|(path, marks)| before.get(*path) != Some(marks)).map(|(path, _)| path).collect();
+    for path in &changed {
         let Ok(relative) = path.strip_prefix(&places.etc) else { continue };
         copy_with_parents(&places.etc, &kept, relative)?;
     }
     let gone = before.keys().filter(|path| !after.contains_key(*path));
-    let gone = gone.filter_map(|path| path.strip_prefix(&places.etc).ok()?.to_str().map(str::to_owned));
-    let gone = gone.collect();
-    if kept.exists() {
-        File::open(&kept)
-            .and_then(|directory| rustix::fs::syncfs(&directory).map_err(io::Error::from))
-            .map_err(|source| Error::Io { doing: format!("flush {}", kept.display()), source })?;
-    }
-    Ok(gone)
+    let removed: Vec<String> =
+        gone.filter_map(|path| path.strip_prefix(&places.etc).ok()?.to_str().map(str::to_owned)).collect();
+    let outcome = if changed.is_empty() && removed.is_empty() { Outcome::Same } else { Outcome::EtcChanged };
+    Ok(KeptEtc { removed, outcome })
 }
 
 /// Copies `from/relative` to `to/relative`, over what is there, and the directories above it when they are missing.
@@ -279,6 +428,7 @@ mod tests {
                 version: VERSION,
                 package: "some".to_owned(),
                 summary: "makes a key".to_owned(),
+                makes_in: Some("/var/lib/some".to_owned()),
                 command: vec![
                     "/bin/sh".to_owned(),
                     "-c".to_owned(),
@@ -311,11 +461,12 @@ mod tests {
              ln -s key ROOT/etc/ssl/private/link; rm ROOT/etc/old; echo other > ROOT/etc/same",
         );
         let places = node.places();
-        run(&places, "some").unwrap();
+        assert_eq!(run(&places, "some").unwrap(), Outcome::EtcChanged);
         assert!(standings(&places)[0].done.is_some());
         for _ in 0..2 {
             node.fresh_etc();
-            run(&places, "some").unwrap();
+            assert_eq!(put_back_all(&places), Vec::<String>::new());
+            assert_eq!(run(&places, "some").unwrap(), Outcome::Same);
             assert_eq!(fs::read_to_string(places.etc.join("ssl/private/key")).unwrap(), "key\n");
             assert_eq!(fs::metadata(places.etc.join("ssl/private/key")).unwrap().mode() & 0o7777, 0o640);
             assert_eq!(fs::metadata(places.etc.join("ssl/private")).unwrap().mode() & 0o7777, 0o710);
@@ -355,6 +506,35 @@ mod tests {
         assert!(!places.state.join("some/etc/torn").exists());
     }
 
+    /// `pg_createcluster` takes a directory that a power cut left half-made for an old cluster, which then never starts.
+    #[test]
+    fn what_a_cut_attempt_has_left_is_undone_and_nothing_else() {
+        let node = Node::with("mkdir -p ROOT/var/lib/some/17/main && test ! -e ROOT/var/lib/some/17/main/half");
+        let places = node.places();
+        let data = node.0.path().join("var/lib/some");
+        for old in ["16/main", "17/other"] {
+            fs::create_dir_all(data.join(old)).unwrap();
+            fs::write(data.join(old).join("PG_VERSION"), "").unwrap();
+        }
+        // As after a cut in the middle of the first attempt.
+        begin(&data, &places.state.join("some")).unwrap_err();
+        make_private_directory(&places.state.join("some")).unwrap();
+        begin(&data, &places.state.join("some")).unwrap();
+        fs::create_dir_all(data.join("17/main/half")).unwrap();
+        fs::write(data.join("new"), "").unwrap();
+        run(&places, "some").unwrap();
+        assert!(data.join("17/main").is_dir() && !data.join("new").exists());
+        assert!(data.join("16/main/PG_VERSION").exists() && data.join("17/other/PG_VERSION").exists());
+    }
+
+    #[test]
+    fn only_waiting_starts_are_asked_for_again() {
+        let jobs = "  80 multi-user.target start waiting\n1 a.service start running\n2 b.service stop waiting\n\
+                    3 postgresql.service start waiting\n";
+        assert_eq!(waiting(jobs), ["multi-user.target", "postgresql.service"]);
+        assert_eq!(waiting("No jobs running.\n"), Vec::<&str>::new());
+    }
+
     #[test]
     fn tasks_that_are_none_are_refused() {
         let node = Node::with("true");
@@ -367,6 +547,6 @@ mod tests {
         )
         .unwrap();
         let error = run(&places, "bad").unwrap_err().to_string();
-        assert!(error.ends_with("its version is 9, and this agent reads 1"), "{error}");
+        assert!(error.ends_with("its version is 9, and this agent reads 2"), "{error}");
     }
 }

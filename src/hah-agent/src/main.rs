@@ -52,9 +52,14 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().skip(1).map(|word| word.to_str().unwrap_or("\u{fffd}")).collect();
     let done = match words.as_slice() {
         ["host-keys"] => host_keys::make_missing().map_err(|error| error.to_string()),
-        ["first-boot", task] => {
-            first_boot::run(&first_boot::Places::below(Path::new("/")), task).map_err(|error| error.to_string())
-        }
+        ["first-boot", task] => match first_boot::run(&first_boot::Places::below(Path::new("/")), task) {
+            Ok(first_boot::Outcome::EtcChanged) => {
+                first_boot::tell_systemd();
+                Ok(())
+            }
+            Ok(first_boot::Outcome::Same) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        },
         ["address", rest @ ..] => match address::Options::parse(rest) {
             Some(options) => address::run(&options).map_err(|error| error.to_string()),
             None => return usage(&words),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  /proc /sys /dev /run ─► modules ─► disk ─► root (squashfs, ro) ─► data (ext4; made on first boot)
-//!      ─► /etc (overlay on tmpfs) ─► machine id, identity, kept directories ─► clear the initramfs ─► /sbin/init
+//!      ─► /etc (overlay on tmpfs, with what first-boot tasks left) ─► machine id, identity, kept directories ─► clear the initramfs ─► /sbin/init
 //! ```
 //!
 //! Power can go at any instruction and the next boot is good: what outlives it is on the disk, and every change there
@@ -38,7 +38,7 @@ use hah_node::paths;
 use hah_node::stage1::{self, DataAction, IdentityOrigin, REPORT_VERSION, Report, Stage1, Step};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::console;
+use crate::{console, first_boot};
 use error::{Error, InContext};
 
 /// Where stage 1 mounts the root file system before it becomes `/`.
@@ -91,6 +91,8 @@ fn boot(arguments: &[OsString]) -> Result<Infallible, Error> {
     let id = etc::machine_id(root)?;
     boot.report.new_machine_id = id.is_new;
     mounts::etc_overlay(root)?;
+    // Before the node's own names and identity, which have the last word.
+    first_boot::put_back_all(&first_boot::Places::below(root)).into_iter().for_each(|problem| boot.warn(problem));
     etc::name_disk(root, config.disk, wanted)?;
     let identity = boot.identity(&disk, root);
     let named = identity.as_ref().and_then(|identity| identity.hostname.clone());

@@ -23,7 +23,7 @@
 //! A derived id depends on nothing but the name and the declared ids. So it is known at once, whatever runs later, and it
 //! stays when packages come and go. The price: two names may want the same number, since 700 are few (10 names that
 //! nobody has declared meet with a probability of 6 %). Then the second one is refused with words that say how to
-//! declare an id for one of them. The rejected alternatives are counting upwards as on a node, or probing for the next
+//! declare an id for one of them, with a number that is free. The rejected alternatives are counting upwards as on a node, or probing for the next
 //! free number: both change the id of a name when a package is added that is configured earlier, and the files of a node
 //! silently belong to somebody else.
 //!
@@ -49,6 +49,9 @@ pub const NOLOGIN: &str = "/usr/sbin/nologin";
 
 /// The ids of system accounts that are given out as needed: adduser.conf(5), login.defs(5).
 pub const SYSTEM_IDS: RangeInclusive<u32> = 100..=999;
+
+/// The ids that a message offers for an account whose own one is taken; derived ones are never among them.
+pub const FREE_IDS: RangeInclusive<u32> = 900..=989;
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +141,8 @@ pub enum AccountError {
         second: String,
         /// The id.
         id: u32,
+        /// An id that nobody has; `None` when all of [`FREE_IDS`] are taken.
+        free: Option<u32>,
     },
     /// A name or a text that the files cannot hold.
     #[error("{0}")]
@@ -169,9 +174,13 @@ impl AccountError {
     /// What to do next.
     pub fn hint(&self) -> String {
         match self {
-            Self::SameId { what, second, .. } => format!(
-                "give one of them an id of its own, in `[ids.{what}s]` of a recipe: {second} = NUMBER (100 to 199 and 900 to 989 are meant for it)"
-            ),
+            Self::SameId { what, second, free, .. } => {
+                let number = free.map_or("NUMBER".to_owned(), |id| id.to_string());
+                format!(
+                    "ids derive from names, and those of these two meet; give the one that your nodes do not have yet an \
+                     id of its own, in a recipe or an image: `[ids]` with `{what}s = {{ {second} = {number} }}`"
+                )
+            }
             Self::Recipe { .. } => "correct the recipe's users and groups".to_owned(),
             Self::NoUser(name) => format!("declare the user {name} in a recipe"),
             Self::NoGroup(name) => format!("declare the group {name} in a recipe"),
@@ -315,17 +324,17 @@ impl Accounts {
 
     /// No id twice, and there is a superuser.
     pub fn check(&self) -> Result<(), AccountError> {
-        fn twice<'a>(what: &'static str, ids: impl Iterator<Item = (&'a String, u32)>) -> Result<(), AccountError> {
+        fn twice<'a>(ids: impl Iterator<Item = (&'a String, u32)>) -> Option<(&'a String, &'a String, u32)> {
             let mut taken: BTreeMap<u32, &String> = BTreeMap::new();
-            for (name, id) in ids {
-                if let Some(other) = taken.insert(id, name) {
-                    return Err(AccountError::SameId { what, first: other.clone(), second: name.clone(), id });
-                }
-            }
-            Ok(())
+            ids.into_iter().find_map(|(name, id)| taken.insert(id, name).map(|other| (other, name, id)))
         }
-        twice("user", self.users.iter().map(|(name, user)| (name, user.uid)))?;
-        twice("group", self.groups.iter().map(|(name, group)| (name, group.gid)))?;
+        let users = twice(self.users.iter().map(|(name, user)| (name, user.uid)));
+        let groups = twice(self.groups.iter().map(|(name, group)| (name, group.gid)));
+        for (what, found) in [("user", users), ("group", groups)] {
+            if let Some((first, second, id)) = found {
+                return Err(self.same_id(what, (first, second), id));
+            }
+        }
         match self.users.get("root") {
             Some(root) if root.uid == 0 => Ok(()),
             _ => Err(AccountError::NoUser("root".to_owned())),

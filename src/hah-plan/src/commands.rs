@@ -47,6 +47,8 @@ mod postconf;
 mod binfmts;
 mod glib;
 mod mime;
+mod postgresql;
+mod helpztags;
 mod run_parts;
 #[cfg(test)]
 pub(crate) mod bench;
@@ -256,6 +258,8 @@ const TABLES: &[&[Command]] = &[
     binfmts::COMMANDS,
     glib::COMMANDS,
     mime::COMMANDS,
+    postgresql::COMMANDS,
+    helpztags::COMMANDS,
     run_parts::COMMANDS,
 ];
 

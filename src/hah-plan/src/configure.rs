@@ -22,6 +22,7 @@ mod first_boot;
 pub mod users;
 mod alternatives;
 pub(crate) mod units;
+mod mdns;
 mod pam;
 mod nsswitch;
 mod shells;
@@ -111,6 +112,7 @@ pub const PASSES: &[Pass] = &[
     Pass { name: "alternatives", replaces: "update-alternatives", run: alternatives::run },
     Pass { name: "first_boot", replaces: "what scripts do that belongs to one machine", run: first_boot::run },
     Pass { name: "units", replaces: "deb-systemd-helper, systemctl enable, disable and mask", run: units::run },
+    Pass { name: "mdns", replaces: "nothing: Debian has no mDNS responder by default", run: mdns::run },
     Pass { name: "nsswitch", replaces: "the postinst of libc-bin, dh_installnss", run: nsswitch::run },
     Pass { name: "shells", replaces: "update-shells", run: shells::run },
     Pass { name: "pam", replaces: "pam-auth-update", run: pam::run },

@@ -128,8 +128,6 @@ pub enum Manager {
 /// What is done to a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnitAction {
-    /// As [`UnitAction::Enable`], unless a preset says otherwise: `deb-systemd-helper enable` on a first installation.
-    Preset,
     /// Links of its `[Install]` section: `systemctl enable`.
     Enable,
     /// No links.
@@ -138,7 +136,7 @@ pub enum UnitAction {
     Mask,
 }
 
-/// A unit's enablement as a package wants it.
+/// A unit's enablement as a review has it; the commands of scripts make and remove the links themselves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnitEffect {
     /// Whose unit.
@@ -228,6 +226,10 @@ pub struct FirstBoot {
     pub command: Vec<String>,
     /// What it does, for people.
     pub summary: Box<str>,
+    /// The directory of the data partition in which an attempt that was cut short is undone.
+    pub makes_in: Option<TreePath>,
+    /// Units that wait for it, besides those of the package and of what depends on it.
+    pub before: Vec<Box<str>>,
 }
 
 /// How the maintainer scripts of an image were dealt with, for manifest and build output.
@@ -275,6 +277,8 @@ pub struct Effects {
     pub report: Report,
     /// Names of native passes that the reviewed scripts rely on.
     pub handled_by: BTreeSet<Box<str>>,
+    /// The answers to the packages' questions when the last script has run, by question.
+    pub answers: BTreeMap<String, String>,
     /// Ids that the review table declares.
     pub ids: Ids,
     /// The accounts when the last script has run; `None` when no script was evaluated.

@@ -56,22 +56,26 @@ pub(super) fn with_key(test: &str, name: &str) -> Option<Image> {
 
 /// The lab image as it was built, flashed onto a file for a node. `name` is the card's.
 pub(super) fn flashed(test: &str, name: &str, identity: &serde_json::Value) -> Option<Image> {
-    let lab = warm(test)?;
+    Some(flashed_from(&warm(test)?, name, identity))
+}
+
+/// An image as it was built, flashed onto a file for a node. `name` is the card's.
+pub(crate) fn flashed_from(built: &Path, name: &str, identity: &serde_json::Value) -> Image {
     let key = key();
     let (node, card) = (directory().join(format!("{name}.node.json")), directory().join(format!("{name}.img")));
     std::fs::write(&node, identity.to_string()).unwrap();
     let _ = std::fs::remove_file(&card);
     let mut flash = Command::new(env!("CARGO_BIN_EXE_hah-image"));
-    flash.arg("-C").arg(workspace()).args(["flash", "--yes"]).arg(&lab).arg(&card).arg("--identity").arg(&node);
+    flash.arg("-C").arg(workspace()).args(["flash", "--yes"]).arg(built).arg(&card).arg("--identity").arg(&node);
     let output = flash.output().unwrap();
     assert!(output.status.success(), "cannot flash: {}", String::from_utf8_lossy(&output.stderr));
     // What says which board it is for.
-    std::fs::copy(lab.with_extension("json"), card.with_extension("json")).unwrap();
-    Some(Image { path: card, key: Some(key) })
+    std::fs::copy(built.with_extension("json"), card.with_extension("json")).unwrap();
+    Image { path: card, key: Some(key) }
 }
 
 /// The public half of the tests' own key.
-pub(super) fn public_key() -> String {
+pub(crate) fn public_key() -> String {
     std::fs::read_to_string(key().with_extension("pub")).unwrap().trim().to_owned()
 }
 

@@ -14,15 +14,15 @@ use hah_image::qemu::{self, Guest, Link};
 use super::image::{self, Image};
 
 /// What a boot may take on a busy machine without KVM.
-pub(super) const BOOT: Duration = Duration::from_secs(900);
+pub(crate) const BOOT: Duration = Duration::from_secs(900);
 /// What the end of a shutdown may take.
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(240);
 /// Stage 1's first words.
 pub(super) const STAGE1_STARTS: &str = "hah: starting ";
 /// Stage 1's last words, before systemd.
-pub(super) const STAGE1_DONE: &str = "; starting the system";
+pub(crate) const STAGE1_DONE: &str = "; starting the system";
 /// The end of a boot, as a person at the console sees it.
-pub(super) const LOGIN: &str = " login: ";
+pub(crate) const LOGIN: &str = " login: ";
 /// A kernel that ends, or a stage 1 that cannot go on.
 const FATAL: [&str; 2] = ["Kernel panic", "hah: cannot boot"];
 
@@ -165,12 +165,12 @@ impl Vm<'_> {
     }
 
     /// Since the machine was switched on.
-    pub(super) fn uptime(&self) -> Duration {
+    pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
 
     /// Waits until the console has shown `words`, and returns how long after power-on that was.
-    pub(super) fn wait_for(&self, words: &str, timeout: Duration) -> Duration {
+    pub(crate) fn wait_for(&self, words: &str, timeout: Duration) -> Duration {
         let deadline = Instant::now() + timeout;
         let mut said = self.console.lock();
         loop {
@@ -202,7 +202,7 @@ impl Vm<'_> {
     }
 
     /// Shuts down as a person would, waits until the machine is off, and checks that nothing went wrong on the way.
-    pub(super) fn power_off(mut self) {
+    pub(crate) fn power_off(mut self) {
         // The connection may break before the answer.
         let _ = self.ssh_once("sudo systemctl poweroff");
         let deadline = Instant::now() + SHUTDOWN;

@@ -6,7 +6,7 @@ use super::machine::{BOOT, LOGIN, Node, STAGE1_DONE, STAGE1_STARTS, Vm};
 use super::{full, image, variable};
 
 /// Random numbers from a seed (SplitMix64), so that a failure can be tried again.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -14,6 +14,11 @@ impl Random {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+
+    /// A part of a time.
+    pub(crate) fn part(&mut self, whole: Duration) -> Duration {
+        whole.mul_f64(self.fraction())
     }
 
     /// A part of a whole.
@@ -45,7 +50,7 @@ fn a_first_boot_survives_power_cuts() {
         let cuts = if round % 3 == 0 { 2 } else { 1 };
         let mut named = None;
         for _ in 0..cuts {
-            let console = cut(&node, window.mul_f64(random.fraction()), round);
+            let console = cut(&node, random.part(window), round);
             named = name(&console).or(named);
         }
         let mut vm = node.boot();

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use hah_format::digest::Sha256;
 
-use super::{AccountError, Accounts};
+use super::{AccountError, Accounts, FREE_IDS};
 
 /// Where derived ids of system accounts are; the declared ones of `recipes/debian/ids.toml` are outside.
 pub const AUTOMATIC_SYSTEM: RangeInclusive<u32> = 200..=899;
@@ -49,9 +49,7 @@ impl Accounts {
         let declared = self.declared.users.get(name).copied();
         let id = declared.or(wanted).unwrap_or_else(|| self.derived(name, standing));
         match self.user_of(id) {
-            Some((first, _)) if first != name => {
-                Err(AccountError::SameId { what: "user", first: first.to_owned(), second: name.to_owned(), id })
-            }
+            Some((first, _)) if first != name => Err(self.same_id("user", (first, name), id)),
             _ => Ok(id),
         }
     }
@@ -65,11 +63,20 @@ impl Accounts {
         let user = self.users.get(name).map(|user| user.uid);
         let id = declared.or(wanted).or(user).unwrap_or_else(|| self.derived(name, standing));
         match self.group_of(id) {
-            Some((first, _)) if first != name => {
-                Err(AccountError::SameId { what: "group", first: first.to_owned(), second: name.to_owned(), id })
-            }
+            Some((first, _)) if first != name => Err(self.same_id("group", (first, name), id)),
             _ => Ok(id),
         }
+    }
+
+    /// That two names (the one that has it first) want the same id.
+    pub(super) fn same_id(&self, what: &'static str, (first, second): (&str, &str), id: u32) -> AccountError {
+        let is_free = |id: &u32| {
+            let of = &self.declared;
+            let declared = of.users.values().chain(of.groups.values()).any(|other| other == id);
+            !declared && self.user_of(*id).is_none() && self.group_of(*id).is_none()
+        };
+        let free = FREE_IDS.rev().find(is_free);
+        AccountError::SameId { what, first: first.to_owned(), second: second.to_owned(), id, free }
     }
 
     /// The first number that the name leads to and that nobody has declared.

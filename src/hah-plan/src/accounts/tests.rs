@@ -41,10 +41,15 @@ fn two_names_that_want_one_number_are_refused_with_the_way_out() {
     declare(&mut accounts, &format!("u {first} -\n")).unwrap();
     let error = declare(&mut accounts, &format!("u {second} -\n")).unwrap_err();
     assert!(matches!(&error, AccountError::SameId { what: "user", .. }), "{error}");
-    assert!(error.hint().contains(&format!("{second} = NUMBER")), "{}", error.hint());
-    accounts.declared.users.insert(second.as_str().into(), 150);
+    assert!(error.hint().contains(&format!("`users = {{ {second} = 989 }}`")), "{}", error.hint());
+    // What the hint offers is free, as a user's and as a group's.
+    accounts.declared.groups.insert("other".into(), 989);
+    declare(&mut accounts, "g another 988\n").unwrap();
+    let error = declare(&mut accounts, &format!("u {second} -\n")).unwrap_err();
+    assert!(error.hint().contains(&format!("{second} = 987 }}")), "{}", error.hint());
+    accounts.declared.users.insert(second.as_str().into(), 987);
     declare(&mut accounts, &format!("u {second} -\n")).unwrap();
-    assert_eq!(accounts.groups[second].gid, 150);
+    assert_eq!(accounts.groups[second].gid, 987);
 }
 
 #[test]

@@ -47,6 +47,7 @@ nothing_to_do! {
     "restorecon": "the image has no SELinux labels",
     "sysctl": "systemd-sysctl reads its files at every boot",
     "systemd-sysctl": "systemd-sysctl.service reads its files at every boot",
+    "pg_checksystem": "it warns of file systems on which a cluster loses data; an image has no cluster",
     "setupcon": "console-setup.service does it at every boot",
     "swapoff": "nothing is swapped to",
     // Made for speed, by their first reader.

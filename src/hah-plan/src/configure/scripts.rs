@@ -23,6 +23,8 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     target.root = world.tree;
     target.provenance = world.provenance;
     target.effects = world.effects;
+    let debconf = &world.debconf;
+    target.effects.answers = debconf.questions().map(|(name, found)| (name.to_owned(), debconf.value(found))).collect();
     done
 }
 

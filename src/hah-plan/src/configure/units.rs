@@ -1,8 +1,8 @@
 //! Which systemd units are enabled: the links below `/etc/systemd/system` and `/etc/systemd/user`.
 //!
 //! Packages enable their units through deb-systemd-helper, as their scripts say ([`crate::scripts`]), where presets allow it.
-//! The commands of interpreted scripts ([`crate::commands`]) make these links at once, by what is here; the pass does it for
-//! what was reviewed. Then come the recipes, and theirs is the last word: what they enable, then what they disable, then what they mask.
+//! The commands of interpreted scripts ([`crate::commands`]) make and remove these links at once, by what is here, and what a
+//! script does to a link afterwards stands; the pass makes those of reviews alone. Then come the recipes, and theirs is the last word: what they enable, then what they disable, then what they mask.
 //! Links are those of `systemctl enable` (systemd.unit(5), `[Install]`, drop-ins included):
 //!
 //! ```text
@@ -88,27 +88,15 @@ fn links_of(target: &Target<'_>) -> Result<Links, ConfigureError> {
     let effects = &target.effects;
     let target_files = UnitFiles::of(target);
     let files = &target_files;
-    let (system, user) = (presets_of(files, Manager::System)?, presets_of(files, Manager::User)?);
-    for effect in &effects.units {
-        let unit = &effect.what;
-        let names = match (unit.action, unit.manager) {
-            (UnitAction::Preset, manager) => {
-                let presets = if manager == Manager::System { &system } else { &user };
-                presets.enabled(&unit.unit)
-            }
-            (UnitAction::Enable, _) => vec![unit.unit.to_string()],
-            _ => Vec::new(),
-        };
-        for name in names {
-            // A package's own unit is missing only when a recipe leaves it out.
-            if find(files, unit.manager, &name)?.is_some() {
-                links.enable(files, unit.manager, &name)?;
-            }
+    for unit in effects.units.iter().map(|effect| &effect.what).filter(|unit| unit.action == UnitAction::Enable) {
+        // A package's own unit is missing only when a recipe leaves it out.
+        if find(files, unit.manager, &unit.unit)?.is_some() {
+            links.enable(files, unit.manager, &unit.unit)?;
         }
     }
     for effect in &effects.units {
         match effect.what.action {
-            UnitAction::Preset | UnitAction::Enable => {}
+            UnitAction::Enable => {}
             UnitAction::Disable => links.disable(files, effect.what.manager, &effect.what.unit, &BTreeSet::new())?,
             UnitAction::Mask => links.mask(files, effect.what.manager, &effect.what.unit)?,
         }

@@ -126,7 +126,7 @@ pub(super) fn evaluate(
         if choice.action == ScriptAction::FirstBoot {
             let mut command = vec![format!("{INFO}/{}.{}", package.name, kind.member())];
             command.extend(args.iter().map(|arg| (*arg).to_owned()));
-            let what = FirstBoot { command, summary: choice.reason.clone() };
+            let what = FirstBoot { command, summary: choice.reason.clone(), makes_in: None, before: Vec::new() };
             world.effects.add(&package.name, Effect::FirstBoot(what));
         }
         return Ok(());
@@ -217,7 +217,12 @@ impl Programs for Reviewed<'_> {
         process.world.effects.report.reviewed.push(call);
         if let Some(words) = &review.first_boot {
             let command = if words.is_empty() { argv.to_vec() } else { words.clone() };
-            let what = FirstBoot { command, summary: review.summary.clone() };
+            let what = FirstBoot {
+                command,
+                summary: review.summary.clone(),
+                makes_in: review.makes_in.clone(),
+                before: review.before.clone(),
+            };
             process.world.effects.add(&self.package.name, Effect::FirstBoot(what));
         }
         if !review.same_as.is_empty() {

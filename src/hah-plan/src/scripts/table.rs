@@ -24,7 +24,9 @@
 //!
 //! An entry declares the call's effects, or names the native passes that do the work (`handled-by`), or says why there is
 //! nothing to do (`none`), or that it belongs to the node's first boot (`first-boot`: `true`, or the words of the command
-//! that the node runs instead).
+//! that the node runs instead). Of a command that would take a half-made directory for somebody's own, `makes-in` names the
+//! directory below `/var/lib`, in which the node undoes an attempt that was cut short; `before` names units of other
+//! packages that wait for the command.
 //! `[users]` and `[groups]` tables give stable ids to names for which packages leave the choice to the system.
 
 use std::collections::BTreeMap;
@@ -59,6 +61,10 @@ pub struct Review {
     pub first_boot: Option<Vec<String>>,
     /// A command that has a native stand-in and does the same, with the call's standard input; empty without one.
     pub same_as: Vec<String>,
+    /// The directory on the data partition in which an attempt of the first boot that was cut short is undone.
+    pub makes_in: Option<TreePath>,
+    /// Units that the first boot's command goes before, besides those of the package and of what depends on it.
+    pub before: Vec<Box<str>>,
 }
 
 impl Review {
@@ -279,6 +285,9 @@ struct RawProgram {
     first_boot: Option<RawFirstBoot>,
     #[serde(default)]
     same_as: Vec<String>,
+    makes_in: Option<TreePath>,
+    #[serde(default)]
+    before: Vec<String>,
     none: Option<String>,
     handled_by: Option<OneOrMany<String>>,
     #[serde(default)]
@@ -548,6 +557,17 @@ fn review(raw: RawProgram) -> Result<Review, String> {
         Some(RawFirstBoot::Whether(true)) => Some(Vec::new()),
         Some(RawFirstBoot::Words(words)) => Some(words),
     };
+    match &raw.makes_in {
+        Some(_) if first_boot.is_none() => return Err("`makes-in` is for what the first boot does".to_owned()),
+        None if first_boot.is_none() && !raw.before.is_empty() => {
+            return Err("`before` is for what the first boot does".to_owned());
+        }
+        // Everything else is derived anew on every boot, and `/var` itself belongs to everybody.
+        Some(path) if !path.as_str().starts_with("var/lib/") => {
+            return Err("`makes-in` is a directory below /var/lib".to_owned());
+        }
+        _ => {}
+    }
     match (&raw.none, effects.is_empty() && first_boot.is_none() && raw.same_as.is_empty()) {
         (None, true) => return Err("no effect is declared and `none` does not say why".to_owned()),
         (Some(_), false) => return Err("`none` stands beside declared effects".to_owned()),
@@ -568,6 +588,8 @@ fn review(raw: RawProgram) -> Result<Review, String> {
         status: raw.status,
         first_boot,
         same_as: raw.same_as,
+        makes_in: raw.makes_in,
+        before: raw.before.into_iter().map(Into::into).collect(),
     })
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use hah_format::path::TreePath;
-use hah_format::tree::Node;
+use hah_format::tree::{Kind, Node};
 
 use super::closure::Kept;
 use super::*;
@@ -202,6 +202,22 @@ fn what_needs_the_machine_is_left_to_its_first_boot() {
     assert_eq!(deferred.what.command, ["make-key", "configure"]);
 }
 
+/// The pass `units` enabled it again, by what the script had said before.
+#[test]
+fn a_link_that_a_script_removes_after_enabling_stays_removed() {
+    let kept = Kept::default();
+    let script = "set -e\nsystemctl enable some.service\n[ -h /etc/systemd/system/multi-user.target.wants/some.service ]\n\
+                  rm /etc/systemd/system/multi-user.target.wants/some.service\n";
+    let mut some = package("some", &[("postinst", script)], &["usr/bin/systemctl"]);
+    let unit = Content::inline(*b"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n");
+    some.tree.insert(TreePath::parse("usr/lib/systemd/system/some.service").unwrap(), Node::file(0o644, unit)).unwrap();
+    let packages = [some];
+    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    assert_eq!(errors, []);
+    assert!(!world.exists(&TreePath::root(), "/etc/systemd/system/multi-user.target.wants/some.service"));
+    assert_eq!(world.effects.units, []);
+}
+
 #[test]
 fn a_recipe_decides_about_a_script() {
     let kept = Kept::default();
@@ -294,5 +310,6 @@ fn reviews_rely_on_passes_that_exist() {
 fn the_real_closure_is_evaluated_whole() {
     let Some(bench) = closure::Bench::of(&[]) else { return };
     let target = bench.scripted();
-    assert!(target.effects.units.len() > 10);
+    let links = target.root.below(&TreePath::parse("etc/systemd/system").unwrap());
+    assert!(links.filter(|(_, node)| matches!(node.kind, Kind::Symlink(_))).count() > 10);
 }

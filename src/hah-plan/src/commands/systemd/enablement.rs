@@ -8,7 +8,7 @@ use hah_format::tree::Kind;
 use crate::commands::{Process, Refusal};
 use crate::configure::ConfigureError;
 use crate::configure::units::{Links, UnitFiles, UnitName, find, install_of, presets_of, search_path};
-use crate::effects::{Manager, Sourced, UnitAction, UnitEffect};
+use crate::effects::Manager;
 use crate::world::{Errno, Follow};
 
 /// What `systemctl is-enabled` says.
@@ -158,25 +158,6 @@ impl Process<'_, '_> {
             }
         }
         Ok(())
-    }
-
-    /// Books the package's last word on a unit for the pass `units`; `None` takes back what it said before.
-    pub(super) fn book_unit(&mut self, manager: Manager, unit: &str, action: Option<UnitAction>) {
-        let units = &mut self.world.effects.units;
-        units.retain(|entry| entry.what.manager != manager || *entry.what.unit != *unit);
-        let author = self.world.author.as_ref().map(|author| author.package.clone());
-        let package = author.or_else(|| self.env.get("DPKG_MAINTSCRIPT_PACKAGE")?.parse().ok());
-        if let (Some(action), Some(package)) = (action, package) {
-            let what = UnitEffect { manager, unit: unit.into(), action };
-            self.world.effects.units.push(Sourced { what, package });
-        }
-    }
-
-    /// Takes a mask that was booked back.
-    pub(super) fn book_unmasked(&mut self, manager: Manager, unit: &str) {
-        self.world.effects.units.retain(|entry| {
-            entry.what.manager != manager || *entry.what.unit != *unit || entry.what.action != UnitAction::Mask
-        });
     }
 
     /// What `systemctl is-enabled` finds.

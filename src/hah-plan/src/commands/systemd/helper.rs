@@ -17,7 +17,7 @@ use hah_format::tree::Kind;
 use super::enablement::Change;
 use super::systemctl;
 use crate::commands::{Process, Refusal};
-use crate::effects::{Manager, UnitAction};
+use crate::effects::Manager;
 use crate::world::{Errno, Follow};
 
 /// Why the helper ends.
@@ -85,11 +85,7 @@ pub(super) fn deb_systemd_helper(process: &mut Process<'_, '_>, arguments: &[Str
             "debian-installed" => Ok(Some(helper.is_installed(unit))),
             "enable" => helper.enable(unit).map(|()| None),
             "disable" | "purge" => helper.disable(unit).map(|()| None),
-            "reenable" => helper
-                .remove_links(unit)
-                .and_then(|()| helper.make_links(unit, true))
-                .map(|()| helper.process.book_unit(manager, unit, Some(UnitAction::Enable)))
-                .map(|()| None),
+            "reenable" => helper.remove_links(unit).and_then(|()| helper.make_links(unit, true)).map(|()| None),
             "mask" => helper.mask(unit).map(|()| None),
             "unmask" => helper.unmask(unit).map(|()| None),
             "update-state" => helper.update_state(unit).map(|()| None),
@@ -269,9 +265,7 @@ impl Helper<'_, '_, '_> {
 
     fn enable(&mut self, unit: &str) -> Result<(), Stop> {
         if !self.exists("/usr/bin/systemctl") && !self.exists("/bin/systemctl") {
-            self.make_links(unit, true)?;
-            self.process.book_unit(self.manager, unit, Some(UnitAction::Enable));
-            return Ok(());
+            return self.make_links(unit, true);
         }
         let mut makes_links = false;
         if self.is_installed(unit) {
@@ -319,7 +313,6 @@ impl Helper<'_, '_, '_> {
 
     fn disable(&mut self, unit: &str) -> Result<(), Stop> {
         self.remove_links(unit)?;
-        self.process.book_unit(self.manager, unit, None);
         for dir in ["/var/lib/systemd/deb-systemd-helper-enabled", "/var/lib/systemd/deb-systemd-user-helper-enabled"] {
             self.remove_if_empty(dir)?;
         }
@@ -364,7 +357,6 @@ impl Helper<'_, '_, '_> {
         }
         self.unlink(&at)?;
         self.process.change_units(self.manager, Change::Mask(base_name(unit)))?;
-        self.process.book_unit(self.manager, base_name(unit), Some(UnitAction::Mask));
         let mark = self.mark("masked", &at);
         self.write(&mark, String::new())
     }
@@ -375,7 +367,6 @@ impl Helper<'_, '_, '_> {
         if self.link_target(&at).as_deref() == Some("/dev/null") && self.exists(&mark) {
             self.unlink(&at)?;
             self.unlink(&mark)?;
-            self.process.book_unmasked(self.manager, base_name(unit));
         }
         for dir in ["/var/lib/systemd/deb-systemd-helper-masked", "/var/lib/systemd/deb-systemd-user-helper-masked"] {
             self.remove_if_empty(dir)?;

@@ -6,7 +6,7 @@ use super::enablement::{Change, State};
 use super::sysv;
 use crate::commands::{Process, Refusal};
 use crate::configure::units::{UnitName, search_path};
-use crate::effects::{Manager, UnitAction};
+use crate::effects::Manager;
 
 /// Verbs that talk to a manager; systemctl ignores them in a chroot.
 const IGNORED: &[&str] = &[
@@ -343,7 +343,6 @@ fn enable(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str) -> R
         say(process, "template units). This means they are not meant to be enabled or disabled using systemctl.");
     }
     told(process, request, &said);
-    process.book_unit(request.manager, unit, Some(UnitAction::Enable));
     Ok(0)
 }
 
@@ -357,7 +356,6 @@ fn disable(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str) -> 
     }
     let said = process.change_units(request.manager, Change::Disable(unit))?;
     told(process, request, &said);
-    process.book_unit(request.manager, unit, Some(UnitAction::Disable));
     Ok(0)
 }
 
@@ -375,14 +373,12 @@ fn mask(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str) -> Res
     }
     let said = process.change_units(request.manager, Change::Mask(unit))?;
     told(process, request, &said);
-    process.book_unit(request.manager, unit, Some(UnitAction::Mask));
     Ok(0)
 }
 
 fn unmask(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str) -> Result<u8, Refusal> {
     let said = process.change_units(request.manager, Change::Unmask(unit))?;
     told(process, request, &said);
-    process.book_unmasked(request.manager, unit);
     Ok(0)
 }
 
@@ -394,12 +390,10 @@ fn preset(process: &mut Process<'_, '_>, request: &Request<'_>, unit: &str) -> R
     let mut said = Vec::new();
     if wanted.is_empty() && request.preset != PresetMode::EnableOnly {
         said.extend(process.change_units(request.manager, Change::Disable(unit))?);
-        process.book_unit(request.manager, unit, Some(UnitAction::Disable));
     } else if request.preset != PresetMode::DisableOnly {
         for name in &wanted {
             said.extend(process.change_units(request.manager, Change::Enable(name))?);
         }
-        process.book_unit(request.manager, unit, Some(UnitAction::Preset));
     }
     told(process, request, &said);
     Ok(0)

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use crate::commands::playground::{Entry, Playground, disk_listing, on_disk, real, text};
-use crate::scripts::UnitAction;
 
 const INIT: &str = "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: old\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n### END INIT INFO\n";
 
@@ -235,22 +234,6 @@ fn strings_are_escaped_as_systemd_escape_does() {
         let found = ours.said(&words);
         assert_eq!((found.0, found.1), (status, stdout), "{words:?}");
     }
-}
-
-#[test]
-fn a_packages_last_word_on_a_unit_is_booked() {
-    let mut ours = Playground::of(TREE);
-    let booked = |ours: &Playground| {
-        let units = ours.world.effects.units.iter();
-        units.map(|entry| (entry.what.unit.to_string(), entry.what.action)).collect::<Vec<_>>()
-    };
-    ours.run(&["deb-systemd-helper", "enable", "plain.service"]);
-    assert_eq!(booked(&ours), [("plain.service".to_owned(), UnitAction::Preset)]);
-    ours.run(&["systemctl", "disable", "plain.service"]);
-    assert_eq!(booked(&ours), [("plain.service".to_owned(), UnitAction::Disable)]);
-    ours.run(&["systemctl", "mask", "plain.service"]);
-    ours.run(&["systemctl", "unmask", "plain.service"]);
-    assert_eq!(booked(&ours), []);
 }
 
 #[test]
