@@ -43,6 +43,17 @@ pub struct Guest<'a> {
     pub node: u16,
     /// What its network card is connected to.
     pub link: Link<'a>,
+    /// Whose processor it runs on.
+    pub processor: Processor,
+}
+
+/// Whose processor a machine runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processor {
+    /// The host's own, where the machine allows that and the host has KVM; else an emulated one.
+    Fastest,
+    /// An emulated one.
+    Emulated,
 }
 
 /// What a machine's network card is connected to.
@@ -142,7 +153,10 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
     let cmdline = BootFiles::open(image)?.read("cmdline.txt")?;
     let forwards = if *link == Link::User { forwards(*node) } else { Vec::new() };
     let mut args: Vec<OsString> = machine.args.iter().map(OsString::from).collect();
-    if machine.accelerated && accelerated().is_some_and(|host| host.qemu.0 == machine.program) {
+    if guest.processor == Processor::Fastest
+        && machine.accelerated
+        && accelerated().is_some_and(|host| host.qemu.0 == machine.program)
+    {
         // The last -cpu counts.
         args.extend(["-accel", "kvm", "-cpu", "host"].map(OsString::from));
     }

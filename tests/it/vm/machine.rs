@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hah_image::qemu::{self, Guest, Link};
+use hah_image::qemu::{self, Guest, Link, Processor};
 
 use super::image::{self, Image};
 
@@ -84,6 +84,8 @@ impl Node {
             disk_bytes: self.disk_bytes,
             node: self.place.as_ref().map_or(0, |place| place.number),
             link: self.place.as_ref().map_or(Link::User, |place| Link::Tap(&place.tap)),
+            // As everywhere else, so that tests fail alike.
+            processor: Processor::Emulated,
         };
         let prepared = qemu::prepare(&guest).unwrap();
         let mut child = Command::new(&prepared.program)

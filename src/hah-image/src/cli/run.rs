@@ -12,7 +12,7 @@ use crate::advice::Exit;
 use crate::failure::Failure;
 use crate::programs;
 use crate::project::Project;
-use crate::qemu::{self, Guest, Link};
+use crate::qemu::{self, Guest, Link, Processor};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -38,6 +38,9 @@ pub(super) struct RunArgs {
     /// Size of the node's disk (a power of two for SD cards); a number without a unit is GiB
     #[arg(long, value_name = "SIZE", default_value = "8 GiB", value_parser = parse_disk)]
     disk: ByteSize,
+    /// Emulate the processor even where KVM could run it
+    #[arg(long)]
+    emulate: bool,
     /// Begin with an empty disk: first boot happens again
     #[arg(long)]
     fresh: bool,
@@ -85,7 +88,8 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     })?;
     let directory = path.with_extension("run").join(format!("{}-{}", machine.name, args.node));
     let link = args.tap.as_deref().map_or(Link::User, Link::Tap);
-    let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk.0, node: args.node, link };
+    let processor = if args.emulate { Processor::Emulated } else { Processor::Fastest };
+    let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk.0, node: args.node, link, processor };
     if args.dry_run {
         let prepared = qemu::describe(&guest)?;
         let words = std::iter::once(OsStr::new(&prepared.program))
