@@ -299,7 +299,7 @@ pub fn settings_directory(directory: &Path) -> PathBuf {
 
 /// The project's directory: `directory` itself, or the nearest one above the current one that looks like a project.
 fn find(directory: &Path) -> Result<PathBuf, ProjectError> {
-    let start = files::canonicalize(directory).map_err(|error| ProjectError::NoDirectory(error))?;
+    let start = files::canonicalize(directory).map_err(ProjectError::NoDirectory)?;
     let looks_right = |path: &Path| {
         path.join("hah-image.toml").is_file() || path.join(LOCK).is_file() || path.join("images").is_dir()
     };

@@ -4,6 +4,7 @@
 //! three cannot disagree.
 
 mod packages;
+mod noun;
 
 use super::kinds::{
     ADDRESS, AGE_KEY, ARCHITECTURE, COUNTRY, DATACENTER, DROP_IN, FIELD, GATEWAY, HOST, Kind, LINE, MEMBER, MODE, NAME,
@@ -60,24 +61,6 @@ pub(super) enum Shape {
     Either(&'static Shape, &'static Shape),
     /// A parameter's value, which its declaration types.
     Value,
-}
-
-impl Shape {
-    /// What to call it in `expected …`.
-    pub(super) fn noun(&self) -> String {
-        match self {
-            Self::Text(_) | Self::Choice(_) => "a string".to_owned(),
-            Self::Integer(..) => "an integer".to_owned(),
-            Self::Boolean => "`true` or `false`".to_owned(),
-            Self::List(item) => match item {
-                Self::Table(_) => "an array of tables".to_owned(),
-                _ => format!("an array, each item {}", item.noun()),
-            },
-            Self::Table(_) | Self::Named(..) => "a table".to_owned(),
-            Self::Either(short, long) => format!("{} or {}", short.noun(), long.noun()),
-            Self::Value => "a string, integer, boolean or array".to_owned(),
-        }
-    }
 }
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
