@@ -87,11 +87,28 @@ pub(crate) fn check(shell: &Shell) -> Result<()> {
     }
     structure(shell, &sources, &mut findings);
     unused_dependencies(&metadata, &sources, &mut findings)?;
+    pinned_crates(shell, &mut findings);
     if !findings.is_empty() {
         findings.iter().for_each(|finding| say::problem(finding));
         bail!("{} findings", findings.len());
     }
     Ok(())
+}
+
+/// Has cargo-deny, where it is installed, look at licences, bans and sources; at advisories, where it can fetch them.
+fn pinned_crates(shell: &Shell, findings: &mut Vec<String>) {
+    if cmd!(shell, "cargo deny --version").quiet().ignore_stdout().ignore_stderr().run().is_err() {
+        say::step("cargo-deny is not installed: licences, bans, sources and advisories are not checked");
+        return;
+    }
+    if cmd!(shell, "cargo deny --offline check licenses bans sources").quiet().run().is_err() {
+        findings.push("cargo-deny found something: see above, and deny.toml".to_owned());
+    }
+    if cmd!(shell, "cargo deny fetch db").quiet().ignore_stderr().run().is_err() {
+        say::step("advisories cannot be fetched and are not checked");
+    } else if cmd!(shell, "cargo deny check advisories").quiet().run().is_err() {
+        findings.push("cargo-deny knows advisories about pinned crates: see above, and deny.toml".to_owned());
+    }
 }
 
 /// Checks that no crate has modules in a circle.

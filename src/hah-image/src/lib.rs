@@ -21,6 +21,7 @@ pub mod failure;
 pub mod advice;
 pub mod files;
 pub mod programs;
+pub mod reporter;
 pub mod printer;
 pub mod clock;
 mod calendar;

@@ -10,6 +10,7 @@ use super::realise::{ImageMaker, Realised, Site, realise};
 use super::substitute::{DownloadsOf, Upstream};
 use super::{Tools, assemble, compare};
 use crate::failure::Failure;
+use crate::files;
 use crate::files::draft::Draft;
 use crate::store::{Access, Store};
 
@@ -94,6 +95,6 @@ struct Scratch(PathBuf);
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = files::remove_tree(&self.0);
     }
 }

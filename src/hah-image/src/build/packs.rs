@@ -53,7 +53,7 @@ impl Stored {
     /// # Errors
     /// When it is not whole: a power cut may have left it without its end.
     pub fn open(path: PathBuf) -> Result<Self, pack::OpenError> {
-        let file = File::open(&path).map_err(pack::OpenError::from)?;
+        let file = files::open(&path).map_err(|error| pack::OpenError::from(io::Error::from(error)))?;
         let manifest = pack::read_manifest(BufReader::with_capacity(1 << 16, file))?;
         Ok(Self { path, manifest })
     }
@@ -65,14 +65,14 @@ impl Stored {
 /// very bytes that were locked, or not at all.
 pub fn pack_package(store: &Store, key: &Key, step: &PackStep, deb: &Path) -> Result<(), StoreError> {
     store.realise(Bucket::Packs, &key.0, |file| {
-        let mut reader = BufReader::with_capacity(1 << 16, Hashing::new(fs_err::File::open(deb)?));
+        let mut reader = BufReader::with_capacity(1 << 16, Hashing::new(files::open(deb)?));
         let mut out = BufWriter::with_capacity(1 << 20, file);
         let packed = pack::pack_deb(&mut reader, &mut out, &step.options);
         // What a damaged archive fails with says less than that it is damaged.
         io::copy(&mut reader, &mut io::sink())?;
         let (found, ..) = reader.into_inner().finish();
         if found != step.sha256 {
-            fs_err::remove_file(deb)?;
+            files::remove(deb)?;
             return Err(StoreError::Damaged { name: step.name.to_string(), wanted: step.sha256, found });
         }
         packed.map_err(|source| StoreError::make(PackFailed { package: step.name.clone(), source }))?;

@@ -14,6 +14,7 @@ use super::packs::artifact_pack::pack_artifact;
 use super::packs::{Stored, pack_package};
 use super::substitute::Substituter;
 use crate::failure::Failure;
+use crate::files;
 use crate::printer::{Outcome, Printer, human_bytes};
 use crate::store::{Bucket, Store};
 
@@ -73,17 +74,17 @@ fn bucket(step: &Derivation) -> Option<Bucket> {
 ///
 /// Kernels are made by the images that take them, while these are configured: see [`super::kernel`].
 pub fn realise(plan: &Plan, site: &Site<'_>, maker: &mut dyn ImageMaker) {
-    let mut loop_ = Loop { plan, site, realised: Realised::default() };
+    let mut realising = Realising { plan, site, realised: Realised::default() };
     for _ in 0..ROUNDS {
-        loop_.fetch(maker);
-        let states = loop_.states(maker);
-        loop_.pack(&states);
-        if loop_.open(&states) == Packs::Whole {
+        realising.fetch(maker);
+        let states = realising.states(maker);
+        realising.pack(&states);
+        if realising.open(&states) == Packs::Whole {
             break;
         }
     }
-    let states = loop_.states(maker);
-    let Loop { realised, .. } = loop_;
+    let states = realising.states(maker);
+    let Realising { realised, .. } = realising;
     for (step, state) in plan.steps().iter().zip(states) {
         let Some(image) = step.image() else { continue };
         if state != StepState::Make {
@@ -117,13 +118,13 @@ enum Packs {
     Damaged,
 }
 
-struct Loop<'a> {
+struct Realising<'a> {
     plan: &'a Plan,
     site: &'a Site<'a>,
     realised: Realised,
 }
 
-impl<'a> Loop<'a> {
+impl<'a> Realising<'a> {
     fn states(&self, maker: &dyn ImageMaker) -> Vec<StepState> {
         let store = self.site.store;
         self.plan.states(&|step| match step.image() {
@@ -223,7 +224,7 @@ impl<'a> Loop<'a> {
                 let stored = Stored::open(path.clone());
                 if stored.is_err() {
                     // Somebody else may have been faster.
-                    let _ = fs_err::remove_file(path);
+                    let _ = files::remove(path);
                 }
                 (step.key, stored.ok())
             })

@@ -10,6 +10,7 @@ use super::downloads::{self, mirrored_as};
 use super::{Tools, artifacts};
 use crate::failure::Failure;
 use crate::fetch::{Item, Source};
+use crate::files::draft;
 use crate::store::{Bucket, Store};
 
 /// Somebody who may have outputs.
@@ -74,10 +75,8 @@ impl Substituter for DownloadsOf<'_> {
         for step in wanted.iter().filter(|step| matches!(step.kind, StepKind::Fetch(_))) {
             let theirs = self.0.path(Bucket::Downloads, &step.key.0);
             let ours = store.path(Bucket::Downloads, &step.key.0);
-            // Another file system, or one without links.
-            let taken = || std::fs::hard_link(&theirs, &ours).or_else(|_| std::fs::copy(&theirs, &ours).map(drop));
             if theirs.exists()
-                && let Err(error) = taken()
+                && let Err(error) = draft::link_or_copy(&theirs, &ours)
             {
                 failures.push((step.key, Arc::new(error.into())));
             }

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_err as fs;
 use hah_format::digest::Sha256;
 use hah_plan::configure::Configured;
 use hah_plan::plan::{Derivation, Key, StepKind};
@@ -22,6 +21,7 @@ use super::prepare::{PlannedImage, Prepared};
 use super::realise::{ImageMaker, Realised};
 use super::{Built, Tools, outputs};
 use crate::failure::Failure;
+use crate::files;
 use crate::files::draft;
 use crate::files::draft::Draft;
 use crate::files::place::Place;
@@ -213,7 +213,8 @@ fn imager_manifest(system: &System, epoch: u32, (sha256, size): (&str, u64), out
     let text = assemble::imager::render(system, epoch, &assemble::imager::File { place: &place, sha256, size })
         .map_err(|error| Failure::build(error.to_string(), None))?;
     let Some(text) = text else { return Ok(()) };
-    let is_there = fs::read(output.with_extension(assemble::imager::EXTENSION)).is_ok_and(|old| old == text.as_bytes());
+    let is_there =
+        files::read(output.with_extension(assemble::imager::EXTENSION)).is_ok_and(|old| old == text.as_bytes());
     if is_there { Ok(()) } else { beside(output, assemble::imager::EXTENSION, text.as_bytes()) }
 }
 
@@ -259,7 +260,7 @@ const COPY_LEVEL: i32 = 6;
 /// Writes `IMAGE.zst` beside the image.
 pub fn compress(tools: Tools<'_>, image: &Path) -> Result<(), Failure> {
     let path = outputs::compressed(image);
-    let mut source = fs::File::open(image)?;
+    let mut source = files::open(image)?;
     let step = tools.printer.step("Compressing", shown(&path), Some(source.metadata()?.len()));
     let mut draft = Draft::of(&Place::of(&path)?)?;
     let mut encoder = zstd::Encoder::new(draft.file(), COPY_LEVEL)?;
@@ -277,7 +278,7 @@ pub fn compress(tools: Tools<'_>, image: &Path) -> Result<(), Failure> {
     }
     encoder.finish()?;
     draft.publish(&path)?;
-    let size = fs::metadata(&path)?.len();
+    let size = files::metadata(&path)?.len();
     step.done("Compressed", &format!("{} ({})", shown(&path), human_bytes(size)), Outcome::Made);
     Ok(())
 }

@@ -89,6 +89,16 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     draft.publish(path)
 }
 
+/// Gives a file a second name; a copy of its own where there cannot be one, as on another file system.
+pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
+    if std::fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let mut draft = Draft::of(&Place::of(to)?)?;
+    io::copy(&mut super::open(from)?, draft.file())?;
+    draft.publish(to)
+}
+
 /// Opens a file to add to its end, and makes it when it is not there.
 pub fn append(path: &Path) -> io::Result<File> {
     let place = Place::of(path)?;

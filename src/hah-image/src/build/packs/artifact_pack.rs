@@ -25,6 +25,7 @@ use hah_plan::rootfs::{Content, Root, UnpackedArtifact};
 
 use super::{Stored, open};
 use crate::failure::Failure;
+use crate::files;
 use crate::store::{Bucket, Store, StoreError};
 
 /// The pack of an artifact.
@@ -45,7 +46,7 @@ pub fn pack_artifact(store: &Store, key: &Key, step: &ArtifactStep, file: &Path)
         Format::TarGz => archive::Format::TarGz,
     };
     let made = store.realise(Bucket::Packs, &key.0, |draft| {
-        let source = BufReader::with_capacity(1 << 16, fs_err::File::open(file)?);
+        let source = BufReader::with_capacity(1 << 16, files::open(file)?);
         let mut out = BufWriter::with_capacity(1 << 20, draft);
         pack::pack_archive(source, format, &archive::Limits::default(), &mut out, &packing::of_artifacts()).map_err(
             |source| StoreError::make(Unpackable { artifact: format!("{} {}", step.name, step.version), source }),
