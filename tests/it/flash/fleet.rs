@@ -109,7 +109,8 @@ fn every_node_gets_its_card() {
     assert!(again.stderr.contains("pi4-a was flashed at") && again.stderr.contains("3 of 3 cards are done"), "{again}");
     assert_eq!(digest(&card(&toy, "pi4-a")), before);
     toy.run(&["secrets", "rotate", "gossip", "--age-identity", "../key"]).succeeded();
-    flash(&toy, &["--yes"]).failed(2, &["the cards of pi4-a, zero-a, zero-b cannot be asked for", "--card NAME=DEVICE"]);
+    flash(&toy, &["--yes"])
+        .failed(2, &["the cards of pi4-a, zero-a, zero-b cannot be asked for", "--card NAME=DEVICE"]);
     scripted(&toy, &NODES, &[]).succeeded();
     assert_ne!(digest(&card(&toy, "pi4-a")), before);
     // One node's new address is that node's card alone.

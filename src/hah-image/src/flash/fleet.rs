@@ -90,7 +90,12 @@ pub struct NodeCard<'a> {
 
 impl NodeCard<'_> {
     /// Flashes the card, and puts that on record.
-    pub fn flash(self, reporter: &dyn Reporter, target: OpenTarget, record: &mut FlashRecord) -> Result<Flashed, FlashError> {
+    pub fn flash(
+        self,
+        reporter: &dyn Reporter,
+        target: OpenTarget,
+        record: &mut FlashRecord,
+    ) -> Result<Flashed, FlashError> {
         let Self { node, image, content, image_sha256, device, verify } = self;
         let whose = Node { name: &node.name, identity: &node.identity };
         let flashed = flash(reporter, Job { image, content, target, node: Some(whose), verify })?;
