@@ -244,11 +244,9 @@ impl<C> Tree<C> {
 
     /// Everything strictly below `path`, in order.
     pub fn below<'a>(&'a self, path: &'a TreePath) -> impl Iterator<Item = (&'a TreePath, &'a Node<C>)> {
-        // Between `a` and `a/…` may sort `a-b`: start at `a/`, not at `a`.
         let prefix = if path.is_root() { String::new() } else { format!("{}/", path.as_str()) };
-        let start = TreePath::parse(&prefix).unwrap_or_else(|_| TreePath::root());
         self.nodes
-            .range(start..)
+            .range(first_below(&prefix)..)
             .skip_while({
                 let prefix = prefix.clone();
                 move |(path, _)| path.as_str() < prefix.as_str()
@@ -257,10 +255,31 @@ impl<C> Tree<C> {
             .filter(move |(found, _)| *found != path)
     }
 
-    /// The direct entries of the directory `path`, in order.
+    /// The direct entries of the directory `path`, in order. What is below them costs nothing.
     pub fn entries<'a>(&'a self, path: &'a TreePath) -> impl Iterator<Item = (&'a TreePath, &'a Node<C>)> {
-        let depth = path.components().count() + 1;
-        self.below(path).filter(move |(path, _)| path.components().count() == depth)
+        let prefix = if path.is_root() { String::new() } else { format!("{}/", path.as_str()) };
+        let mut rest = self.nodes.range(first_below(&prefix)..);
+        std::iter::from_fn(move || {
+            loop {
+                let (found, node) = rest.next()?;
+                let Some(name) = found.as_str().strip_prefix(&prefix) else {
+                    match found.as_str() < prefix.as_str() {
+                        true => continue,
+                        false => return None,
+                    }
+                };
+                match name.split_once('/') {
+                    None if name.is_empty() => {}
+                    None => return Some((found, node)),
+                    // Behind all that is below this entry: `0` is the character after `/`.
+                    Some((entry, _)) => {
+                        if let Ok(behind) = TreePath::parse(&format!("{prefix}{entry}0")) {
+                            rest = self.nodes.range(behind..);
+                        }
+                    }
+                }
+            }
+        })
     }
 
     /// Follows symbolic links in every component, as the kernel would with this tree as the root.
@@ -372,6 +391,12 @@ impl<'de, C: Deserialize<'de>> Deserialize<'de> for Tree<C> {
     }
 }
 
+/// Where the entries of a directory begin; `prefix` is its path and a slash. Between `a` and `a/…` may sort `a-b`, so that
+/// a name that no other is less than stands for the first one.
+fn first_below(prefix: &str) -> TreePath {
+    TreePath::parse(&format!("{prefix}\u{1}")).unwrap_or_else(|_| TreePath::root())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,6 +419,23 @@ mod tests {
         let tree = sample();
         assert!(tree.get(&path("usr/bin")).unwrap().is_dir());
         assert_eq!(tree.len(), 8);
+    }
+
+    /// The names sort so that what is below `a` stands between `a-b` and `a0`.
+    #[test]
+    fn entries_are_the_direct_ones_and_pass_over_what_is_below() {
+        let mut tree = Tree::<()>::new();
+        for path in ["d", "d-e", "d-e/f", "d/a", "d/a-b", "d/a/x", "d/a/x/y", "d/a0", "d/a0/z", "d/b", "e"] {
+            tree.insert(TreePath::parse(path).unwrap(), Node::dir(0o755)).unwrap();
+        }
+        let names = |at: &str| {
+            let at = TreePath::parse(at).unwrap();
+            tree.entries(&at).map(|(path, _)| path.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("d"), ["/d/a", "/d/a-b", "/d/a0", "/d/b"]);
+        assert_eq!(names("/"), ["/d", "/d-e", "/e"]);
+        assert_eq!(names("d/a"), ["/d/a/x"]);
+        assert_eq!(names("d/b"), [""; 0]);
     }
 
     #[test]

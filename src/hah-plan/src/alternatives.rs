@@ -463,7 +463,7 @@ impl<'r, 'w> Registry<'r, 'w> {
             let directory = follower.link.rsplit_once('/').map_or("", |(directory, _)| directory);
             match choice.file(&follower.name) {
                 // A manual page that stands elsewhere: its link's place is left out with the others.
-                Some(_) if self.is_left_out(directory) => {}
+                Some(_) if is_documentation(directory) && !self.world.exists(&TreePath::root(), directory) => {}
                 Some(file) if !self.is_missing(file)? => {
                     self.links_to(&mut links, (&follower.name, &follower.link), file)?;
                     continue;
@@ -536,6 +536,11 @@ impl<'r, 'w> Registry<'r, 'w> {
             self.warned.push(line);
         }
     }
+}
+
+/// Whether a directory is of manuals, which images leave out unless a recipe wants them.
+fn is_documentation(directory: &str) -> bool {
+    ["/usr/share/man", "/usr/share/doc", "/usr/share/info"].iter().any(|top| directory.starts_with(top))
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ mod capabilities;
 mod apache;
 mod registries;
 mod catalogs;
+mod getopt;
+mod iconv;
 mod locale;
 mod postconf;
 mod binfmts;
@@ -253,6 +255,8 @@ const TABLES: &[&[Command]] = &[
     apache::COMMANDS,
     registries::COMMANDS,
     catalogs::COMMANDS,
+    getopt::COMMANDS,
+    iconv::COMMANDS,
     locale::COMMANDS,
     postconf::COMMANDS,
     binfmts::COMMANDS,

@@ -66,7 +66,9 @@ fn what_people_ask_for_is_built_and_what_is_a_machines_own_is_left_to_its_first_
     partition(&output, "root", &root);
     let cat = |path: &str| judge(Command::new("unsquashfs").arg("-cat").arg(&root).arg(path));
     let accounts = cat("etc/passwd") + &cat("etc/group");
-    for name in ["_chrony", "Debian-exim", "Debian-snmp", "docker", "mosquitto", "postgres", "redis", "ssl-cert", "statd"] {
+    for name in
+        ["_chrony", "Debian-exim", "Debian-snmp", "docker", "mosquitto", "postgres", "redis", "ssl-cert", "statd"]
+    {
         assert!(accounts.lines().any(|line| line.starts_with(&format!("{name}:"))), "{name}: {accounts}");
     }
     // What scripts make of answers, alternatives and units.

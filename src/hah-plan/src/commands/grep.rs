@@ -17,7 +17,7 @@ pub(super) const COMMANDS: &[Command] = &[
 
 const SPEC: &str = "A,after-context= a,text B,before-context= b C,context= c,count E,extended-regexp e,regexp= \
     F,fixed-strings f,file= G,basic-regexp H,with-filename h,no-filename I i,ignore-case y L,files-without-match \
-    l,files-with-matches m,max-count= n,line-number o,only-matching P q,quiet ,silent r,recursive \
+    l,files-with-matches m,max-count= n,line-number o,only-matching P,perl-regexp q,quiet ,silent r,recursive \
     R,dereference-recursive s,no-messages U,binary u v,invert-match w,word-regexp x,line-regexp z,null-data Z,null \
     ,color=? ,colour=? ,include= ,exclude= ,exclude-dir= ,line-buffered ,no-ignore-case ,label= ,binary-files=";
 
@@ -40,7 +40,7 @@ fn rgrep(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> 
 
 /// grep(1): `-E -F -G -i -v -w -x -e -f -c -l -L -n -o -q -s -h -H -m -A -B -C -r -R -z -Z -a --include --exclude`.
 ///
-/// Perl's expressions (`-P`) and byte offsets (`-b`) are not; colour is never shown.
+/// Of Perl's expressions (`-P`), those that POSIX has in other words; byte offsets (`-b`) are not, and colour is never shown.
 /// A line that is not UTF-8 in a UTF-8 locale makes a file binary, as a NUL byte does.
 fn search(process: &mut Process<'_, '_>, args: &[String], language: char) -> Result<u8, Refusal> {
     let args: Vec<String> = args
@@ -55,7 +55,7 @@ fn search(process: &mut Process<'_, '_>, args: &[String], language: char) -> Res
         .chain(args.iter().skip_while(|arg| *arg != "--").cloned())
         .collect();
     let mut options = process.options(&args, SPEC, Order::Any)?;
-    for refused in ["P", "b", "u"] {
+    for refused in ["b", "u"] {
         if options.has(refused) {
             return process.unknown(&format!("-{refused}"));
         }
@@ -91,9 +91,22 @@ fn search(process: &mut Process<'_, '_>, args: &[String], language: char) -> Res
         .given
         .iter()
         .rev()
-        .find(|given| matches!(given.name, "E" | "F" | "G"))
+        .find(|given| matches!(given.name, "E" | "F" | "G" | "P"))
         .and_then(|given| given.name.chars().next())
         .unwrap_or(language);
+    let language = match language {
+        'P' if options.has("o") => return process.unknown("-P with -o"),
+        'P' => {
+            for pattern in &mut patterns {
+                match posix_of_perl(pattern) {
+                    Some(posix) => *pattern = posix,
+                    None => return process.unknown(&format!("-P '{}'", String::from_utf8_lossy(pattern))),
+                }
+            }
+            'E'
+        }
+        language => language,
+    };
     let matcher = match Matcher::new(&patterns, language, &options, process.is_utf8())? {
         Ok(matcher) => matcher,
         Err(message) => {
@@ -124,6 +137,41 @@ fn search(process: &mut Process<'_, '_>, args: &[String], language: char) -> Res
         (false, true) => 0,
         (false, false) => 1,
     })
+}
+
+/// One of Perl's expressions as a POSIX one that matches the same lines; `None` for what only Perl has.
+fn posix_of_perl(pattern: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut bytes = pattern.iter().copied().peekable();
+    let mut last = None;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' => match bytes.next()? {
+                b'd' => out.extend(b"[0-9]"),
+                class @ (b's' | b'S' | b'w' | b'W' | b'b' | b'B') => out.extend([b'\\', class]),
+                quoted if quoted.is_ascii_punctuation() => out.extend([b'\\', quoted]),
+                _ => return None,
+            },
+            // Classes with backslashes are read in another way; `(?…)`, `*?` and `*+` are Perl's own.
+            b'[' => {
+                out.push(byte);
+                let mut length = 0;
+                loop {
+                    let next = bytes.next().filter(|next| *next != b'\\')?;
+                    out.push(next);
+                    if next == b']' && length > usize::from(out.ends_with(b"[^]")) {
+                        break;
+                    }
+                    length += 1;
+                }
+            }
+            b'?' | b'+' if matches!(last, Some(b'(' | b'*' | b'+' | b'?' | b'}')) => return None,
+            b'(' if bytes.peek() == Some(&b'?') => return None,
+            _ => out.push(byte),
+        }
+        last = Some(byte);
+    }
+    Some(out)
 }
 
 struct Search {

@@ -177,6 +177,26 @@ fn a_config_script_that_is_no_shell_answers_by_its_review() {
     }
 }
 
+/// apticron chooses a minute of the hour with `od < /dev/urandom`.
+#[test]
+fn who_reads_random_bytes_is_refused_unless_it_was_reviewed() {
+    let kept = Kept::default();
+    let script = "#!/bin/sh\nset -e\nminute=$(tr -dc 0-5 < /dev/urandom | head -c 1)\necho \"$minute\" > /etc/minute\n";
+    let packages = [package("some", &[("postinst", script)], &[])];
+    let (_, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    assert_eq!((errors[0].line, errors[0].what.as_str()), (3, "random bytes may not reach an image"));
+    let table = "[[program]]\npackage = \"some\"\ncommand = \"tr -dc 0-5\"\nsummary = \"chooses a minute\"\n\
+                 none = \"any will do\"\nstdout = \"5\"\n";
+    let (mut world, errors) = installed(&packages, &kept, &parse_table(&[("t", table)]).unwrap(), &[]);
+    assert_eq!(errors, []);
+    assert_eq!(read(&mut world, "/etc/minute"), "5\n");
+    for script in ["read x < /dev/urandom\n", "sh < /dev/urandom\n", "while read x; do :; done < /dev/urandom\n"] {
+        let packages = [package("some", &[("postinst", &format!("#!/bin/sh\n{script}"))], &[])];
+        let (_, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+        assert_eq!(errors.len(), 1, "{script}");
+    }
+}
+
 /// nagios asks its init script whether it runs, past invoke-rc.d.
 #[test]
 fn an_init_script_that_is_called_by_its_name_starts_nothing() {

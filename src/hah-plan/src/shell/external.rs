@@ -205,6 +205,9 @@ impl Shell<'_, '_> {
     }
 
     fn native(&mut self, command: &'static Command, argv: &[String]) -> Eval {
+        if let Err(stop) = self.refuse_random_input() {
+            return if self.reviewed(argv)? { Ok(()) } else { Err(stop) };
+        }
         let env = self.environment();
         let input = self.descriptors.input(0);
         let mut stdin = input.take();
@@ -345,6 +348,7 @@ impl Shell<'_, '_> {
         let first = args.get(at).filter(|_| command || !from_input);
         let Some(first) = first else {
             // The script comes through standard input.
+            self.refuse_random_input()?;
             let input = self.descriptors.input(0).take();
             let text = String::from_utf8_lossy(&input).into_owned();
             return self.nested("sh", &text, args.get(at..).unwrap_or_default(), &letters);

@@ -20,9 +20,11 @@ enum Item {
     Named(String),
 }
 
-/// Whether any character of `pattern` means more than itself.
+/// Whether any character of `pattern` means more than itself. A `[` that nothing closes does not: it is the command.
 pub(super) fn is_pattern(pattern: &[Marked]) -> bool {
-    pattern.iter().any(|(c, quoted)| !quoted && matches!(c, '*' | '?' | '['))
+    pattern.iter().enumerate().any(|(at, (c, quoted))| {
+        !quoted && (matches!(c, '*' | '?') || (*c == '[' && pattern[at + 1..].iter().any(|(c, _)| *c == ']')))
+    })
 }
 
 /// Whether the whole `text` is what `pattern` describes.

@@ -40,6 +40,8 @@ enum Descriptor {
     Both { path: String, left: Buffer },
     /// Takes everything, holds nothing.
     Null,
+    /// Random bytes, which nobody may read: only a review can say what becomes of the command that would.
+    Random,
 }
 
 /// The open descriptors.
@@ -123,9 +125,17 @@ impl Shell<'_, '_> {
                 self.overwrite(&path, start, bytes)?;
                 left.0.borrow_mut().drain(..bytes.len().min(behind));
             }
-            Some(Descriptor::Input(_)) | None => return Err(Errno::NotPermitted),
+            Some(Descriptor::Input(_) | Descriptor::Random) | None => return Err(Errno::NotPermitted),
         }
         Ok(())
+    }
+
+    /// Stops where standard input is random and somebody reads it.
+    pub(super) fn refuse_random_input(&self) -> Eval {
+        match self.descriptors.open.get(&0) {
+            Some(Descriptor::Random) => Err(self.stop(Errno::Random.into())),
+            _ => Ok(()),
+        }
     }
 
     /// What is in a file that has been opened for writing.
@@ -224,6 +234,10 @@ impl Shell<'_, '_> {
                     return Ok(self.open_as(fd, own));
                 }
                 let read = self.world.read(&self.cwd, &path);
+                if matches!((&read, &redirect.kind), (Err(Errno::Random), RedirectKind::Read(_))) {
+                    self.descriptors.open.insert(fd, Descriptor::Random);
+                    return Ok(true);
+                }
                 let read = match (self.final_only(read)?, &redirect.kind) {
                     (Err(Errno::NotFound), RedirectKind::ReadWrite(_)) => {
                         let made = self.world.write(&self.cwd, &path, 0o666 & !self.umask, Vec::new());

@@ -26,6 +26,7 @@ pub(super) fn read(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     if let Some(wrong) = args.iter().find(|name| !is_name(name)) {
         return Err(shell.die(&format!("read: {wrong}: bad variable name")));
     }
+    shell.refuse_random_input()?;
     let input = shell.descriptors.input(0);
     let bytes = input.take();
     let (mut line, mut ended, mut at) = (Vec::new(), false, 0);
