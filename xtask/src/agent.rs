@@ -39,15 +39,17 @@ pub(crate) fn directory() -> Result<PathBuf> {
 }
 
 /// The architecture that Debian calls `name`.
-pub(crate) fn architecture(name: &str) -> Result<&'static Architecture> {
+fn architecture(name: &str) -> Result<&'static Architecture> {
     Architecture::of_debian(name).with_context(|| {
         let known: Vec<&str> = ARCHITECTURES.iter().map(|row| row.debian).collect();
         format!("there is no architecture {name}; there are {}", known.join(", "))
     })
 }
 
-/// Builds the agent with the first toolchain that can, or with the one of this name, and returns where it is.
-pub(crate) fn build(shell: &Shell, architecture: &Architecture, wanted: Option<&str>) -> Result<PathBuf> {
+/// Builds the agent for the architecture that Debian calls `name`, with the first toolchain that can or with the one of
+/// this name, and returns where it is.
+pub(crate) fn build(shell: &Shell, name: &str, wanted: Option<&str>) -> Result<PathBuf> {
+    let architecture = architecture(name)?;
     let toolchain = toolchain(shell, architecture, wanted)?;
     say::step(&format!("building the agent for {} with {}", architecture.debian, toolchain.name));
     let built = compile(shell, &toolchain)?;

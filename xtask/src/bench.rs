@@ -104,8 +104,11 @@ pub(crate) fn run_flash(shell: &Shell) -> Result<()> {
 
 /// Measures the scripts of a large image only.
 pub(crate) fn run_scripts(shell: &Shell) -> Result<()> {
-    let agent = agent::build(shell, None)?;
-    cmd!(shell, "cargo build --quiet --release --package hah-image").env("HAH_AGENT_AARCH64", &agent).quiet().run()?;
+    agent::build(shell, "arm64", None)?;
+    cmd!(shell, "cargo build --quiet --release --package hah-image")
+        .env("HAH_AGENTS", agent::directory()?)
+        .quiet()
+        .run()?;
     let bench = Bench::of(shell)?;
     let machine = report::machine(shell, bench.cores)?;
     say::data(&report::scripts(&machine, &scripts::measure(&bench)?));

@@ -75,7 +75,7 @@ pub(crate) fn run(shell: &Shell, list: Option<&str>) -> Result<()> {
     ensure!(!names.is_empty(), "the list names no package");
     apt::install(shell, &["time"])?;
     image::install_compiler(shell)?;
-    agent::build(shell, agent::architecture("arm64")?, None)?;
+    agent::build(shell, "arm64", None)?;
     cmd!(shell, "cargo build --quiet --release --package hah-image")
         .env("HAH_AGENTS", agent::directory()?)
         .quiet()

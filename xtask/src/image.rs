@@ -10,7 +10,7 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     install_compiler(shell)?;
     // An image can be built and flashed without QEMU; only running it cannot be.
     let lacking = qemu::install(shell).err();
-    agent::build(shell, agent::architecture(&architecture(shell, name)?)?, None)?;
+    agent::build(shell, &architecture(shell, name)?, None)?;
     shell.create_dir("out")?;
     let image = format!("out/{name}.img");
     say::step(&format!("building {image}"));

@@ -57,10 +57,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["agent"] => run(|shell| agent(shell, "arm64", None)),
-        ["agent", "--toolchain", key] => run(|shell| agent(shell, "arm64", Some(key))),
-        ["agent", name] => run(|shell| agent(shell, name, None)),
-        ["agent", name, "--toolchain", key] => run(|shell| agent(shell, name, Some(key))),
+        ["agent"] => run(|shell| agent::build(shell, "arm64", None).map(drop)),
+        ["agent", "--toolchain", key] => run(|shell| agent::build(shell, "arm64", Some(key)).map(drop)),
+        ["agent", name] => run(|shell| agent::build(shell, name, None).map(drop)),
+        ["agent", name, "--toolchain", key] => run(|shell| agent::build(shell, name, Some(key)).map(drop)),
         ["image"] => run(|shell| image::build(shell, "lab")),
         ["image", name] => run(|shell| image::build(shell, name)),
         ["test"] => run(|shell| test::run(shell, test::Lanes::Usual)),
@@ -106,11 +106,6 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     say::problem(USAGE);
     ExitCode::from(2)
-}
-
-/// Builds the agent for the architecture of this name.
-fn agent(shell: &Shell, name: &str, toolchain: Option<&str>) -> Result<()> {
-    agent::build(shell, agent::architecture(name)?, toolchain).map(drop)
 }
 
 /// Runs a chore at the top of the workspace.

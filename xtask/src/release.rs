@@ -6,35 +6,29 @@
 //! ```
 
 use anyhow::{Context, Result, bail};
+use hah_node::architecture::DEBIAN_NAMES;
 use serde_json::Value;
 use xshell::{Shell, cmd};
 
 use crate::{agent, image, say, workspace};
 
-/// Where the agent is that another machine built.
-const AGENT: &str = "agent/aarch64/hah-agent";
 /// What is published, below cargo's build directory.
 const DIST: &str = "dist";
 
-/// Builds the program with the agent in it, and names it after version and machine.
+/// Builds the program with the agents in it, and names it after version and machine.
 pub(crate) fn build(shell: &Shell) -> Result<()> {
     let target = workspace::target()?;
-    let agent = match std::env::consts::OS {
-        "linux" => {
+    for architecture in DEBIAN_NAMES {
+        // The agent is a Linux program, and the same from any host: continuous integration brings it to others.
+        if std::env::consts::OS == "linux" {
             image::install_compiler(shell)?;
-            agent::build(shell, None)?
+            agent::build(shell, architecture, None)?;
+        } else if !agent::directory()?.join(architecture).join("hah-agent").exists() {
+            bail!("the agent for {architecture} is missing: copy target/agent from a Linux machine");
         }
-        // The agent is a Linux program, and the same from any host: continuous integration brings it.
-        system => {
-            let agent = target.join(AGENT);
-            if !agent.exists() {
-                bail!("{} is missing: copy it from a Linux machine, for {system} cannot build it", agent.display());
-            }
-            agent
-        }
-    };
+    }
     cmd!(shell, "cargo build --quiet --release --locked --package hah-image")
-        .env("HAH_AGENT_AARCH64", &agent)
+        .env("HAH_AGENTS", agent::directory()?)
         .quiet()
         .run()
         .context("cannot build hah-image")?;

@@ -34,7 +34,7 @@ pub(crate) fn prepare(shell: &Shell) -> Result<std::path::PathBuf> {
     apt::install(shell, &["openssh-client"])?;
     qemu::install(shell)?;
     image::install_compiler(shell)?;
-    let agent = agent::build(shell, None)?;
+    let agent = agent::build(shell, "arm64", None)?;
     cmd!(shell, "cargo build --quiet --package hah-image").quiet().run()?;
     let program = workspace::target()?.join("debug/hah-image");
     // A copy: the lock stays with it, so that a second run builds the same.

@@ -93,7 +93,7 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     tidy::check(shell)?;
     // Before anything is compiled: hah-image embeds it, and would be compiled twice.
     for name in ["arm64", "amd64"] {
-        agent::build(shell, agent::architecture(name)?, None)?;
+        agent::build(shell, name, None)?;
     }
     shell.set_var("HAH_AGENTS", agent::directory()?);
     say::step("lints");

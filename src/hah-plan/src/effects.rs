@@ -1,6 +1,6 @@
 //! [`Effect`]: what a maintainer script does to a fresh image, as data; and [`Effects`], all of them, sorted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hah_format::path::TreePath;

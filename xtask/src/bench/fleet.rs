@@ -60,7 +60,7 @@ pub(super) fn measure(bench: &Bench<'_>, lock: &[Package]) -> Result<Fleet> {
     let all: Vec<&str> = names.iter().map(String::as_str).collect();
     let output = bench.scratch.join("fleet-images");
     let mut peak = 0;
-    let mut built = |images: &[&str], store: &Path, more: &[&str]| {
+    let built = |images: &[&str], store: &Path, more: &[&str]| {
         let built = build(bench, (&project, store), &[images, &["--locked", "--offline"], more].concat(), &output)?;
         ensure!(built.outcomes.len() == images.len(), "{} of {} images", built.outcomes.len(), images.len());
         Ok(built)
@@ -79,7 +79,7 @@ pub(super) fn measure(bench: &Bench<'_>, lock: &[Package]) -> Result<Fleet> {
     let store = warm(bench);
     bench.empty("fleet-images")?;
     built(&all, &store, &[])?;
-    let mut changed = |images: &[&str]| {
+    let changed = |images: &[&str]| {
         Times::of(CHANGED_RUNS, |index| {
             let built = built(images, &store, &["--set", SETTINGS[index % SETTINGS.len()]])?;
             ensure!(built.outcomes.iter().all(|outcome| outcome == "built"), "a changed image was not written");
