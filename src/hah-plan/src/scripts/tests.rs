@@ -68,7 +68,7 @@ fn scripts_run_in_dpkgs_order_with_dpkgs_arguments_and_every_change_has_its_auth
         .control
         .insert("control".to_owned(), b"Package: zz\nVersion: 1\nArchitecture: all\nEssential: yes\n".to_vec());
     let packages = [package("aa", &[("preinst", echo), ("config", echo), ("postinst", echo)], &[]), first];
-    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    let (world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
     assert_eq!(errors, []);
     assert_eq!(
         read(&mut world, "/etc/log"),
@@ -330,6 +330,7 @@ fn reviews_rely_on_passes_that_exist() {
 fn the_real_closure_is_evaluated_whole() {
     let Some(bench) = closure::Bench::of(&[]) else { return };
     let target = bench.scripted();
-    let links = target.root.below(&TreePath::parse("etc/systemd/system").unwrap());
+    let directory = TreePath::parse("etc/systemd/system").unwrap();
+    let links = target.root.below(&directory);
     assert!(links.filter(|(_, node)| matches!(node.kind, Kind::Symlink(_))).count() > 10);
 }
