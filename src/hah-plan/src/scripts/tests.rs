@@ -68,7 +68,7 @@ fn scripts_run_in_dpkgs_order_with_dpkgs_arguments_and_every_change_has_its_auth
         .control
         .insert("control".to_owned(), b"Package: zz\nVersion: 1\nArchitecture: all\nEssential: yes\n".to_vec());
     let packages = [package("aa", &[("preinst", echo), ("config", echo), ("postinst", echo)], &[]), first];
-    let (world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
     assert_eq!(errors, []);
     assert_eq!(
         read(&mut world, "/etc/log"),
@@ -232,7 +232,7 @@ fn a_link_that_a_script_removes_after_enabling_stays_removed() {
     let unit = Content::inline(*b"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n");
     some.tree.insert(TreePath::parse("usr/lib/systemd/system/some.service").unwrap(), Node::file(0o644, unit)).unwrap();
     let packages = [some];
-    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    let (world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
     assert_eq!(errors, []);
     assert!(!world.exists(&TreePath::root(), "/etc/systemd/system/multi-user.target.wants/some.service"));
     assert_eq!(world.effects.units, []);
