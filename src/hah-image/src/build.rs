@@ -142,7 +142,8 @@ pub fn build(
     tools: Tools<'_>,
     project: &Project,
     request: &Request,
-    (output, copies): (&dyn Fn(&str) -> PathBuf, Copies),
+    output: &dyn Fn(&str) -> PathBuf,
+    copies: Copies,
 ) -> Result<Vec<ImageOutcome>, Failure> {
     let places: Vec<PathBuf> = request.images.iter().map(|image| output(image)).collect();
     let mut results: BTreeMap<String, Result<Built, Arc<Failure>>> = BTreeMap::new();
@@ -256,7 +257,7 @@ impl<T, F: FnOnce(&assemble::Assembly<'_>, PackSet) -> Result<T, Failure>> Image
 
     fn make(&mut self, step: &Derivation, realised: &Realised) {
         let Some(then) = self.then.take() else { return };
-        let looked = self.prepared.with_assembly(self.store, (step, realised), then);
+        let looked = self.prepared.with_assembly(self.store, step, realised, then);
         self.result = Some(looked.map_err(Arc::new));
     }
 
@@ -278,7 +279,7 @@ pub fn scripts(tools: Tools<'_>, project: &Project, request: &Request) -> Result
     })
 }
 
-/// Images that stand where they should, and compares them with what a second build makes: see [`check`].
+/// Builds a second time what stands at `first`, and says how each image differs: see [`check`].
 pub fn rebuild(
     tools: Tools<'_>,
     project: &Project,
