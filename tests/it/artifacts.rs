@@ -74,7 +74,7 @@ fn a_signed_release_from_a_mirror() {
         ),
         (&["why", "/usr/bin/tool", "--image", "toy"], "/usr/bin/tool is from artifact tool"),
         (&["tree", "toy"], "└── tool (artifact) 1.0"),
-        (&["build", "toy", "--dry-run"], "pack artifact tool 1.0"),
+        (&["build", "toy", "--dry-run"], "artifact tool 1.0"),
     ] {
         let said = toy.run(words).succeeded().stdout;
         assert!(said.contains(says), "{words:?}: {said}");

@@ -141,17 +141,21 @@ pub fn build(
     tools: Tools<'_>,
     project: &Project,
     request: &Request,
-    (output, copies): (&dyn Fn(&str) -> PathBuf, Copies),
+    output: &dyn Fn(&str) -> PathBuf,
+    copies: Copies,
 ) -> Result<Vec<ImageOutcome>, Failure> {
     let places: Vec<PathBuf> = request.images.iter().map(|image| output(image)).collect();
-    outputs::check(&places, copies)?;
-    let store = open_store(tools)?;
     let mut results: BTreeMap<String, Result<Built, Arc<Failure>>> = BTreeMap::new();
-    for (image, place) in request.images.iter().zip(&places) {
-        if let Err(error) = Place::to_write(place) {
-            results.insert(image.clone(), Err(Arc::new(error.into())));
+    let mut good = Vec::new();
+    for (image, place) in request.images.iter().zip(places) {
+        let alone = outputs::check(std::slice::from_ref(&place), copies);
+        match alone.and_then(|()| Ok(Place::to_write(&place)?)) {
+            Ok(_) => good.push(place),
+            Err(failure) => drop(results.insert(image.clone(), Err(Arc::new(failure)))),
         }
     }
+    outputs::check(&good, copies)?;
+    let store = open_store(tools)?;
     let images = request.images.iter().filter(|image| !results.contains_key(*image)).cloned().collect();
     let prepared = prepare::prepare(tools, project, &Request { images, ..request.clone() }, &store)?;
     for image in &prepared.images {
@@ -204,7 +208,12 @@ pub fn dry_run(
                     (false, StepState::Make) => StepState::Make,
                     (false, _) => StepState::Spare,
                 };
-                rows.push(DryRunRow { what, kind: "derived", key, state });
+                // Images may have the same.
+                match rows.iter_mut().find(|row: &&mut DryRunRow| row.key == key) {
+                    Some(row) if state == StepState::Make => row.state = state,
+                    Some(_) => {}
+                    None => rows.push(DryRunRow { what, kind: "derived", key, state }),
+                }
             }
         }
     }
@@ -247,7 +256,7 @@ impl<T, F: FnOnce(&assemble::Assembly<'_>, PackSet) -> Result<T, Failure>> Image
 
     fn make(&mut self, step: &Derivation, realised: &Realised) {
         let Some(then) = self.then.take() else { return };
-        let looked = self.prepared.with_assembly(self.store, (step, realised), then);
+        let looked = self.prepared.with_assembly(self.store, step, realised, then);
         self.result = Some(looked.map_err(Arc::new));
     }
 
@@ -269,7 +278,7 @@ pub fn scripts(tools: Tools<'_>, project: &Project, request: &Request) -> Result
     })
 }
 
-/// Images that stand where they should, and compares them with what a second build makes: see [`check`].
+/// Builds a second time what stands at `first`, and says how each image differs: see [`check`].
 pub fn rebuild(
     tools: Tools<'_>,
     project: &Project,

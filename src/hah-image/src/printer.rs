@@ -403,16 +403,16 @@ impl Step<'_> {
     /// The step is over. `past` is the verb as in "Packed", `summary` the rest of its line.
     pub fn done(self, past: &str, summary: &str, outcome: Outcome) {
         let least = if outcome == Outcome::Cached { Detail::Verbose } else { Detail::Normal };
-        self.over(past, summary, (outcome, least));
+        self.over(past, summary, outcome, least);
     }
 
     /// The step is over and had nothing to do, which is what people wait to hear.
     pub fn unchanged(self, past: &str, summary: &str) {
-        self.over(past, summary, (Outcome::Cached, Detail::Normal));
+        self.over(past, summary, Outcome::Cached, Detail::Normal);
     }
 
     /// `least` is the detail from which on the line is shown.
-    fn over(mut self, past: &str, summary: &str, (outcome, least): (Outcome, Detail)) {
+    fn over(mut self, past: &str, summary: &str, outcome: Outcome, least: Detail) {
         let millis = self.millis();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -66,12 +66,14 @@ fn gc_keeps_the_packs_of_an_image_that_keeps_locales() {
         toy.write("project/images/toy.toml", image(docs, man, locales));
         toy.build();
         let derived = toy.names(DERIVED);
-        assert!(derived.len() >= 2, "a gzipped kernel and a module index: {derived:?}");
+        // The kernel's key follows its package's pack, so that of the combination before is there, too.
+        assert!((2..4).contains(&derived.len()), "a module index and at most two gzipped kernels: {derived:?}");
         toy.run(&["gc"]).succeeded();
         // Those of the combination before are gone, and no other.
         let kept = toy.names(PACKS);
         assert_eq!(kept.len(), debs().len() + 1, "docs {docs}, man {man}, locales {locales}");
-        assert_eq!(toy.names(DERIVED), derived, "docs {docs}, man {man}, locales {locales}");
+        let left = toy.names(DERIVED);
+        assert!(left.len() == 2 && left.iter().all(|name| derived.contains(name)), "{derived:?} {left:?}");
         assert_eq!(toy.names(DOWNLOADS).iter().filter(|name| name.len() == 64).count(), debs().len() + 1);
         let again = toy.run(&["gc"]).succeeded();
         assert!(again.stderr.contains("removed 0 files"), "{again}");

@@ -24,6 +24,7 @@ fn out(toy: &Toy, name: &str) -> std::path::PathBuf {
 fn what_images_share_is_made_once() {
     let toy = Toy::new();
     fleet(&toy, &["a", "b"]);
+    toy.run(&["lock"]).succeeded();
     let run = toy.run(&["build", "a", "b"]).succeeded();
     let count = |what: &str| run.stderr.matches(what).count();
     assert_eq!((count("Fetched"), count("Packed"), count("Built")), (1, 1, 2), "{run}");

@@ -59,7 +59,7 @@ impl Checker<'_> {
         let Some(image) = step.image() else { return Ok(None) };
         let Some(first) = (self.first)(&image.name) else { return Ok(None) };
         let second = self.directory.join("second.img");
-        self.prepared.with_assembly(self.store, (step, realised), |assembly, packs| {
+        self.prepared.with_assembly(self.store, step, realised, |assembly, packs| {
             let root = assemble::configure(assembly, &packs)?.root;
             let (kernel, _) = assemble::boot::kernel(assembly, self.store, &packs)?;
             let parts = assemble::parts(assembly, &packs, root, kernel)?;

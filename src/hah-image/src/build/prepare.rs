@@ -55,22 +55,29 @@ pub struct Agent {
     sha256: Sha256,
 }
 
+/// The images that were asked for: those that may have a plan, and those that have none.
+#[derive(Default)]
+struct Asked {
+    systems: Vec<System>,
+    failed: Vec<(String, Arc<Failure>)>,
+}
+
 /// Reads recipes and lock; locks when the request says so. An image that cannot be planned does not stop the others.
 pub fn prepare(tools: Tools<'_>, project: &Project, request: &Request, store: &Store) -> Result<Prepared, Failure> {
-    let mut failed: Vec<(String, Arc<Failure>)> = Vec::new();
-    let mut systems = Vec::new();
+    let mut asked = Asked::default();
     for image in &request.images {
         match project.system(image, &request.overrides) {
-            Ok(system) => systems.push(system),
-            Err(error) => failed.push((image.clone(), Arc::new(error.into()))),
+            Ok(system) => asked.systems.push(system),
+            Err(error) => asked.failed.push((image.clone(), Arc::new(error.into()))),
         }
     }
     let cluster = project.cluster()?.map(|cluster| cluster.name).unwrap_or_default();
     // An input may be of an image that cannot be read.
-    if failed.is_empty() {
-        request.inputs.check(&systems)?;
+    if asked.failed.is_empty() {
+        request.inputs.check(&asked.systems)?;
     }
-    let lock = locked(tools, project, request, (store, &mut systems, &mut failed))?;
+    let lock = locked(tools, project, request, store, &mut asked)?;
+    let Asked { systems, mut failed } = asked;
     store.add_root(project.root())?;
     let (reviews, reviews_digest) = project.reviews()?;
     let mut agents: BTreeMap<Architecture, Result<Agent, Arc<Failure>>> = BTreeMap::new();
@@ -107,12 +114,13 @@ fn agent_for(tools: Tools<'_>, architecture: Architecture) -> Result<Agent, Arc<
     Ok(Agent { sha256: Sha256::of(&bytes), bytes: bytes.into() })
 }
 
-/// The lock, with an answer for every image that is left in `systems`; made and written when the policy says so.
+/// The lock, with an answer for every image that is left among the asked; made and written when the policy says so.
 fn locked(
     tools: Tools<'_>,
     project: &Project,
     request: &Request,
-    (store, systems, failed): (&Store, &mut Vec<System>, &mut Vec<(String, Arc<Failure>)>),
+    store: &Store,
+    Asked { systems, failed }: &mut Asked,
 ) -> Result<Lock, Failure> {
     let mut lock = project.lock()?.unwrap_or_default();
     if request.lock == LockPolicy::AsItIs {
@@ -131,7 +139,7 @@ fn locked(
             systems.push(system);
             continue;
         }
-        match answered(tools, store, (request, &system), &lock) {
+        match answered(tools, store, request, &system, &lock) {
             Ok(answer) => {
                 // A parameter from the command line is for this build only, and so is the lock that it leads to.
                 if request.overrides.is_empty() {
@@ -147,12 +155,7 @@ fn locked(
 }
 
 /// `old` with an answer for `system`.
-fn answered(
-    tools: Tools<'_>,
-    store: &Store,
-    (request, system): (&Request, &System),
-    old: &Lock,
-) -> Result<Lock, Failure> {
+fn answered(tools: Tools<'_>, store: &Store, request: &Request, system: &System, old: &Lock) -> Result<Lock, Failure> {
     let with_packages = match lock::has_packages(old, system) {
         true => old.clone(),
         false => lock::pin_packages(tools, system, old, &Update::Nothing)?,
@@ -207,7 +210,8 @@ impl Prepared {
     pub fn with_assembly<T>(
         &self,
         store: &Arc<Store>,
-        (step, realised): (&Derivation, &Realised),
+        step: &Derivation,
+        realised: &Realised,
         then: impl FnOnce(&Assembly<'_>, PackSet) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let lost = || Failure::build(format!("{step} is in no plan"), None);

@@ -35,7 +35,7 @@ pub struct Site<'a> {
 pub trait ImageMaker {
     /// Whether the image of this step stands where it should.
     fn is_there(&self, step: &Derivation) -> bool;
-    /// Makes it. All of its packs are among the realised; why one is not is told to [`ImageMaker::fail`].
+    /// Makes it. All of its packs are among the realised.
     fn make(&mut self, step: &Derivation, realised: &Realised);
     /// It cannot be made, because a step that it needs failed.
     fn fail(&mut self, step: &Derivation, reason: Arc<Failure>);
@@ -72,7 +72,7 @@ fn bucket(step: &Derivation) -> Option<Bucket> {
 
 /// Realises `plan`; images are made by `maker`, one after the other.
 ///
-/// Kernels are made by the images that take them, while these are configured: see [`super::kernel`].
+/// Kernels are made by the images that take them, while these are configured: see [`super::assemble::boot::kernel`].
 pub fn realise(plan: &Plan, site: &Site<'_>, maker: &mut dyn ImageMaker) {
     let mut realising = Realising { plan, site, realised: Realised::default() };
     for _ in 0..ROUNDS {

@@ -87,7 +87,7 @@ impl<'a> Writer<'a> {
 
     fn unchanged(&self, image: &PlannedImage, record: &BuiltRecord, path: &Path) -> Result<Built, Failure> {
         let epoch = self.prepared.plan.step(&image.key).and_then(Derivation::image).map_or(0, |image| image.epoch);
-        imager_manifest(&image.system, epoch, (&record.sha256, record.size), path)?;
+        imager_manifest(&image.system, epoch, &record.sha256, record.size, path)?;
         let step = self.tools.printer.step("Building", image.system.image.clone(), None);
         step.unchanged("Fresh", &format!("{} is up to date", shown(path)));
         Ok(record.built(path))
@@ -98,9 +98,8 @@ impl<'a> Writer<'a> {
         let output = self.places.get(&step.key).ok_or_else(lost)?.clone();
         let draft = self.drafts.remove(&step.key).ok_or_else(lost)?;
         let (prepared, store) = (self.prepared, self.store);
-        let built = prepared.with_assembly(store, (step, realised), |assembly, packs| {
-            self.assembled(assembly, &packs, (draft, &output))
-        })?;
+        let built = prepared
+            .with_assembly(store, step, realised, |assembly, packs| self.assembled(assembly, &packs, draft, &output))?;
         self.tools.printer.derivation(step, "made");
         Ok(built)
     }
@@ -110,7 +109,8 @@ impl<'a> Writer<'a> {
         &self,
         assembly: &Assembly<'_>,
         packs: &PackSet,
-        (mut draft, output): (Draft, &Path),
+        mut draft: Draft,
+        output: &Path,
     ) -> Result<Built, Failure> {
         let (tools, system) = (self.tools, assembly.system);
         let count = assembly.packages.len();
@@ -138,7 +138,7 @@ impl<'a> Writer<'a> {
         beside(output, "json", manifest.as_bytes())?;
         beside(output, "sha256", &checksum_line(&written.sha256, output.file_name().unwrap_or_default()))?;
         draft.publish(output)?;
-        imager_manifest(system, assembly.epoch(), (&written.sha256.to_string(), written.size), output)?;
+        imager_manifest(system, assembly.epoch(), &written.sha256.to_string(), written.size, output)?;
         let mapped = mapped(&written);
         let record = BuiltRecord::of(output, &assembly.key.to_string(), &written, mapped)?;
         record.write(self.store, output)?;
@@ -208,7 +208,7 @@ fn note_scripts(tools: Tools<'_>, effects: &Effects) {
 }
 
 /// Writes what Raspberry Pi Imager wants to know beside the image, unless it stands there.
-fn imager_manifest(system: &System, epoch: u32, (sha256, size): (&str, u64), output: &Path) -> Result<(), Failure> {
+fn imager_manifest(system: &System, epoch: u32, sha256: &str, size: u64, output: &Path) -> Result<(), Failure> {
     let place = std::path::absolute(output)?;
     let text = assemble::imager::render(system, epoch, &assemble::imager::File { place: &place, sha256, size })
         .map_err(|error| Failure::build(error.to_string(), None))?;

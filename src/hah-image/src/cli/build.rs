@@ -98,7 +98,7 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
         return dry_run(context, project, &request, &output);
     }
     let copies = if args.compress.is_some() { Copies::Zstd } else { Copies::None };
-    let outcomes = build::build(context.tools(), project, &request, (&output, copies))?;
+    let outcomes = build::build(context.tools(), project, &request, &output, copies)?;
     if args.check {
         check(context, project, &request, &outcomes)?;
     }
