@@ -85,7 +85,7 @@ pub(crate) enum Outcome {
 pub(crate) fn run(places: &Places, name: &str) -> Result<Outcome, Error> {
     let task = task(places, name)?;
     let state = places.state.join(name);
-    make_private_directory(&state)?;
+    make_directory(&state)?;
     let _turn = turn(&places.state)?;
     if read::<Done>(&state.join("done.json")).is_some() {
         return Ok(Outcome::Same);
@@ -388,10 +388,11 @@ fn put_back(places: &Places, state: &Path, done: &Done) -> Result<(), Error> {
     Ok(())
 }
 
-fn make_private_directory(path: &Path) -> Result<(), Error> {
+/// Everybody may see how far a task is; what it keeps has the owners and modes that it has below `/etc`.
+fn make_directory(path: &Path) -> Result<(), Error> {
     fs::DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(0o755)
         .create(path)
         .map_err(|source| Error::Io { doing: format!("make {}", path.display()), source })
 }
@@ -403,7 +404,7 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
 fn write<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), Error> {
     let io = |source| Error::Io { doing: format!("write {}", path.display()), source };
     let text = serde_json::to_vec(value).map_err(|error| io(error.into()))?;
-    durable::write(path, &text, 0o600).map_err(io)
+    durable::write(path, &text, 0o644).map_err(io)
 }
 
 fn now() -> u64 {
@@ -518,7 +519,7 @@ mod tests {
         }
         // As after a cut in the middle of the first attempt.
         begin(&data, &places.state.join("some")).unwrap_err();
-        make_private_directory(&places.state.join("some")).unwrap();
+        make_directory(&places.state.join("some")).unwrap();
         begin(&data, &places.state.join("some")).unwrap();
         fs::create_dir_all(data.join("17/main/half")).unwrap();
         fs::write(data.join("new"), "").unwrap();
