@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hah_plan::configure::Configured;
-use hah_plan::plan::{Derivation, Key, StepState};
-use hah_plan::recipe::Override;
 use crate::advice::Exit;
 use crate::build::artifacts::Inputs;
 use crate::build::assemble::Evaluation;
@@ -26,6 +23,9 @@ use crate::printer::Printer;
 use crate::project::Project;
 use crate::project::settings::Settings;
 use crate::store::{Access, Store};
+use hah_plan::configure::Configured;
+use hah_plan::plan::{Derivation, Key, StepState};
+use hah_plan::recipe::Override;
 
 pub mod prepare;
 pub mod lock;

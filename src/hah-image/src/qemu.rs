@@ -115,7 +115,9 @@ impl Advised for QemuError {
                 let package = row.map_or("qemu-utils", |row| row.qemu.1);
                 Some(format!("`run` needs QEMU; on Debian: apt install {package}"))
             }
-            Self::NoFirmware => Some("on Debian: apt install ovmf; or choose a machine that needs none: --machine q35".into()),
+            Self::NoFirmware => {
+                Some("on Debian: apt install ovmf; or choose a machine that needs none: --machine q35".into())
+            }
             Self::Overlay(_) => None,
         }
     }
