@@ -18,7 +18,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
     ("hah-plan", &["hah-node", "hah-format"]),
     ("hah-image", &["hah-node", "hah-format", "hah-plan"]),
     ("hah-agent", &["hah-node"]),
-    ("xtask", &[]),
+    ("xtask", &["hah-node"]),
 ];
 /// Foreign crates that a crate of ours must not have, with the reason.
 const MUST_NOT_HAVE: [(&str, &[&str], &str); 3] = [

@@ -27,7 +27,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hah_node::first_boot::{BEGUN_DEPTH, Begun, Done, Failed, STATE, TASKS, Task, VERSION};
 use rustix::fs::{FlockOperation, flock, syncfs};
 
-use crate::stage1::seed::{self, Durability};
+use crate::entry::{self, Durability};
 use crate::{console, durable};
 
 /// Why a task is not done.
@@ -359,7 +359,7 @@ fn copy_with_parents(from: &Path, to: &Path, relative: &Path) -> Result<(), Erro
     missing.reverse();
     for path in missing.into_iter().chain([relative]) {
         let (from, to) = (from.join(path), to.join(path));
-        seed::put(&from, &to, Durability::AtTheEnd)
+        entry::put(&from, &to, Durability::AtTheEnd)
             .map_err(|source| Error::Io { doing: format!("copy {} to {}", from.display(), to.display()), source })?;
     }
     Ok(())

@@ -14,6 +14,7 @@
 mod stage1;
 mod identity;
 mod durable;
+mod entry;
 mod address;
 mod closing;
 mod host_keys;

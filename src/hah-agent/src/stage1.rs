@@ -20,7 +20,7 @@ mod disk;
 mod tool;
 mod ext4;
 mod data;
-pub(crate) mod seed;
+mod seed;
 mod clock;
 mod etc;
 mod card;

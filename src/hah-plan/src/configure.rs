@@ -44,8 +44,9 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node, TreeError};
 use hah_node::disk::DiskId;
 
+use crate::contents::{Contents, ContentsError};
 use crate::merge::{Origin, Provenance};
-use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
+use crate::rootfs::{Content, Root, UnpackedPackage};
 use crate::scripts::{Effects, ReviewTable, ScriptError};
 use crate::system::System;
 

@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod lock;
 pub mod plan;
 pub mod rootfs;
+pub mod contents;
 pub mod accounts;
 pub mod effects;
 pub mod debconf;

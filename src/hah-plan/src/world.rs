@@ -26,11 +26,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node};
 
+use crate::contents::Contents;
 use crate::debconf::Debconf;
 use crate::debian::PackageName;
 use crate::effects::{Author, Effects, Ownership};
 use crate::merge::{Origin, Provenance};
-use crate::rootfs::{Content, Contents, Root, UnpackedPackage};
+use crate::rootfs::{Content, Root, UnpackedPackage};
 
 use accounts::LiveAccounts;
 use links::Links;

@@ -19,10 +19,11 @@ use rustix::mount::{MountFlags, mount, mount_move};
 use super::disk::{Disk, size};
 use super::error::{Error, InContext};
 use super::ext4::{SUPERBLOCK, SUPERBLOCK_AT, Superblock};
-use super::seed::{self, Durability};
+use super::seed;
 use super::table::{DataPlan, DataState, Extent};
 use super::tool::ToolRoot;
 use super::{Boot, DATA, ROOT, clock, mounts};
+use crate::entry::Durability;
 use crate::sys::{self, PartitionChange};
 use crate::{console, durable};
 

@@ -12,6 +12,7 @@ use rustix::mount::{MountFlags, mount, mount_bind};
 use super::disk::Disk;
 use super::error::{Error, InContext};
 use super::seed;
+use crate::entry::Durability;
 
 /// Mounts what the kernel offers where everything expects it. A mount that is there already is left alone.
 pub(crate) fn kernel_file_systems() -> Result<(), Error> {
@@ -71,7 +72,7 @@ pub(crate) fn seed_persist(
     root: &Path,
     data: &Path,
     directories: &[String],
-    durability: seed::Durability,
+    durability: Durability,
 ) -> Result<u64, Error> {
     let mut copied = 0;
     // The data partition is /var; it is not mounted there yet.

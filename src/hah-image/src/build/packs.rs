@@ -14,10 +14,11 @@ use hah_format::pack::{self, Builder, Manifest, PackedFile};
 use hah_format::path::TreePath;
 use hah_format::squashfs::{self, Area, FileData};
 use hah_format::tree::{Kind, Meta};
+use hah_plan::contents::{Contents, ContentsError, NamedFiles};
 use hah_plan::debian::PackageName;
 use hah_plan::merge::{self, MergeError, MergedPackages};
 use hah_plan::plan::{Derivation, Key, PackStep, packing};
-use hah_plan::rootfs::{Content, Contents, ContentsError, NamedFiles, UnpackedPackage};
+use hah_plan::rootfs::{Content, UnpackedPackage};
 use hah_plan::scripts::{self, ReviewTable};
 
 pub mod artifact_pack;

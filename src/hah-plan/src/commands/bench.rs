@@ -9,8 +9,9 @@ use hah_format::path::TreePath;
 use hah_format::tree::Node;
 
 use super::{Process, Refusal, find};
+use crate::contents::{Contents, ContentsError};
 use crate::merge::Provenance;
-use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
+use crate::rootfs::{Content, Root, UnpackedPackage};
 use crate::world::World;
 
 /// Only inline files.

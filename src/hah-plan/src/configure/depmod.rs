@@ -28,10 +28,10 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use super::{ConfigureError, Problem, Target, path};
+use crate::contents::NamedFiles;
 use crate::debian::Version;
 use crate::plan::keys::DerivedKey;
 use crate::plan::{Derivation, DerivedFiles};
-use crate::rootfs::NamedFiles;
 use graph::Graph;
 use trie::{NodeOrder, Trie, TrieError};
 

@@ -12,9 +12,9 @@ use hah_format::path::TreePath;
 use hah_format::tree::Node;
 
 use super::{ConfigureError, Target, path};
+use crate::contents::NamedFiles;
 use crate::plan::keys::DerivedKey;
 use crate::plan::{Derivation, DerivedFiles};
-use crate::rootfs::NamedFiles;
 use database::{Database, Source};
 
 /// The pass.

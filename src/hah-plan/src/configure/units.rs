@@ -25,7 +25,8 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use super::{ConfigureError, Problem, Target, content_of, path};
-use crate::rootfs::{Contents, Root};
+use crate::contents::Contents;
+use crate::rootfs::Root;
 use crate::scripts::{Manager, UnitAction};
 use crate::system::UnitState;
 

@@ -21,9 +21,10 @@ use hah_node::disk::DiskId;
 use super::{Effects, ReviewTable, diversions, parse_table};
 use crate::board::{Board, BootType, KernelCompression, KernelFiles, Table};
 use crate::configure::{self, ImageIdentity, PASSES, Target};
+use crate::contents::{Contents, ContentsError};
 use crate::debian::{Architecture, PackageName};
 use crate::merge::{self, Ingredients};
-use crate::rootfs::{Content, Contents, ContentsError, Root, UnpackedPackage};
+use crate::rootfs::{Content, Root, UnpackedPackage};
 use crate::system::{Provided, System};
 
 /// Files up to this many bytes can be read back in tests.

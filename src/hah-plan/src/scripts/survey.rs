@@ -7,9 +7,10 @@
 use super::install::{Configuration, evaluate};
 use super::order::configure_order;
 use super::table::ReviewTable;
+use crate::contents::Contents;
 use crate::effects::{Diversion, Sourced};
 use crate::merge::{self, Provenance};
-use crate::rootfs::{Contents, UnpackedPackage};
+use crate::rootfs::UnpackedPackage;
 use crate::system::ScriptKind;
 use crate::world::World;
 

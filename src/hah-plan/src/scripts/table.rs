@@ -29,6 +29,8 @@
 //! packages that wait for the command.
 //! `[users]` and `[groups]` tables give stable ids to names for which packages leave the choice to the system.
 
+mod raw;
+
 use std::collections::BTreeMap;
 
 use hah_format::path::TreePath;
@@ -41,6 +43,10 @@ use crate::effects::{
     UnitAction, UnitEffect,
 };
 use crate::system::{Ids, ScriptKind};
+use raw::{
+    Mode, RawAlternative, RawCapability, RawCopy, RawDirectory, RawDiversion, RawFile, RawOwner, RawSlave,
+    RawStatoverride, RawSymlink, RawUser,
+};
 
 /// One reviewed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -358,139 +364,6 @@ struct RawScript {
     handled_by: Option<OneOrMany<String>>,
     #[serde(default)]
     answers: BTreeMap<String, String>,
-}
-
-fn root() -> String {
-    "root".to_owned()
-}
-
-/// Permission bits, written as octal digits in a string.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(try_from = "String")]
-struct Mode(u16);
-
-impl TryFrom<String> for Mode {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        match u16::from_str_radix(&text, 8) {
-            Ok(mode) if mode <= 0o7777 && (3..=4).contains(&text.len()) => Ok(Self(mode)),
-            _ => Err(format!("`{text}` is not a mode: expected three or four octal digits, as in \"0755\"")),
-        }
-    }
-}
-
-fn mode_0755() -> Mode {
-    Mode(0o755)
-}
-
-fn mode_0644() -> Mode {
-    Mode(0o644)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDirectory {
-    path: TreePath,
-    #[serde(default = "mode_0755")]
-    mode: Mode,
-    #[serde(default = "root")]
-    user: String,
-    #[serde(default = "root")]
-    group: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    path: TreePath,
-    content: String,
-    #[serde(default = "mode_0644")]
-    mode: Mode,
-    #[serde(default = "root")]
-    user: String,
-    #[serde(default = "root")]
-    group: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCopy {
-    from: TreePath,
-    to: TreePath,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSymlink {
-    path: TreePath,
-    target: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawOwner {
-    path: TreePath,
-    mode: Option<Mode>,
-    #[serde(default = "root")]
-    user: String,
-    #[serde(default = "root")]
-    group: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawStatoverride {
-    path: TreePath,
-    mode: Mode,
-    #[serde(default = "root")]
-    user: String,
-    #[serde(default = "root")]
-    group: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawCapability {
-    path: TreePath,
-    capability: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawUser {
-    name: String,
-    group: Option<String>,
-    home: Option<String>,
-    shell: Option<String>,
-    #[serde(default)]
-    gecos: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAlternative {
-    name: String,
-    link: String,
-    path: String,
-    priority: i32,
-    #[serde(default)]
-    slaves: Vec<RawSlave>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSlave {
-    name: String,
-    link: String,
-    path: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDiversion {
-    path: String,
-    to: String,
-    package: String,
 }
 
 fn ownership(user: &str, group: &str) -> Ownership {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rootfs::ContentsError;
+use crate::contents::ContentsError;
 use hah_format::digest::Sha256;
 use hah_format::elf::ElfFacts;
 use hah_format::kmod::ModuleFacts;

@@ -19,9 +19,10 @@ use std::sync::Arc;
 use hah_format::path::TreePath;
 use hah_format::tree::Kind;
 use hah_plan::board::{BootFile, CMDLINE, KernelCompression};
+use hah_plan::contents::{Contents as _, NamedFiles};
 use hah_plan::plan::Derivation;
 use hah_plan::plan::keys::KERNEL_GZIP_LEVEL;
-use hah_plan::rootfs::{Content, Contents as _, NamedFiles, UnpackedPackage};
+use hah_plan::rootfs::{Content, UnpackedPackage};
 use hah_plan::system::System;
 
 use super::Assembly;

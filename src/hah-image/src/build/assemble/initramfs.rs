@@ -8,7 +8,8 @@ use hah_format::tree::{Kind, Node, Tree};
 use hah_node::stage1::Stage1;
 use hah_node::{paths, stage1};
 use hah_plan::board::Microcode;
-use hah_plan::rootfs::{Content, Contents as _, Root, UnpackedPackage};
+use hah_plan::contents::Contents as _;
+use hah_plan::rootfs::{Content, Root, UnpackedPackage};
 
 use crate::build::packs::PackSet;
 use crate::failure::Failure;

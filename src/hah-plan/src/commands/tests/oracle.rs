@@ -13,8 +13,9 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use crate::commands::{Finished, Process, Refusal};
+use crate::contents::{Contents, ContentsError};
 use crate::merge::Provenance;
-use crate::rootfs::{Content, Contents, ContentsError, Root};
+use crate::rootfs::{Content, Root};
 use crate::world::World;
 
 /// The time of all files, and of now.

@@ -314,7 +314,8 @@ fn others_do_as_their_programs() {
 
 #[test]
 fn what_gzip_packs_the_real_one_unpacks() {
-    use crate::rootfs::{Content, Contents};
+    use crate::contents::Contents;
+    use crate::rootfs::Content;
     use hah_format::tree::Kind;
 
     let files = files(&[("a@640", "one\ntwo\n")]);
