@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hah_format::digest::Sha256;
-use hah_format::elf::ElfFacts;
-use hah_format::kmod::ModuleFacts;
 use hah_format::tree::Tree;
 
 use crate::debian::{Architecture, PackageName, Version};

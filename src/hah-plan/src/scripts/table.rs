@@ -44,8 +44,8 @@ use crate::effects::{
 };
 use crate::system::{Ids, ScriptKind};
 use raw::{
-    Mode, RawAlternative, RawCapability, RawCopy, RawDirectory, RawDiversion, RawFile, RawOwner, RawSlave,
-    RawStatoverride, RawSymlink, RawUser,
+    RawAlternative, RawCapability, RawCopy, RawDirectory, RawDiversion, RawFile, RawOwner, RawStatoverride, RawSymlink,
+    RawUser,
 };
 
 /// One reviewed call.
