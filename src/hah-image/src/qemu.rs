@@ -28,7 +28,7 @@ pub const PORTS: [(&str, u16); 6] =
 
 /// What is to be booted.
 pub struct Guest<'a> {
-    /// The image.
+    /// Path of the image file.
     pub image: &'a Path,
     /// The machine.
     pub machine: &'a Machine,
@@ -66,17 +66,17 @@ pub enum QemuError {
     /// The image has no boot partition as `build` makes it.
     #[error("{} is not an image that can be booted", image.display())]
     Image {
-        /// The image.
+        /// Path of the image file.
         image: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The program is not there.
     #[error("cannot run {program}")]
     Start {
-        /// Which.
+        /// Name of the program.
         program: String,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
     /// qemu-img failed, with these words.
