@@ -286,7 +286,8 @@ fn report(outcomes: &[Outcome], common: &BTreeSet<String>, (calls, scripts): (us
          **{built} of {} build** ({:.1} %), none of them with a `[[script]]`.\n\n\
          The list is `xtask/data/packages.txt`, {} names that people who run servers and small boards ask for.\n\
          `cargo xtask coverage LIST` measures another one, a name a line, and prints this page for it.\n\
-         Continuous integration builds {} of the list: `it build::coverage`.\n\n\
+         Continuous integration builds {} of the list and some beside it, such as docker.io, fail2ban, redis-server and vim, \
+         in one image: `it build::coverage`.\n\n\
          Before scripts were evaluated, {REVIEWS_BEFORE} whole scripts were reviewed; now {calls} calls of programs and {scripts} whole \
          script{} are (`recipes/debian`).\n",
         outcomes.len(),
