@@ -6,7 +6,7 @@
 //! Packages are fetched once and stay in the store; what `out/coverage` has locked stays locked.
 //! `docs/coverage.md` has the result; it is written anew by a run over the project's own list, `xtask/data/packages.txt`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
@@ -83,8 +83,9 @@ pub(crate) fn run(shell: &Shell, list: Option<&str>) -> Result<()> {
     let program = workspace::target()?.join("release/hah-image");
     let project = workspace::root()?.join("out/coverage");
     prepare(shell, &project, &names)?;
-    let outcomes = Survey { program: &program, project: &project, locking: Mutex::new(()) }.all(&names)?;
-    let report = report(&outcomes, reviews(shell)?);
+    let mut outcomes = Survey { program: &program, project: &project, locking: Mutex::new(()) }.all(&names)?;
+    let common = take_common(&mut outcomes);
+    let report = report(&outcomes, &common, reviews(shell)?);
     match list {
         None => {
             shell.write_file(REPORT, &report)?;
@@ -242,6 +243,22 @@ fn short(text: &str) -> String {
     }
 }
 
+/// Takes out of every outcome the reviewed calls that all of several have: they are the recipes', not the packages'.
+fn take_common(outcomes: &mut [Outcome]) -> BTreeSet<String> {
+    let mut built: Vec<&mut Vec<String>> = outcomes
+        .iter_mut()
+        .filter_map(|outcome| match &mut outcome.kind {
+            Kind::Built { reviewed, .. } => Some(reviewed),
+            Kind::Refused(_) => None,
+        })
+        .collect();
+    let Some((first, rest)) = built.split_first().filter(|(_, rest)| !rest.is_empty()) else { return BTreeSet::new() };
+    let common: BTreeSet<String> =
+        first.iter().filter(|call| rest.iter().all(|calls| calls.contains(call))).cloned().collect();
+    built.iter_mut().for_each(|calls| calls.retain(|call| !common.contains(call)));
+    common
+}
+
 /// How many calls of programs, and how many whole scripts, are reviewed.
 fn reviews(shell: &Shell) -> Result<(usize, usize)> {
     let (mut calls, mut scripts) = (0, 0);
@@ -253,7 +270,7 @@ fn reviews(shell: &Shell) -> Result<(usize, usize)> {
     Ok((calls, scripts))
 }
 
-fn report(outcomes: &[Outcome], (calls, scripts): (usize, usize)) -> String {
+fn report(outcomes: &[Outcome], common: &BTreeSet<String>, (calls, scripts): (usize, usize)) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for outcome in outcomes {
         *counts.entry(outcome.kind.word()).or_default() += 1;
@@ -268,7 +285,8 @@ fn report(outcomes: &[Outcome], (calls, scripts): (usize, usize)) -> String {
          **{built} of {} build** ({:.1} %), none of them with a `[[script]]`.\n\n\
          The list is `xtask/data/packages.txt`, {} names that people who run servers and small boards ask for.\n\
          `cargo xtask coverage LIST` measures another one, a name a line, and prints this page for it.\n\
-         Continuous integration builds {} of the list: `it build::coverage`.\n\n\
+         Continuous integration builds {} of the list and some beside it, such as docker.io, fail2ban, redis-server and vim, \
+         in one image: `it build::coverage`.\n\n\
          Before scripts were evaluated, {REVIEWS_BEFORE} whole scripts were reviewed; now {calls} calls of programs and {scripts} whole \
          script{} are (`recipes/debian`).\n",
         outcomes.len(),
@@ -277,6 +295,13 @@ fn report(outcomes: &[Outcome], (calls, scripts): (usize, usize)) -> String {
         CI_PACKAGES,
         if scripts == 1 { "" } else { "s" }
     );
+    if !common.is_empty() {
+        let _ = writeln!(
+            out,
+            "Of the recipes themselves, in every image and not counted below: {}.\n",
+            common.iter().cloned().collect::<Vec<_>>().join("; ")
+        );
+    }
     out.push_str(&totals(outcomes));
     let _ = writeln!(
         out,
@@ -352,12 +377,32 @@ mod tests {
         let refused = Kind::Refused(refusal("noise\nerror: no such package\n hint: x\n"));
         let outcome =
             |name: &str, kind| Outcome { name: name.to_owned(), kind, wall: Duration::from_millis(1500), peak: 1000 };
-        let report = report(&[outcome("age", kind), outcome("zed", refused)], (7, 1));
+        let report = report(&[outcome("age", kind), outcome("zed", refused)], &BTreeSet::new(), (7, 1));
         assert!(report.contains("**1 of 2 build** (50.0 %)"), "{report}");
         assert!(report.contains("| age | interpreted | 1 | 3 | 1.5 s | 1 MB |  |"), "{report}");
         assert!(report.contains("| zed | refused |  |  | 1.5 s | 1 MB | no such package |"), "{report}");
         assert!(report.contains("now 7 calls of programs and 1 whole script are"), "{report}");
         assert!(report.contains("1.5 s in the middle, 1.5 s at most; memory 1 MB in the middle"), "{report}");
+    }
+
+    #[test]
+    fn what_every_image_has_is_counted_for_none() {
+        let built = |calls: &[&str]| Outcome {
+            name: "x".to_owned(),
+            kind: Kind::Built {
+                packages: 1,
+                evaluated: 1,
+                reviewed: calls.iter().map(|call| (*call).to_owned()).collect(),
+                deferred: Vec::new(),
+            },
+            wall: Duration::ZERO,
+            peak: 0,
+        };
+        let mut outcomes = [built(&["ssh: a"]), built(&["b: c", "ssh: a"])];
+        assert_eq!(take_common(&mut outcomes), BTreeSet::from(["ssh: a".to_owned()]));
+        assert_eq!(outcomes.each_ref().map(|outcome| outcome.kind.word()), ["interpreted", "reviewed"]);
+        let mut one = [built(&["ssh: a"])];
+        assert_eq!((take_common(&mut one), one[0].kind.word()), (BTreeSet::new(), "reviewed"));
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn what_people_ask_for_is_built_and_what_is_a_machines_own_is_left_to_its_first_
     assert!(cat("etc/shells").lines().any(|shell| shell == "/usr/bin/zsh"));
     let listing = judge(Command::new("unsquashfs").args(["-lls", "-d", ""]).arg(&root));
     for link in [
-        "/etc/alternatives/vi -> /usr/bin/vim.tiny",
+        "/etc/alternatives/vi -> /usr/bin/vim.basic",
         "/etc/systemd/system/multi-user.target.wants/nginx.service -> /usr/lib/systemd/system/nginx.service",
         "/etc/nginx/sites-enabled/default -> /etc/nginx/sites-available/default",
     ] {

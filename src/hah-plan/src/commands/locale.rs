@@ -52,8 +52,8 @@ fn locale(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal>
     process.print_line(format!("LANGUAGE={language}"));
     for category in CATEGORIES {
         // Quotation marks say that another variable decides.
-        match (variable(process, category), all.is_empty()) {
-            (own, true) if !own.is_empty() => process.print_line(format!("{category}={own}")),
+        match (process.env.get(category).cloned(), all.is_empty()) {
+            (Some(own), true) => process.print_line(format!("{category}={own}")),
             _ => {
                 let value = effective(process, category);
                 process.print_line(format!("{category}=\"{value}\""));

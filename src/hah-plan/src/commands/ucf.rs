@@ -125,7 +125,15 @@ fn is_entry(line: &str, path: &str) -> bool {
 fn ucf(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     let spec = "h,help s,src-dir= d,debug=? D,DEBUG=? n,no-action p,purge P,package= Z v,verbose ,sum-file= \
         ,three-way ,debconf-ok ,debconf-template= ,state-dir=";
-    let options = process.options(args, spec, Order::Any)?;
+    // It asks `getopt -a`: a long option may have one dash.
+    let args: Vec<String> = args
+        .iter()
+        .map(|arg| match ["-three-way", "-debconf-ok", "-purge", "-verbose"].contains(&arg.as_str()) {
+            true => format!("-{arg}"),
+            false => arg.clone(),
+        })
+        .collect();
+    let options = process.options(&args, spec, Order::Any)?;
     if options.has("h") || options.has("n") {
         return process.unknown("--help or --no-action");
     }

@@ -158,6 +158,7 @@ fn programs_do_as_in_mawk() {
         mawk '{print $1;}; {print $2}' n
         mawk '{print $1}␤␤# comment␤{print $2} # more' n
         mawk 'BEGIN { print "a\tb\\c\"d\/e\101" }'
+        mawk 'BEGIN { print "=\x27" "b\x4a!" "\x414" }'
         mawk 'BEGIN { print substr("x", 1) ; print "a" "b" , "c" }'
         mawk 'BEGIN{print length "x"}'
         mawk '$1>=2 && $2<=20 || $1==1 {print $1}' n

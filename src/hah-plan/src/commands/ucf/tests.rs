@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Run("ucf --state-dir @/state @/new/a.conf @/etc/a.conf"),
     Write("new/a.conf", "two\n"),
     Run("ucf --state-dir @/state --three-way --debconf-ok @/new/a.conf @/etc/a.conf"),
+    Run("ucf --state-dir @/state -three-way --debconf-ok @/new/a.conf @/etc/a.conf"),
     // Somebody has changed it, and a new version comes: the question that nobody answers.
     Write("etc/a.conf", "mine\n"),
     Write("new/a.conf", "three\n"),

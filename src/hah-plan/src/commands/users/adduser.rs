@@ -454,5 +454,6 @@ fn delete_user(process: &mut Process<'_, '_>, name: &str, options: &Options) -> 
         accounts.remove_user(name);
         Ok(())
     })?;
+    process.remove_subordinate_ids(name)?;
     Ok(0)
 }

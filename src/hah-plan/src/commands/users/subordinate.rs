@@ -90,6 +90,20 @@ impl Process<'_, '_> {
         self.check(of.path(), appended).map(drop)
     }
 
+    /// Takes all ranges of a user who goes.
+    pub(super) fn remove_subordinate_ids(&mut self, name: &str) -> Result<(), Refusal> {
+        for of in [Subordinate::Users, Subordinate::Groups] {
+            let Some(text) = self.subordinate_ids(of)? else { continue };
+            let is_other = |line: &&str| line.split(':').next() != Some(name);
+            let left: String = text.split_inclusive('\n').filter(is_other).collect();
+            if left != text {
+                let written = self.world.write(&TreePath::root(), of.path(), 0o644, left.into_bytes());
+                self.check(of.path(), written)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives a new user a range of either kind behind the last one, where these files are.
     pub(super) fn add_new_subordinate_ids(&mut self, name: &str) -> Result<(), Refusal> {
         for of in [Subordinate::Users, Subordinate::Groups] {

@@ -304,6 +304,7 @@ pub(super) fn userdel(process: &mut Process<'_, '_>, args: &[String]) -> Result<
         accounts.remove_user(name);
         Ok(())
     })?;
+    process.remove_subordinate_ids(name)?;
     let top = TreePath::root();
     if options.has("r") && process.world.exists(&top, &home) && home != "/" {
         let removed = process.world.remove_all(&top, &home);
