@@ -157,7 +157,7 @@ fn a_link_that_a_script_removes_after_enabling_stays_removed() {
     let unit = Content::inline(*b"[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n");
     some.tree.insert(TreePath::parse("usr/lib/systemd/system/some.service").unwrap(), Node::file(0o644, unit)).unwrap();
     let packages = [some];
-    let (mut world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
+    let (world, errors) = installed(&packages, &kept, &ReviewTable::default(), &[]);
     assert_eq!(errors, []);
     assert!(!world.exists(&TreePath::root(), "/etc/systemd/system/multi-user.target.wants/some.service"));
     assert_eq!(world.effects.units, []);
@@ -255,6 +255,7 @@ fn reviews_rely_on_passes_that_exist() {
 fn the_real_closure_is_evaluated_whole() {
     let Some(bench) = closure::Bench::of(&[]) else { return };
     let target = bench.scripted();
-    let links = target.root.below(&TreePath::parse("etc/systemd/system").unwrap());
+    let directory = TreePath::parse("etc/systemd/system").unwrap();
+    let links = target.root.below(&directory);
     assert!(links.filter(|(_, node)| matches!(node.kind, Kind::Symlink(_))).count() > 10);
 }
