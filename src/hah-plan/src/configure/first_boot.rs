@@ -238,4 +238,25 @@ mod tests {
         );
         assert!(is_early("[Unit]\nDefaultDependencies = no\n") && !is_early("[Unit]\nDefaultDependencies=yes\n"));
     }
+
+    /// `make-ssl-cert` ended at its first line: an image has no debconf.
+    #[test]
+    #[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the shell that reads it is the judge")]
+    fn commands_have_debconfs_functions_with_the_builds_answers() {
+        let scratch = crate::scripts::closure::Scratch::new("confmodule");
+        let answers = format!("{}/answers", scratch.path());
+        std::fs::write(&answers, "some/name\ta b\\\\c\nother/flag\ttrue\n").unwrap();
+        let module = include_str!("first_boot/confmodule.sh").replace("/usr/lib/hah/first-boot/answers", &answers);
+        let script = "set -eu\ndb_version 2.0\ndb_capb backup\ndb_settitle some/title\ndb_input high some/name || true\n\
+                      db_go\ndb_get some/name; echo \"$RET\"\ndb_set other/flag false; db_get other/flag; echo \"$RET\"\n\
+                      db_get none/such || echo \"$? $RET\"\ndb_stop\n";
+        for shell in ["dash", "bash"] {
+            let output =
+                std::process::Command::new(shell).arg("-c").arg(format!("{module}\n{script}")).output().unwrap();
+            let said = String::from_utf8(output.stdout).unwrap();
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(said, "a b\\\\c\nfalse\n10 none/such doesn't exist\n", "{shell}: {complaint}");
+            assert!(output.status.success(), "{shell}");
+        }
+    }
 }

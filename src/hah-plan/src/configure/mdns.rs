@@ -38,3 +38,34 @@ pub(super) fn run(target: &mut Target<'_>) -> Result<(), ConfigureError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use hah_format::tree::Node;
+
+    use super::*;
+    use crate::configure::{Pass, run as run_pass};
+    use crate::rootfs::Content;
+    use crate::scripts::closure::Bench;
+
+    /// The node called itself `HOSTNAME-2`, since resolved had its name already.
+    #[test]
+    fn where_avahi_answers_resolved_only_asks() {
+        const PASS: Pass = Pass { name: "mdns", replaces: "", run };
+        const LINK: &str = "etc/systemd/system/multi-user.target.wants/avahi-daemon.service";
+        const OURS: &str = "usr/lib/systemd/resolved.conf.d/zz-avahi.conf";
+        let Some(bench) = Bench::of(&["base-files", "base-passwd", "systemd-resolved"]) else { return };
+        let mut target = bench.target();
+        let network = path("etc/systemd/network/80-wired.network").unwrap();
+        target.put_node(&network, Node::file(0o644, Content::inline(*b"[Network]\nMulticastDNS=yes\n"))).unwrap();
+        run_pass(&PASS, &mut target).unwrap();
+        assert!(!target.root.contains(&path(OURS).unwrap()), "without Avahi it answers");
+        target.put_node(&path(LINK).unwrap(), Node::symlink("/usr/lib/systemd/system/avahi-daemon.service")).unwrap();
+        run_pass(&PASS, &mut target).unwrap();
+        assert_eq!(target.read_text(&path(OURS).unwrap()).unwrap().unwrap(), "[Resolve]\nMulticastDNS=resolve\n");
+        for name in ["80-wired.network", "70-identity-wireless.network"] {
+            let drop_in = path(&format!("usr/lib/systemd/network/{name}.d/zz-avahi.conf")).unwrap();
+            assert_eq!(target.read_text(&drop_in).unwrap().unwrap(), "[Network]\nMulticastDNS=resolve\n");
+        }
+    }
+}
