@@ -30,8 +30,12 @@ pub const FILE: &str = "secrets.age";
 const FILE_MAX: u64 = 4 << 20;
 /// Certificates count from here: a Pi without network starts with the image's clock.
 const NOT_BEFORE: (i32, u8, u8) = (2020, 1, 1);
-/// How many years certificates last.
+/// How many years authorities last, and the certificates of fleets that are not closed.
 const YEARS: i32 = 10;
+/// How long a certificate of a closed fleet lasts, in seconds: a year.
+const YEAR: u64 = 365 * 86_400;
+/// A certificate that ends within this time, in seconds, is made anew by `secrets update`.
+const RENEWED: u64 = 60 * 86_400;
 
 /// What opens the file.
 pub enum Key {
@@ -176,6 +180,9 @@ pub fn complete(cluster: &Cluster, secrets: &mut Secrets, now: u64) -> Result<Ve
         secrets.consul_management = Some(token()?);
         done.push("Consul's management token".to_owned());
     }
+    if cluster.is_closed() {
+        choose_tokens(cluster, secrets, &mut done)?;
+    }
     if secrets.record_key.is_none() {
         secrets.record_key = Some(random_key()?);
         done.push("the key of the record of flashed cards".to_owned());
@@ -191,33 +198,84 @@ pub fn complete(cluster: &Cluster, secrets: &mut Secrets, now: u64) -> Result<Ve
     Ok(done)
 }
 
-/// The authority and the certificates of [`complete`].
-fn certify(cluster: &Cluster, secrets: &mut Secrets, now: u64, done: &mut Vec<String>) -> Result<(), Failure> {
-    let years = Years::from(now);
-    let ca = match secrets.ca.clone() {
-        Some(ca) => ca,
-        None => {
-            // What another authority signed is worth nothing.
-            for own in secrets.nodes.values_mut() {
-                forget_certificates(own);
+/// The tokens of a closed cluster, which its own set-up makes known to Consul and Nomad.
+fn choose_tokens(cluster: &Cluster, secrets: &mut Secrets, done: &mut Vec<String>) -> Result<(), Failure> {
+    let has_nomad = cluster.nodes.values().any(|member| member.nomad == Role::Server);
+    if secrets.nomad_management.is_none() && has_nomad {
+        secrets.nomad_management = Some(token()?);
+        done.push("Nomad's management token".to_owned());
+    }
+    for (name, member) in &cluster.nodes {
+        let own = secrets.nodes.entry(name.clone()).or_default();
+        // Where there is no Nomad, systemd runs Prometheus, on a server.
+        let runs_prometheus = !has_nomad && member.consul == Role::Server;
+        for (what, wanted, slot) in [
+            ("agent token", member.consul != Role::None, &mut own.consul_agent_token),
+            ("Nomad token for Consul", member.nomad != Role::None, &mut own.nomad_consul_token),
+            ("hah-agent token for Consul", member.consul != Role::None, &mut own.hah_consul_token),
+            ("Prometheus token for Consul", runs_prometheus, &mut own.prometheus_consul_token),
+        ] {
+            if wanted && slot.is_none() {
+                *slot = Some(token()?);
+                done.push(format!("the {what} of {name}"));
             }
-            done.push("the cluster's authority".to_owned());
-            secrets.ca.insert(authority(cluster, years)?).clone()
         }
-    };
+    }
+    Ok(())
+}
+
+/// The authorities and the certificates of [`complete`].
+fn certify(cluster: &Cluster, secrets: &mut Secrets, now: u64, done: &mut Vec<String>) -> Result<(), Failure> {
+    let authorities = authorities(cluster, secrets, now, done)?;
     for (name, member) in &cluster.nodes {
         let own = secrets.nodes.entry(name.clone()).or_default();
         let pairs = [&mut own.consul, &mut own.nomad, &mut own.vault];
-        for (subject, pair) in Subject::all(cluster, name, member).into_iter().zip(pairs) {
+        for ((subject, pair), ca) in Subject::all(cluster, name, member).into_iter().zip(pairs).zip(&authorities) {
             if subject.role == Role::None {
                 *pair = None;
-            } else if pair.as_ref().is_none_or(|pair| pair.names != subject.names()) {
-                *pair = Some(subject.certificate(&ca, years)?);
+            } else if pair.as_ref().is_none_or(|pair| subject.outgrew(pair) || ends_soon(pair, now)) {
+                *pair = Some(subject.certificate(ca, now)?);
                 done.push(format!("{name}'s certificate for {}", subject.program));
             }
         }
     }
     Ok(())
+}
+
+/// Whether a certificate is to be renewed.
+fn ends_soon(pair: &KeyPair, now: u64) -> bool {
+    pair.until.is_some_and(|until| until < now.saturating_add(RENEWED))
+}
+
+/// Who signs for Consul, Nomad and Vault: an authority each; or the one that a cluster of before has for all.
+fn authorities(
+    cluster: &Cluster,
+    secrets: &mut Secrets,
+    now: u64,
+    done: &mut Vec<String>,
+) -> Result<[KeyPair; 3], Failure> {
+    if let Some(ca) = &secrets.ca {
+        return Ok([ca.clone(), ca.clone(), ca.clone()]);
+    }
+    let mut made = |slot: &mut Option<KeyPair>, program: &str| -> Result<(KeyPair, bool), Failure> {
+        if let Some(ca) = slot {
+            return Ok((ca.clone(), false));
+        }
+        done.push(format!("the authority of {program}"));
+        Ok((slot.insert(authority(cluster, program, Years::from(now))?).clone(), true))
+    };
+    let consul = made(&mut secrets.consul_ca, "Consul")?;
+    let nomad = made(&mut secrets.nomad_ca, "Nomad")?;
+    let vault = made(&mut secrets.vault_ca, "Vault")?;
+    // What another authority signed is worth nothing.
+    for own in secrets.nodes.values_mut() {
+        for (pair, (_, is_new)) in [(&mut own.consul, &consul), (&mut own.nomad, &nomad), (&mut own.vault, &vault)] {
+            if *is_new {
+                *pair = None;
+            }
+        }
+    }
+    Ok([consul.0, nomad.0, vault.0])
 }
 
 fn forget_certificates(own: &mut NodeSecrets) {
@@ -242,18 +300,23 @@ pub fn rotate(cluster: &Cluster, secrets: &mut Secrets, kind: Kind, now: u64) ->
     let mut lost = Vec::new();
     match kind {
         Kind::Gossip => (secrets.consul_encrypt, secrets.nomad_encrypt) = (None, None),
-        Kind::Authority => secrets.ca = None,
+        Kind::Authority => {
+            (secrets.ca, secrets.consul_ca, secrets.nomad_ca, secrets.vault_ca) = (None, None, None, None);
+        }
         Kind::Certificates => secrets.nodes.values_mut().for_each(forget_certificates),
         Kind::Tokens => {
-            secrets.consul_management = None;
+            (secrets.consul_management, secrets.nomad_management) = (None, None);
             for (name, own) in &mut secrets.nodes {
                 for (what, token) in [
                     ("agent token", &mut own.consul_agent_token),
                     ("Nomad token for Consul", &mut own.nomad_consul_token),
                     ("hah-agent token for Consul", &mut own.hah_consul_token),
+                    ("Prometheus token for Consul", &mut own.prometheus_consul_token),
                     ("hah-agent token for Nomad", &mut own.hah_nomad_token),
                 ] {
-                    lost.extend(token.take().map(|_| format!("no {what} of {name} until you set one")));
+                    let made = cluster.is_closed() && what != "hah-agent token for Nomad";
+                    let had = token.take().filter(|_| !made);
+                    lost.extend(had.map(|_| format!("no {what} of {name} until you set one")));
                 }
             }
         }
@@ -275,7 +338,7 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
             match pair {
                 _ if subject.role == Role::None => {}
                 None => return Some(what),
-                Some(pair) if pair.names != subject.names() => return Some(format!("{what} with its present names")),
+                Some(pair) if subject.outgrew(pair) => return Some(format!("{what} with its present names")),
                 Some(_) => {}
             }
         }
@@ -283,7 +346,21 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
     if member.link == Link::Wlan && secrets.wifi_psk.is_none() {
         return Some("the passphrase of the wireless network".to_owned());
     }
-    (cluster.acl.is_some() && secrets.consul_management.is_none()).then(|| "Consul's management token".to_owned())
+    if cluster.acl.is_some() && secrets.consul_management.is_none() {
+        return Some("Consul's management token".to_owned());
+    }
+    cluster.is_closed().then(|| lacks_token(cluster, secrets, name)).flatten()
+}
+
+/// A token that a closed cluster's node lacks; of a server, which sets up the others', one of any node.
+fn lacks_token(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<String> {
+    let mut chosen = secrets.clone();
+    let mut lacking = Vec::new();
+    choose_tokens(cluster, &mut chosen, &mut lacking).ok()?;
+    let member = cluster.nodes.get(name)?;
+    let is_server = [member.consul, member.nomad].contains(&Role::Server);
+    let concerns = |what: &&String| what.ends_with(&format!(" of {name}")) || is_server;
+    lacking.iter().find(concerns).cloned()
 }
 
 /// Changes when anything in an identity does, and tells nothing else about it: its digest, keyed by a secret of the
@@ -352,11 +429,11 @@ fn limit(params: &mut CertificateParams, years: Years) {
     params.not_after = rcgen::date_time_ymd(years.until, 1, 1);
 }
 
-fn authority(cluster: &Cluster, years: Years) -> Result<KeyPair, Failure> {
-    let name = format!("{} cluster authority", cluster.name);
+fn authority(cluster: &Cluster, program: &str, years: Years) -> Result<KeyPair, Failure> {
+    let name = format!("{} {program} authority", cluster.name);
     let key = rcgen::KeyPair::generate().map_err(no_certificate)?;
     let cert = authority_params(&name, years).self_signed(&key).map_err(no_certificate)?;
-    Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names: vec![name] })
+    Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names: vec![name], until: None })
 }
 
 /// Whom a certificate is for.
@@ -380,7 +457,13 @@ impl<'c> Subject<'c> {
         })
     }
 
-    fn certificate(&self, ca: &KeyPair, years: Years) -> Result<KeyPair, Failure> {
+    /// Whether a certificate is for other names than the node has; a closed fleet's says when it ends.
+    fn outgrew(&self, pair: &KeyPair) -> bool {
+        pair.names != self.names() || self.cluster.is_closed() && pair.until.is_none()
+    }
+
+    fn certificate(&self, ca: &KeyPair, now: u64) -> Result<KeyPair, Failure> {
+        let years = Years::from(now);
         let ca_key = rcgen::KeyPair::from_pem(ca.key.reveal()).map_err(no_certificate)?;
         let ca_name = ca.names.first().map(String::as_str).unwrap_or_default();
         let issuer = Issuer::new(authority_params(ca_name, years), ca_key);
@@ -393,9 +476,14 @@ impl<'c> Subject<'c> {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         limit(&mut params, years);
+        let until = self.cluster.is_closed().then(|| now.saturating_add(YEAR));
+        if let Some(until) = until {
+            let (year, month, day) = crate::calendar::year_month_day(until);
+            params.not_after = rcgen::date_time_ymd(year, month, day);
+        }
         let key = rcgen::KeyPair::generate().map_err(no_certificate)?;
         let cert = params.signed_by(&key, &issuer).map_err(no_certificate)?;
-        Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names })
+        Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names, until })
     }
 
     /// Names that the programs look for (`verify_server_hostname` wants the first), and addresses.
@@ -408,6 +496,10 @@ impl<'c> Subject<'c> {
             _ => ["active.vault", "standby.vault", "vault"].map(|name| format!("{name}.service.consul")).to_vec(),
         };
         let name = self.name;
+        if self.cluster.is_closed() {
+            // As Consul's DNS calls the node: to such a name alone Prometheus shows its token.
+            names.push(format!("{name}.node.{}.consul", self.cluster.datacenter));
+        }
         names.extend([name.to_owned(), format!("{name}.local"), "localhost".to_owned(), "127.0.0.1".to_owned()]);
         names.extend(self.member.address.as_ref().and_then(|address| address.split('/').next()).map(str::to_owned));
         names

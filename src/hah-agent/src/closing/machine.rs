@@ -7,12 +7,15 @@
 //! Nothing here reads a clock: `now` is given. A reply is known by its question's number, so one that comes late or twice
 //! is dropped; a question that stays without any is given up at its deadline.
 
-use hah_node::closing::{Marker, Phase, Resubmit, Rung, Seen};
+mod set_up;
+
+use hah_node::closing::{Marker, Phase, Resubmit, Rung, Seen, SetupMarker};
 
 use super::decide::{Age, Decision, decide};
 use super::pace::{self, Jitter, Millis};
-use super::view::{Health, Job, Memory, Monitoring, Quorum, Registered};
+use super::view::{Health, Job, Memory, Monitoring, Quorum, Registered, SetupMemory};
 use super::words::{Note, Program, Unmet};
+use set_up::{Part, Way};
 
 /// What does not change while the agent runs.
 #[derive(Clone, Debug)]
@@ -33,6 +36,10 @@ pub(crate) struct Settings {
     pub(crate) resubmit: Resubmit,
     /// Whether there is a Vault to look at.
     pub(crate) vault: bool,
+    /// Whether the cluster is closed: see [`set_up`].
+    pub(crate) closed: bool,
+    /// Whether this node had the secrets of the set-up when the agent started.
+    pub(crate) holds: bool,
     /// What the model test breaks, to see that it would notice.
     #[cfg(test)]
     pub(crate) mutation: Option<Mutation>,
@@ -70,6 +77,16 @@ pub(crate) enum Event {
 pub(crate) enum Question {
     /// Consul's leader and servers.
     Consul,
+    /// The marker of the set-up.
+    Setup,
+    /// Write the marker of the set-up where it has this `ModifyIndex`.
+    WriteSetup(u64, SetupMarker),
+    /// Make Consul's policies and tokens, as far as they are missing.
+    SetUpConsul,
+    /// Make Nomad's management token and policies, and let Consul believe Nomad's jobs.
+    SetUpNomad,
+    /// Make this server's own token in Nomad, and let the secrets of the set-up leave the node.
+    Finish,
     /// The marker.
     Memory,
     /// Write the marker where it has this `ModifyIndex`.
@@ -97,7 +114,13 @@ pub(crate) enum Reply {
     Quorum(Quorum),
     /// To [`Question::Memory`].
     Memory(Memory),
-    /// To [`Question::Write`]: whether the index was still the one.
+    /// To [`Question::Setup`].
+    Setup(SetupMemory),
+    /// To [`Question::SetUpConsul`], [`Question::SetUpNomad`] and [`Question::Finish`].
+    Done,
+    /// To any question of the set-up that needs its secrets: they have left this node.
+    Gone,
+    /// To [`Question::Write`] and [`Question::WriteSetup`]: whether the index was still the one.
     Written(bool),
     /// To [`Question::Parse`]; [`Registered::Refused`] is another answer to it.
     Parsed(Intent),
@@ -160,7 +183,7 @@ pub(crate) struct State {
     /// When it was reached.
     pub(crate) since: Now,
     /// When each rung was first reached.
-    pub(crate) reached: [Option<Millis>; 7],
+    pub(crate) reached: [Option<Millis>; Rung::ALL.len()],
     /// Changes of `rung`.
     pub(crate) transitions: u64,
     /// The first condition that does not hold, as the last pass found it.
@@ -190,6 +213,14 @@ pub(crate) struct State {
     standing: Option<(u64, Millis, u32)>,
     /// When this agent last set out to submit.
     acted: Option<Millis>,
+    /// How far this server's own set-up is.
+    way: Way,
+    /// When the marker that says so was written.
+    way_since: Millis,
+    /// Whether the loop's marker could not be read in the last pass.
+    locked_out: bool,
+    /// As `standing`, of the marker of the set-up.
+    setup_standing: Option<(u64, Millis, u32)>,
     pass: Pass,
     /// What was said last: not again.
     said: Option<Unmet>,
@@ -207,6 +238,7 @@ enum Doing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Consul,
+    SetUp(Part),
     Memory,
     Nomad,
     Parse,
@@ -232,6 +264,11 @@ struct Pass {
     rounds: u32,
     /// Whether the marker has been counted as seen in this pass.
     counted: bool,
+    /// The marker of the set-up with its index, and whether its writer can still be at it.
+    setup: Option<(u64, SetupMarker)>,
+    setup_age: Age,
+    /// Whether Nomad's quorum has been looked at.
+    late: bool,
 }
 
 impl Default for Pass {
@@ -244,6 +281,9 @@ impl Default for Pass {
             consul: Quorum::default(),
             rounds: 0,
             counted: false,
+            setup: None,
+            setup_age: Age::Fresh,
+            late: false,
         }
     }
 }
@@ -253,7 +293,7 @@ impl State {
     pub(crate) fn new(seed: u64, now: Now) -> Self {
         let mut jitter = Jitter(seed);
         let start = now.boot.saturating_add(jitter.below(pace::FIRST));
-        let mut reached = [None; 7];
+        let mut reached = [None; Rung::ALL.len()];
         if let Some(booted) = reached.first_mut() {
             *booted = Some(now.boot);
         }
@@ -278,6 +318,10 @@ impl State {
             strikes: 0,
             standing: None,
             acted: None,
+            way: Way::Before,
+            way_since: 0,
+            locked_out: false,
+            setup_standing: None,
             pass: Pass::default(),
             said: None,
         }
@@ -338,8 +382,9 @@ impl Run<'_> {
         match (step, reply) {
             (Step::Consul, Reply::Quorum(quorum)) if quorum.leader => {
                 self.state.pass.consul = quorum;
-                self.ask(Step::Memory, Question::Memory);
+                self.set_up_first();
             }
+            (Step::SetUp(part), reply) => self.set_up(part, asked, reply),
             (Step::Consul, Reply::Quorum(quorum)) => {
                 self.unmet(Unmet::Quorum(Program::Consul, self.settings.consul, quorum));
             }
@@ -388,7 +433,10 @@ impl Run<'_> {
             }
             // A node that does not submit may have a token that does not read the marker, and can do without.
             (Step::Memory, Reply::Failed(_)) if !self.settings.submit => self.memory(Memory::Blank),
-            (Step::Memory | Step::Claim(_) | Step::Record, Reply::Failed(why)) => self.unmet(Unmet::Marker(why)),
+            (Step::Memory | Step::Claim(_) | Step::Record, Reply::Failed(why)) => {
+                self.locked_out();
+                self.unmet(Unmet::Marker(why));
+            }
             (Step::Nomad | Step::Parse | Step::Job | Step::Register | Step::Health, Reply::Failed(why)) => {
                 self.unmet(Unmet::Silent(Program::Nomad, why));
             }
@@ -423,8 +471,13 @@ impl Run<'_> {
             return self.unmet(Unmet::Quorum(Program::Consul, self.settings.consul, quorum));
         }
         self.reach(Rung::ConsulQuorum);
+        self.reach_set_up();
         match self.settings.nomad {
-            None => self.prometheus(),
+            None => {
+                if self.state.pass.rounds > 0 || !self.set_up_rest() {
+                    self.prometheus();
+                }
+            }
             Some(_) if self.state.pass.rounds > 0 => self.ask(Step::Job, Question::Job),
             Some(_) => self.ask(Step::Nomad, Question::Nomad),
         }
@@ -436,6 +489,16 @@ impl Run<'_> {
             return self.unmet(Unmet::Quorum(Program::Nomad, expect, quorum));
         }
         self.reach(Rung::NomadQuorum);
+        if !self.set_up_rest() {
+            self.after_nomad();
+        }
+    }
+
+    /// What follows Nomad's quorum, and whatever had to be set up in it.
+    fn after_nomad(&mut self) {
+        if self.settings.nomad.is_none() {
+            return self.prometheus();
+        }
         match self.intent() {
             Some(_) => self.ask(Step::Job, Question::Job),
             None if self.settings.hcl => self.ask(Step::Parse, Question::Parse),
@@ -567,7 +630,7 @@ impl Run<'_> {
     }
 
     fn note_unmet(&mut self, unmet: Unmet) {
-        if matches!(unmet, Unmet::Silent(..) | Unmet::Marker(_) | Unmet::Refused(_)) {
+        if matches!(unmet, Unmet::Silent(..) | Unmet::Marker(_) | Unmet::Refused(_) | Unmet::SetUp(_)) {
             self.state.failure = Some((self.now.wall, unmet.to_string()));
         }
         self.state.pass.unmet.get_or_insert(unmet);
@@ -673,6 +736,12 @@ mod mutation {
         NoBound,
         /// Does not sleep.
         NoSleep,
+        /// Sets the cluster up without having claimed it.
+        SkipSetUpClaim,
+        /// Throws the secrets of the set-up away before all is made.
+        FinishEarly,
+        /// Keeps them.
+        KeepSecrets,
     }
 }
 
@@ -707,6 +776,9 @@ breaks! {
     breaks_not_enforced = NotEnforced,
     breaks_no_bound = NoBound,
     breaks_no_sleep = NoSleep,
+    breaks_skip_set_up_claim = SkipSetUpClaim,
+    breaks_finish_early = FinishEarly,
+    breaks_keep_secrets = KeepSecrets,
 }
 
 impl Settings {

@@ -119,6 +119,8 @@ enum Name {
     NomadEncrypt,
     /// Consul's first management token
     ConsulManagement,
+    /// Nomad's first management token
+    NomadManagement,
     /// A node's Vault role-id
     VaultRoleId,
     /// A node's response-wrapped Vault secret-id
@@ -145,6 +147,7 @@ impl Name {
             Self::ConsulEncrypt => Slot::Shared(|secrets| &mut secrets.consul_encrypt),
             Self::NomadEncrypt => Slot::Shared(|secrets| &mut secrets.nomad_encrypt),
             Self::ConsulManagement => Slot::Shared(|secrets| &mut secrets.consul_management),
+            Self::NomadManagement => Slot::Shared(|secrets| &mut secrets.nomad_management),
             Self::VaultRoleId => Slot::Own(|own| &mut own.vault_role_id),
             Self::VaultWrappedSecretId => Slot::Own(|own| &mut own.vault_wrapped_secret_id),
             Self::ConsulAgentToken => Slot::Own(|own| &mut own.consul_agent_token),

@@ -19,6 +19,7 @@ use hah_format::path::TreePath;
 use hah_node::host::{self, Rule};
 use regex_lite::Regex;
 
+use super::decisions::Closed;
 use super::document::{Fields, Item, Value, parse_value};
 use super::model::{Assignment, Image, Recipe};
 use super::problem::{Located, Place, Problem, Report, Text, shown};
@@ -322,7 +323,15 @@ pub struct Override {
 }
 
 /// Every recipe's parameters: the default, or what the image says, or what an override says.
-pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], report: &mut Report) -> Settings {
+/// What a closed fleet decides stands above all of them.
+pub(super) fn settle(
+    recipes: &[Recipe],
+    image: &Image,
+    overrides: &[Override],
+    closed: Option<&Closed>,
+    report: &mut Report,
+) -> Settings {
+    let mut said = Vec::new();
     let mut settings = Settings::new();
     for recipe in recipes {
         let defaults = recipe.params.iter().filter_map(|(name, param)| match &param.default {
@@ -336,6 +345,7 @@ pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], 
         let Assignment { recipe, param, value } = assignment;
         let Some(declared) = declared(recipes, &image.name, (&recipe, &param), report) else { return };
         let shown = format!("{}.{}", recipe.value, param.value);
+        said.push(((recipe.value.clone(), param.value.clone()), value.place.clone()));
         match declared.accept(&shown, value, report) {
             Some(setting) => {
                 settings.entry(recipe.value).or_default().insert(param.value, setting);
@@ -349,6 +359,11 @@ pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], 
     for over in overrides {
         let Some(assignment) = assignment(over, recipes, report) else { continue };
         assign(assignment, report);
+    }
+    if let Some(closed) = closed {
+        // What was said last counts.
+        said.reverse();
+        closed.decide(recipes, &said, &mut settings, report);
     }
     for recipe in recipes {
         for (name, param) in &recipe.params {

@@ -7,8 +7,8 @@ mod packages;
 
 use super::kinds::{
     ADDRESS, AGE_KEY, ARCHITECTURE, COUNTRY, DATACENTER, DROP_IN, FIELD, GATEWAY, HOST, Kind, LINE, MEMBER, MODE, NAME,
-    NAME_SERVER, PACKAGE, PARAM, PATH, PATTERN, PUBLIC_KEY, QUESTION, REASON, SIZE, SOURCE, SYSCTL, TEXT, UNIT, USER,
-    VERSIONED, WHEN, WORDS, ZONE,
+    NAME_SERVER, PACKAGE, PARAM, PATH, PATTERN, PREFIX, PUBLIC_KEY, QUESTION, REASON, SIZE, SOURCE, SYSCTL, TEXT, UNIT,
+    USER, VERSIONED, WHEN, WORDS, ZONE,
 };
 
 use crate::artifact::EMBEDDED_KEYS;
@@ -512,6 +512,16 @@ static FLEET_NETWORK: Object = Object {
     keys: &[&[
         optional("gateway", Shape::Text(&GATEWAY), "Default route of nodes with an address."),
         optional("dns", Shape::List(&Shape::Text(&NAME_SERVER)), "Name servers of nodes with an address."),
+        optional(
+            "trusted",
+            Shape::List(&Shape::Text(&PREFIX)),
+            "Networks and addresses that reach every port of a closed fleet, beside its nodes: `192.168.1.0/24`.",
+        ),
+        optional(
+            "open-ports",
+            Shape::List(&Shape::Integer(1, 65_535)),
+            "Ports of a closed fleet that everybody reaches, beside SSH: those of your own services.",
+        ),
     ]],
 };
 
@@ -539,7 +549,16 @@ pub(super) static CLUSTER: Object = Object {
         required("name", Shape::Text(&NAME), "The cluster's name."),
         optional("datacenter", Shape::Text(&DATACENTER), "Consul's and Nomad's datacenter; the name without."),
         optional("timezone", Shape::Text(&ZONE), "Time zone of every node; the image's without."),
-        optional("tls", Shape::Boolean, "Whether the agents of Consul and of Nomad speak TLS with each other."),
+        optional(
+            "security",
+            Shape::Choice(&["closed", "open"]),
+            "Who gets in: `closed` to strangers, with access control, TLS and a firewall, or `open`; open without.",
+        ),
+        optional(
+            "tls",
+            Shape::Boolean,
+            "Whether the agents of Consul and of Nomad speak TLS with each other; they do in a closed fleet.",
+        ),
         optional("ssh", Shape::Table(&FLEET_SSH), "The way in."),
         optional("wifi", Shape::Table(&FLEET_WIFI), "The wireless network."),
         optional("network", Shape::Table(&FLEET_NETWORK), "What nodes with an address share."),

@@ -54,6 +54,7 @@ fn secrets() -> Secrets {
         cert: format!("-----BEGIN {name}-----\nA\n-----END {name}-----\n"),
         key: Secret::new(format!("-----BEGIN KEY {name}-----\nA\n-----END KEY {name}-----\n")),
         names: Vec::new(),
+        until: None,
     };
     let own = NodeSecrets { consul: Some(pair("CONSUL")), nomad: Some(pair("NOMAD")), ..NodeSecrets::default() };
     Secrets {
