@@ -231,9 +231,11 @@ fn certify(cluster: &Cluster, secrets: &mut Secrets, now: u64, done: &mut Vec<St
         let own = secrets.nodes.entry(name.clone()).or_default();
         let pairs = [&mut own.consul, &mut own.nomad, &mut own.vault];
         for ((subject, pair), ca) in Subject::all(cluster, name, member).into_iter().zip(pairs).zip(&authorities) {
-            if subject.role == Role::None {
+            let Some(ca) = ca.as_ref().filter(|_| subject.role != Role::None) else {
                 *pair = None;
-            } else if pair.as_ref().is_none_or(|pair| subject.outgrew(pair) || ends_soon(pair, now)) {
+                continue;
+            };
+            if pair.as_ref().is_none_or(|pair| subject.outgrew(pair) || ends_soon(pair, now)) {
                 *pair = Some(subject.certificate(ca, now)?);
                 done.push(format!("{name}'s certificate for {}", subject.program));
             }
@@ -247,35 +249,34 @@ fn ends_soon(pair: &KeyPair, now: u64) -> bool {
     pair.until.is_some_and(|until| until < now.saturating_add(RENEWED))
 }
 
-/// Who signs for Consul, Nomad and Vault: an authority each; or the one that a cluster of before has for all.
+/// Who signs for Consul, Nomad and Vault, as far as any node has them: an authority each; or the one that a cluster of
+/// before has for all.
 fn authorities(
     cluster: &Cluster,
     secrets: &mut Secrets,
     now: u64,
     done: &mut Vec<String>,
-) -> Result<[KeyPair; 3], Failure> {
+) -> Result<[Option<KeyPair>; 3], Failure> {
     if let Some(ca) = &secrets.ca {
-        return Ok([ca.clone(), ca.clone(), ca.clone()]);
+        return Ok([(); 3].map(|()| Some(ca.clone())));
     }
-    let mut made = |slot: &mut Option<KeyPair>, program: &str| -> Result<(KeyPair, bool), Failure> {
-        if let Some(ca) = slot {
-            return Ok((ca.clone(), false));
+    let Secrets { consul_ca, nomad_ca, vault_ca, nodes, .. } = secrets;
+    type Part = (&'static str, fn(&Member) -> Role, fn(&mut NodeSecrets) -> &mut Option<KeyPair>);
+    let parts: [Part; 3] = [
+        ("Consul", |member| member.consul, |own| &mut own.consul),
+        ("Nomad", |member| member.nomad, |own| &mut own.nomad),
+        ("Vault", |member| member.vault, |own| &mut own.vault),
+    ];
+    for ((program, part, own), slot) in parts.into_iter().zip([&mut *consul_ca, nomad_ca, vault_ca]) {
+        if slot.is_some() || cluster.nodes.values().all(|member| part(member) == Role::None) {
+            continue;
         }
+        *slot = Some(authority(cluster, program, Years::from(now))?);
         done.push(format!("the authority of {program}"));
-        Ok((slot.insert(authority(cluster, program, Years::from(now))?).clone(), true))
-    };
-    let consul = made(&mut secrets.consul_ca, "Consul")?;
-    let nomad = made(&mut secrets.nomad_ca, "Nomad")?;
-    let vault = made(&mut secrets.vault_ca, "Vault")?;
-    // What another authority signed is worth nothing.
-    for own in secrets.nodes.values_mut() {
-        for (pair, (_, is_new)) in [(&mut own.consul, &consul), (&mut own.nomad, &nomad), (&mut own.vault, &vault)] {
-            if *is_new {
-                *pair = None;
-            }
-        }
+        // What another authority signed is worth nothing.
+        nodes.values_mut().for_each(|node| *own(node) = None);
     }
-    Ok([consul.0, nomad.0, vault.0])
+    Ok([consul_ca.clone(), nomad_ca.clone(), vault_ca.clone()])
 }
 
 fn forget_certificates(own: &mut NodeSecrets) {
@@ -541,7 +542,7 @@ mod tests {
         let more = self::cluster(&format!("{CLUSTER}[nodes.c]\nimage = \"x\"\nconsul = \"client\"\n"));
         assert_eq!(missing(&more, &secrets, "c").as_deref(), Some("a certificate of c for consul"));
         assert_eq!(complete(&more, &mut secrets, NOW).unwrap(), ["c's certificate for consul"]);
-        assert_eq!(secrets.ca, before.ca);
+        assert_eq!(secrets.consul_ca, before.consul_ca);
         assert_eq!(complete(&cluster, &mut secrets, NOW).unwrap(), ["nothing of c any more"]);
     }
 
@@ -577,13 +578,14 @@ mod tests {
         let (gossip, done) = rotated(Kind::Gossip);
         assert_eq!(done, ["Consul's gossip key", "Nomad's gossip key"]);
         assert_ne!((&gossip.consul_encrypt, &gossip.nomad_encrypt), (&before.consul_encrypt, &before.nomad_encrypt));
-        assert_eq!((&gossip.ca, &gossip.nodes), (&before.ca, &before.nodes));
+        assert_eq!((&gossip.consul_ca, &gossip.nodes), (&before.consul_ca, &before.nodes));
         let (certificates, _) = rotated(Kind::Certificates);
-        assert_eq!((&certificates.ca, &certificates.consul_encrypt), (&before.ca, &before.consul_encrypt));
+        assert_eq!((&certificates.nomad_ca, &certificates.consul_encrypt), (&before.nomad_ca, &before.consul_encrypt));
         assert_ne!(certificates.nodes["a"].nomad, before.nodes["a"].nomad);
         let (authority, done) = rotated(Kind::Authority);
-        assert_eq!(done.len(), 4, "{done:?}");
-        assert_ne!(authority.ca, before.ca);
+        assert_eq!(done.len(), 5, "{done:?}");
+        assert!(authority.consul_ca != before.consul_ca && authority.nomad_ca != before.nomad_ca);
+        assert_ne!(authority.consul_ca, authority.nomad_ca, "what one program believes, another does not");
         assert_eq!(authority.nodes["b"].consul_agent_token, before.nodes["b"].consul_agent_token);
         let (tokens, done) = rotated(Kind::Tokens);
         assert_eq!(done, ["Consul's management token", "no agent token of b until you set one"]);
@@ -607,11 +609,12 @@ mod tests {
             fs::write(&path, text).unwrap();
             path
         };
-        let ca = put("ca.pem", &secrets.ca.unwrap().cert);
         let own = &secrets.nodes["a"];
-        for (name, pair, host) in
-            [("consul", &own.consul, "server.home.consul"), ("nomad", &own.nomad, "server.global.nomad")]
-        {
+        for (name, pair, authority, host) in [
+            ("consul", &own.consul, &secrets.consul_ca, "server.home.consul"),
+            ("nomad", &own.nomad, &secrets.nomad_ca, "server.global.nomad"),
+        ] {
+            let ca = put("ca.pem", &authority.as_ref().unwrap().cert);
             let cert = put(name, &pair.as_ref().unwrap().cert);
             for purpose in ["sslserver", "sslclient"] {
                 let mut openssl = std::process::Command::new("openssl");
@@ -624,6 +627,100 @@ mod tests {
             let text = String::from_utf8(text.unwrap().stdout).unwrap();
             assert!(text.contains("IP Address:10.0.0.1") && text.contains("2036"), "{text}");
         }
+    }
+
+    /// A closed cluster of the same nodes.
+    fn closed() -> Cluster {
+        let text = CLUSTER.replace("tls = true\nconsul.acl = \"allow\"\n", "security = \"closed\"\n");
+        let text = text.replace("consul = \"client\"\n", "consul = \"client\"\naddress = \"10.0.0.2/24\"\n");
+        cluster(&text)
+    }
+
+    #[test]
+    fn a_closed_cluster_has_every_token_before_it_runs() {
+        let cluster = closed();
+        let mut secrets = Secrets::default();
+        let done = complete(&cluster, &mut secrets, NOW).unwrap();
+        for what in [
+            "Consul's management token",
+            "Nomad's management token",
+            "the agent token of a",
+            "the Nomad token for Consul of a",
+            "the hah-agent token for Consul of b",
+        ] {
+            assert!(done.iter().any(|line| line == what), "{what} in {done:?}");
+        }
+        for name in ["a", "b"] {
+            assert_eq!(missing(&cluster, &secrets, name), None);
+            assert_eq!(cluster.identity(name, &secrets).unwrap().flaw(), None, "{name}");
+        }
+        let setup = cluster.identity("a", &secrets).unwrap().setup.unwrap();
+        assert_eq!(Some(&setup.consul), secrets.consul_management.as_ref());
+        assert!(setup.nodes["b"].agent.is_some() && setup.nodes["b"].nomad.is_none());
+        let mut tokens: Vec<&str> = [&secrets.consul_management, &secrets.nomad_management]
+            .into_iter()
+            .chain(secrets.nodes.values().flat_map(|own| [&own.consul_agent_token, &own.hah_consul_token]))
+            .map(|token| token.as_ref().unwrap().reveal())
+            .collect();
+        tokens.sort_unstable();
+        let count = tokens.len();
+        tokens.dedup();
+        assert_eq!(tokens.len(), count, "no two are the same");
+        // Rotated, they are made anew, and nobody is asked to set one.
+        let before = secrets.clone();
+        let done = rotate(&cluster, &mut secrets, Kind::Tokens, NOW).unwrap();
+        assert!(done.iter().all(|line| !line.contains("until you set one")), "{done:?}");
+        assert_ne!(secrets.nodes["b"].consul_agent_token, before.nodes["b"].consul_agent_token);
+        assert_eq!(missing(&cluster, &secrets, "a"), None);
+    }
+
+    /// The tokens of a node that comes later reach Consul by a server, whose identity lacks them until then.
+    #[test]
+    fn a_server_is_not_flashed_without_the_tokens_of_all() {
+        let cluster = closed();
+        let mut secrets = Secrets::default();
+        complete(&cluster, &mut secrets, NOW).unwrap();
+        secrets.nodes.get_mut("b").unwrap().hah_consul_token = None;
+        let wanted = Some("the hah-agent token for Consul of b".to_owned());
+        assert_eq!((missing(&cluster, &secrets, "a"), missing(&cluster, &secrets, "b")), (wanted.clone(), wanted));
+        secrets.nodes.get_mut("a").unwrap().hah_consul_token = None;
+        complete(&cluster, &mut secrets, NOW).unwrap();
+        assert_eq!(missing(&cluster, &secrets, "a"), None);
+    }
+
+    #[test]
+    fn certificates_of_a_closed_cluster_last_a_year_and_are_renewed_in_time() {
+        let cluster = closed();
+        let mut secrets = Secrets::default();
+        complete(&cluster, &mut secrets, NOW).unwrap();
+        let pair = secrets.nodes["a"].consul.clone().unwrap();
+        assert_eq!(pair.until, Some(NOW + YEAR));
+        assert!(pair.names.contains(&"a.node.home.consul".to_owned()), "{:?}", pair.names);
+        assert_eq!(complete(&cluster, &mut secrets, NOW + YEAR - RENEWED).unwrap(), [""; 0]);
+        let done = complete(&cluster, &mut secrets, NOW + YEAR - RENEWED + 1).unwrap();
+        assert_eq!(done.len(), 3, "{done:?}");
+        assert_ne!(secrets.nodes["a"].consul.as_ref().unwrap(), &pair);
+        let open = self::cluster(CLUSTER);
+        let mut secrets = made();
+        assert_eq!(secrets.nodes["a"].consul.as_ref().unwrap().until, None);
+        assert_eq!(complete(&open, &mut secrets, NOW + 5 * YEAR).unwrap(), [""; 0], "as it was before");
+    }
+
+    /// The one authority of before goes on signing until somebody rotates it: a fleet that runs is not torn in two.
+    #[test]
+    fn the_authority_of_an_older_secrets_file_stays() {
+        let open = cluster(CLUSTER);
+        let mut secrets = made();
+        secrets.ca = secrets.consul_ca.take();
+        (secrets.nomad_ca, secrets.vault_ca) = (None, None);
+        secrets.nodes.values_mut().for_each(forget_certificates);
+        complete(&open, &mut secrets, NOW).unwrap();
+        assert_eq!((&secrets.consul_ca, &secrets.nomad_ca), (&None, &None));
+        let identity = open.identity("a", &secrets).unwrap();
+        let ca = secrets.ca.as_ref().unwrap().cert.clone();
+        assert_eq!((identity.consul.unwrap().tls.unwrap().ca, identity.nomad.unwrap().tls.unwrap().ca), (ca.clone(), ca));
+        rotate(&open, &mut secrets, Kind::Authority, NOW).unwrap();
+        assert!(secrets.ca.is_none() && secrets.consul_ca.is_some() && secrets.nomad_ca.is_some());
     }
 
     #[test]
