@@ -69,7 +69,7 @@ fn plan(directory: &Path) -> Vec<String> {
         .collect();
     images.sort();
     for image in &images {
-        let system = project.system(image, &[]).unwrap_or_else(|failure| panic!("{}", failure.message()));
+        let system = project.system(image, &[]).unwrap_or_else(|failure| panic!("{}", failure));
         assert_eq!(&system.image, image);
     }
     for (name, member) in &cluster.nodes {

@@ -80,7 +80,7 @@ impl Lab {
     pub(crate) fn system(&self) -> System {
         let project = hah_image::project::Project::open(&self.project);
         let system = project.and_then(|project| project.system("lab", &[]));
-        system.unwrap_or_else(|failure| panic!("{}", failure.message()))
+        system.unwrap_or_else(|failure| panic!("{}", failure))
     }
 
     /// The root partition, as a file.

@@ -1,7 +1,7 @@
 //! Building: from a project to an image file, each step only when its output is missing.
 //!
 //! `recipes → lock → fetch → pack → configure → lay out → write`. A build whose key and output are unchanged ends after
-//! the lock: see [`record`].
+//! the lock: see [`built`].
 
 use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
@@ -19,22 +19,28 @@ use hah_plan::recipe::Override;
 use hah_plan::scripts::{Effects, ReviewTable, ScriptAction, ScriptChoice, ScriptError};
 use hah_plan::system::System;
 
-use crate::artifacts::Inputs;
-use crate::assemble::{self, Recipe, disk::WrittenImage};
-use crate::draft;
-use crate::draft::Draft;
-use crate::draft::place::Place;
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::build::artifacts::Inputs;
+use crate::build::assemble::{Recipe, disk::WrittenImage};
+use crate::build::packs::{Input, PackSet};
+use crate::failure::Failure;
 use crate::fetch::FetchError;
-use crate::packs::{self, Input, PackSet};
+use crate::files::draft;
+use crate::files::draft::Draft;
+use crate::files::place::Place;
 use crate::printer::{Outcome, Printer, human_bytes};
+use crate::project::settings::Settings;
 use crate::project::{Project, shown};
-use crate::settings::Settings;
 use crate::store::{Access, Bucket, Store};
-use crate::{agent, artifacts, fetching, locking};
 
 pub mod outputs;
-pub mod record;
+pub mod built;
+pub mod lock;
+pub mod downloads;
+pub mod artifacts;
+pub mod agent;
+pub mod packs;
+pub mod assemble;
 pub mod needs;
 pub mod compare;
 
@@ -173,12 +179,12 @@ fn locked(
     store: &Store,
 ) -> Result<Lock, Failure> {
     let old = project.lock()?.unwrap_or_default();
-    let packages = locking::has_packages(&old, system);
+    let packages = lock::has_packages(&old, system);
     if packages && artifacts::are_locked(system, &old) {
         return Ok(old);
     }
     if request.lock == LockPolicy::AsItIs {
-        let failure = locking::stale(project, &[&system.image]);
+        let failure = lock::stale(project, &[&system.image]);
         return Err(if request.overrides.is_empty() {
             failure
         } else {
@@ -190,9 +196,9 @@ fn locked(
     }
     let mut lock = old;
     if !packages {
-        lock = locking::lock(tools, system, &lock, &Update::Nothing)?;
+        lock = lock::pin_packages(tools, system, &lock, &Update::Nothing)?;
     }
-    lock = artifacts::lock(tools, store, system, (&lock, &request.inputs))?;
+    lock = artifacts::pin_artifacts(tools, store, system, (&lock, &request.inputs))?;
     // A parameter from the command line is for this build only, and so is the lock that it leads to.
     if request.overrides.is_empty() {
         project.write_lock(&lock)?;
@@ -236,13 +242,13 @@ fn realise(tools: Tools<'_>, store: &Arc<Store>, ready: &Ready, inputs: &Inputs)
         .iter()
         .filter(|package| !store.contains(Bucket::Packs, &packs::key(&package.sha256, &ready.options).0))
         .collect();
-    fetching::packages(tools, store, &unpacked, (ready.epoch, &ready.system.archives))?;
+    downloads::packages(tools, store, &unpacked, (ready.epoch, &ready.system.archives))?;
     let artifacts: Vec<(Artifact, LockedArtifact)> = ready
         .artifacts
         .iter()
         .filter(|(artifact, locked)| {
             inputs.has(artifact)
-                || !store.contains(Bucket::Packs, &packs::artifact::key(&locked.sha256, artifact.format).0)
+                || !store.contains(Bucket::Packs, &packs::artifact_pack::key(&locked.sha256, artifact.format).0)
         })
         .cloned()
         .collect();
@@ -255,7 +261,7 @@ fn pack(tools: Tools<'_>, store: &Arc<Store>, downloads: &Store, ready: &Ready) 
     let file = |sha256: &Sha256| downloads.path(Bucket::Downloads, sha256);
     let deb = |input: &Input| file(&input.sha256);
     let packs = packs::realise(store, tools.printer, &ready.inputs, &ready.options, &deb)?;
-    let artifacts = packs::artifact::realise(store, tools.printer, &ready.artifacts, &file)?;
+    let artifacts = packs::artifact_pack::realise(store, tools.printer, &ready.artifacts, &file)?;
     Ok(PackSet::new(store.clone(), packs, artifacts))
 }
 
@@ -295,7 +301,7 @@ pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result
         rows.push(DryRunRow { what: format!("pack {name}"), key: pack.to_string(), cached: packed });
     }
     for (artifact, locked) in &ready.artifacts {
-        let pack = packs::artifact::key(&locked.sha256, artifact.format).0;
+        let pack = packs::artifact_pack::key(&locked.sha256, artifact.format).0;
         let packed = store.contains(Bucket::Packs, &pack);
         rows.push(DryRunRow {
             what: format!("fetch artifact {artifact}"),
@@ -305,7 +311,7 @@ pub fn dry_run(tools: Tools<'_>, project: &Project, request: &Request) -> Result
         rows.push(DryRunRow { what: format!("pack artifact {artifact}"), key: pack.to_string(), cached: packed });
     }
     let key = ready.recipe().key();
-    let cached = record::Record::read(&store, &project.output(&request.image))
+    let cached = built::BuiltRecord::read(&store, &project.output(&request.image))
         .is_some_and(|record| record.key == key.to_string());
     rows.push(DryRunRow { what: format!("image {}", request.image), key: key.to_string(), cached });
     Ok(rows)
@@ -320,7 +326,7 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     artifacts::note_unsigned(tools, &ready.artifacts);
     let recipe = ready.recipe();
     let key = recipe.key();
-    if let Some(record) = record::Record::read(&store, output)
+    if let Some(record) = built::BuiltRecord::read(&store, output)
         && record.key == key.to_string()
     {
         imager_manifest(&ready, (&record.sha256, record.size), output)?;
@@ -353,14 +359,14 @@ pub fn build(tools: Tools<'_>, project: &Project, request: &Request, output: &Pa
     let manifest = assemble::manifest::render(&recipe, &key, &written, &effects)
         .map_err(|error| Failure::build(error.to_string(), None))?;
     // From here to the new record a death leaves an image and companions that may not belong together.
-    record::Record::forget(&store, output)?;
+    built::BuiltRecord::forget(&store, output)?;
     beside(output, "bmap", hah_format::bmap::write(written.size, &written.ranges).as_bytes())?;
     beside(output, "json", manifest.as_bytes())?;
     beside(output, "sha256", &checksum_line(&written.sha256, output.file_name().unwrap_or_default()))?;
     draft.publish(output)?;
     imager_manifest(&ready, (&written.sha256.to_string(), written.size), output)?;
     let mapped = mapped(&written);
-    let record = record::Record::of(output, &key.to_string(), &written, mapped)?;
+    let record = built::BuiltRecord::of(output, &key.to_string(), &written, mapped)?;
     record.write(&store, output)?;
     step.done(
         "Built",
@@ -447,7 +453,7 @@ pub fn rebuild(
     let store = open_store(tools)?;
     let ready = ready(tools, project, request, &store)?;
     let every: Vec<&LockedPackage> = ready.locked.iter().collect();
-    fetching::packages(tools, &store, &every, (ready.epoch, &ready.system.archives))?;
+    downloads::packages(tools, &store, &every, (ready.epoch, &ready.system.archives))?;
     artifacts::fetch(tools, &store, &ready.artifacts, &request.inputs)?;
     let directory = store.root().join("tmp").join(format!("check.{}", std::process::id()));
     let scratch = Scratch(directory);

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
 use crate::printer::{self, Detail, Mode, Printer, Unwritten};
-use crate::settings::{Environment, Flags, Settings};
+use crate::project::settings::{Environment, Flags, Settings};
 
 mod build;
 mod config;

@@ -2,24 +2,9 @@
 
 use hah_plan::diagnostic::Diagnostics;
 
-use crate::draft::place::PlaceError;
+use crate::advice::{Advised, Exit, chain};
+use crate::files::system_error;
 use crate::printer::Printer;
-
-/// Exit codes, as documented in `--help`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// The user can fix it: a recipe, a flag, a full disk.
-    User = 1,
-    /// The command line makes no sense.
-    Usage = 2,
-    /// An input could not be turned into an image.
-    Build = 100,
-    /// Bytes are not what the lock or a signature says.
-    HashMismatch = 102,
-    /// Two builds of the same inputs differ.
-    NotReproducible = 104,
-}
 
 /// A verb's failure.
 #[derive(Debug)]
@@ -54,7 +39,7 @@ impl Failure {
 
     /// An image that could not be built, unless the disk or its permissions are behind it.
     pub fn caused_by(error: &(dyn std::error::Error + 'static), hint: Option<String>) -> Self {
-        match crate::store::system_error(error) {
+        match system_error(error) {
             Some(cause) => std::io::Error::new(cause.kind(), error.to_string()).into(),
             None => Self::build(error.to_string(), hint),
         }
@@ -94,62 +79,13 @@ impl Failure {
     }
 }
 
-impl From<Diagnostics> for Failure {
-    fn from(diagnostics: Diagnostics) -> Self {
-        let message = diagnostics.to_string();
-        Self { diagnostics: Some(diagnostics), ..Self::user(message, None) }
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        let place = error.get_ref().and_then(|source| source.downcast_ref::<PlaceError>());
-        if let Some(place) = place {
-            return place.into();
-        }
-        let hint = match error.kind() {
-            std::io::ErrorKind::FileTooLarge => {
-                Some("files here may not be that large: raise `ulimit -f`, or write elsewhere with -o")
-            }
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Some("the disk is full: free some space or write elsewhere with -o; nothing half-written was kept")
-            }
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-                Some("the directory is not writable for you: choose another with -o or --cache-dir")
-            }
-            _ => None,
-        };
-        Self::user(error.to_string(), hint.map(str::to_owned))
-    }
-}
-
-impl From<&PlaceError> for Failure {
-    fn from(error: &PlaceError) -> Self {
-        Self::user(error.to_string(), Some(error.hint()))
-    }
-}
-
-impl From<PlaceError> for Failure {
-    fn from(error: PlaceError) -> Self {
-        (&error).into()
-    }
-}
-
-impl From<crate::settings::SettingsError> for Failure {
-    fn from(error: crate::settings::SettingsError) -> Self {
-        Self::user(error.to_string(), error.hint().map(str::to_owned))
-    }
-}
-
-impl From<crate::store::StoreError> for Failure {
-    fn from(error: crate::store::StoreError) -> Self {
-        // Of I/O errors, those have a hint that the person can do something about.
-        match error.hint() {
-            hint @ Some(_) if matches!(error, crate::store::StoreError::Damaged { .. }) => {
-                Self::new(Exit::HashMismatch, error.to_string(), hint)
-            }
-            Some(hint) => Self::user(error.to_string(), Some(hint)),
-            None => Self::build(error.to_string(), None),
+impl<E: Advised> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            exit: error.exit(),
+            message: chain(&error),
+            hint: error.hint(),
+            diagnostics: error.diagnostics().cloned(),
         }
     }
 }

@@ -10,11 +10,10 @@
 //! Until the first block is there the card has no partition table: a flash that was cut short leaves a card that does not
 //! boot, and never one that half boots. Modules stand in the order of a flash.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hah_node::identity::Identity;
 
-use crate::failure::Failure;
 use crate::printer::{Outcome, Printer, human_bytes};
 
 pub mod device;
@@ -22,12 +21,18 @@ pub mod refusal;
 pub mod source;
 pub mod content;
 pub mod target;
+pub mod choose;
 pub mod digests;
+pub mod careful;
 pub mod wipe;
 pub mod writer;
 pub mod card;
+pub mod error;
+pub mod record;
+pub mod fleet;
 
 use content::Content;
+use error::{FlashError, WriteError};
 use source::Image;
 use target::OpenTarget;
 
@@ -79,16 +84,16 @@ pub struct Flashed {
 }
 
 /// Flashes.
-pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
+pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, FlashError> {
     let Job { image, content, mut target, node, verify } = job;
     let path = target.path().to_owned();
     let shown = path.display().to_string();
     let total = image.mapped_bytes();
     let step = printer.transfer("Writing", shown.clone(), total);
     let written =
-        writer::write(image, &mut target, verify, &|bytes| step.advance(bytes)).map_err(|error| told(error, &path))?;
+        writer::write(image, &mut target, verify, &|bytes| step.advance(bytes)).map_err(FlashError::on(&path))?;
     step.set_message("syncing");
-    writer::sync(&mut target, written.image_bytes).map_err(|error| told(error, &path))?;
+    careful::sync(&mut target, written.image_bytes).map_err(FlashError::on(&path))?;
     let rest = match written.image_bytes.saturating_sub(written.bytes) {
         0 => String::new(),
         skipped => format!(", {} without content skipped", human_bytes(skipped)),
@@ -101,7 +106,7 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
         let step = printer.transfer("Verifying", shown.clone(), Some(written.bytes));
         repaired = writer::verify(image, &mut target, &written, &|bytes| step.advance(bytes))
             .and_then(|repaired| Ok(repaired + wipe::verify_wiped(&mut target, &written)?))
-            .map_err(|error| told(error, &path))?;
+            .map_err(FlashError::on(&path))?;
         let note = match repaired {
             0 => String::new(),
             1 => ", after one place was written again".to_owned(),
@@ -110,22 +115,19 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, Failure> {
         step.done("Verified", &format!("{shown}{note}"), Outcome::Made);
     }
     if written.image_bytes < content.end() {
-        let error = writer::WriteError::CutOff { wanted: content.end(), found: written.image_bytes };
-        return Err(told(error, &path));
+        let error = WriteError::CutOff { wanted: content.end(), found: written.image_bytes };
+        return Err(FlashError::on(&path)(error));
     }
     if let Some(node) = node {
         let step = printer.step("Identifying", node.name.to_owned(), None);
-        card::put_identity(&mut target, &written, node.identity).map_err(|failure| failure.within(&shown))?;
+        card::put_identity(&mut target, &written, node.identity)
+            .map_err(|source| FlashError::Identify { path: path.clone(), source: Box::new(source) })?;
         step.done("Identified", &format!("{shown} as {}", node.name), Outcome::Made);
     }
-    writer::write_head(&mut target, &written).map_err(|error| told(error, &path))?;
+    writer::write_head(&mut target, &written).map_err(FlashError::on(&path))?;
     if repaired > 0 {
         printer.warning(&format!("{shown} did not keep what was written at first: do not trust this card for long"));
     }
     let skipped = written.image_bytes.saturating_sub(written.bytes);
     Ok(Flashed { path, written: written.bytes, skipped, repaired, verified: verify })
-}
-
-fn told(error: writer::WriteError, path: &Path) -> Failure {
-    Failure::new(error.exit(), format!("{}: {error}", path.display()), Some(error.hint().to_owned()))
 }

@@ -13,26 +13,32 @@
 //! └── out/               what `build` makes
 //! ```
 //!
-//! [`crate::init`] writes one.
+//! [`init`] writes one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use hah_format::digest::Sha256;
 use hah_plan::board::Board;
 use hah_plan::cluster::Cluster;
 use hah_plan::derivation::Encoder;
+use hah_plan::diagnostic::Diagnostics;
 use hah_plan::line_ends;
-use hah_plan::lock::Lock;
+use hah_plan::lock::{Lock, LockError};
 use hah_plan::recipe::{self, Override, Sources};
 use hah_plan::scripts::{self, ReviewTable};
 use hah_plan::system::System;
 use include_dir::{Dir, include_dir};
 
-use crate::draft;
-use crate::draft::place::Place;
-use crate::failure::{Exit, Failure};
+use crate::advice::{Advised, Exit};
+use crate::files::draft;
+use crate::files::place::{Place, PlaceError};
+use crate::files::{self, FileError};
+
+pub mod settings;
+pub mod init;
+pub mod secrets;
+pub mod fleet;
 
 static RECIPES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes");
 static IMAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../images");
@@ -46,6 +52,88 @@ const FILE_MAX: u64 = 16 << 20;
 /// How deep directories may nest.
 const DEPTH_MAX: usize = 8;
 
+/// A project that cannot be read, or does not say what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// `-C` names no directory.
+    #[error("there is no project to open")]
+    NoDirectory(#[source] FileError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file cannot be replaced.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A file stands where none can be written.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// Recipes, an image or the cluster say what makes no sense.
+    #[error(transparent)]
+    Recipes(#[from] Diagnostics),
+    /// Reviews say what makes no sense.
+    #[error("{0}")]
+    Reviews(String),
+    /// The lock cannot be used.
+    #[error("{}", path.display())]
+    Lock {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: LockError,
+    },
+    /// More than [`DEPTH_MAX`] directories in one another.
+    #[error("{}: directories nest too deep", .0.display())]
+    TooDeep(PathBuf),
+    /// A name that is not UTF-8.
+    #[error("{}: the name is not UTF-8", .0.display())]
+    Name(PathBuf),
+    /// A file that no recipe should carry.
+    #[error("{} has {bytes} bytes; a file of a recipe has at most {FILE_MAX}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The manifest beside an image is missing or says nothing about a board.
+    #[error("{} does not say which board {} is for", manifest.display(), image.display())]
+    NoBoard {
+        /// The manifest.
+        manifest: PathBuf,
+        /// The image.
+        image: PathBuf,
+    },
+}
+
+impl Advised for ProjectError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoDirectory(_) => Some("-C names the project's directory".into()),
+            Self::File(error) => error.hint().map(str::to_owned),
+            Self::Io(error) => error.hint(),
+            Self::Place(error) => Some(error.hint()),
+            Self::Lock { source, .. } => Some(source.hint().to_owned()),
+            Self::TooLarge { .. } => Some("ship large files as a package or an artifact".into()),
+            Self::NoBoard { .. } => Some("keep the .json that `build` wrote beside the image".into()),
+            Self::Recipes(_) | Self::Reviews(_) | Self::TooDeep(_) | Self::Name(_) => None,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoDirectory(_) => Exit::Usage,
+            _ => Exit::User,
+        }
+    }
+
+    fn diagnostics(&self) -> Option<&Diagnostics> {
+        match self {
+            Self::Recipes(diagnostics) => Some(diagnostics),
+            _ => None,
+        }
+    }
+}
+
 /// An open project.
 pub struct Project {
     root: PathBuf,
@@ -57,7 +145,7 @@ pub struct Project {
 
 impl Project {
     /// Opens the project at `directory`; from the current directory, looks for it in the directories above too.
-    pub fn open(directory: &Path) -> Result<Self, Failure> {
+    pub fn open(directory: &Path) -> Result<Self, ProjectError> {
         let mut project = Self { root: find(directory)?, ..Self::shipped() };
         for name in ["recipes", "images"] {
             let directory = project.root.join(name);
@@ -100,23 +188,23 @@ impl Project {
     }
 
     /// What the image `name` is to be. A fleet that is closed has a say in it.
-    pub fn system(&self, name: &str, overrides: &[Override]) -> Result<System, Failure> {
+    pub fn system(&self, name: &str, overrides: &[Override]) -> Result<System, ProjectError> {
         let closed = self.cluster_text()?.map(|text| recipe::closed(CLUSTER, &text)).transpose()?.flatten();
         Ok(recipe::load_for(&self.sources, name, overrides, closed.as_ref())?)
     }
 
     /// The fleet, if the project has one.
-    pub fn cluster(&self) -> Result<Option<Cluster>, Failure> {
+    pub fn cluster(&self) -> Result<Option<Cluster>, ProjectError> {
         let text = self.cluster_text()?;
         Ok(text.map(|text| recipe::load_cluster(CLUSTER, &text)).transpose()?)
     }
 
-    fn cluster_text(&self) -> Result<Option<String>, Failure> {
+    fn cluster_text(&self) -> Result<Option<String>, ProjectError> {
         // What is shipped is in no directory.
         if self.root.as_os_str().is_empty() {
             return Ok(None);
         }
-        match fs::read_to_string(self.root.join(CLUSTER)) {
+        match files::read_to_string(self.root.join(CLUSTER)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
@@ -124,7 +212,7 @@ impl Project {
     }
 
     /// The reviewed maintainer scripts, and the digest of what declares them.
-    pub fn reviews(&self) -> Result<(ReviewTable, Sha256), Failure> {
+    pub fn reviews(&self) -> Result<(ReviewTable, Sha256), ProjectError> {
         let sources: Vec<(&str, &str)> =
             self.reviews.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let mut encoder = Encoder::new("hah-reviews");
@@ -133,26 +221,24 @@ impl Project {
         }
         let table = scripts::parse_table(&sources).map_err(|errors| {
             let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Failure::user(text.join("\n"), None)
+            ProjectError::Reviews(text.join("\n"))
         })?;
         Ok((table, encoder.finish().0))
     }
 
     /// The lock, if there is one. Where none can be written, none is read: whoever locks asks here first.
-    pub fn lock(&self) -> Result<Option<Lock>, Failure> {
+    pub fn lock(&self) -> Result<Option<Lock>, ProjectError> {
         let path = self.root.join(LOCK);
-        let text = match fs::read_to_string(Place::of(&path)?.path()) {
+        let text = match files::read_to_string(Place::of(&path)?.path()) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        Lock::parse(&text)
-            .map(Some)
-            .map_err(|error| Failure::user(format!("{}: {error}", path.display()), Some(error.hint().to_string())))
+        Lock::parse(&text).map(Some).map_err(|source| ProjectError::Lock { path, source })
     }
 
     /// Replaces the lock, whole or not at all.
-    pub fn write_lock(&self, lock: &Lock) -> Result<(), Failure> {
+    pub fn write_lock(&self, lock: &Lock) -> Result<(), ProjectError> {
         Ok(draft::write(&self.root.join(LOCK), lock.to_string().as_bytes())?)
     }
 
@@ -168,36 +254,27 @@ impl Project {
         }
     }
 
-    fn add_directory(&mut self, directory: &Path, prefix: &str, depth: usize) -> Result<(), Failure> {
+    fn add_directory(&mut self, directory: &Path, prefix: &str, depth: usize) -> Result<(), ProjectError> {
         if depth > DEPTH_MAX {
-            return Err(Failure::user(format!("{}: directories nest too deep", directory.display()), None));
+            return Err(ProjectError::TooDeep(directory.to_owned()));
         }
-        let mut entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
-        entries.sort_by_key(fs::DirEntry::file_name);
-        for entry in entries {
-            let Ok(name) = entry.file_name().into_string() else {
-                return Err(Failure::user(format!("{}: the name is not UTF-8", entry.path().display()), None));
+        for path in files::entries(directory)? {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                return Err(ProjectError::Name(path));
             };
             if name.starts_with('.') || name.ends_with('~') {
                 continue;
             }
-            let (path, relative) = (entry.path(), format!("{prefix}/{name}"));
-            let metadata = fs::metadata(&path)?;
+            let relative = format!("{prefix}/{name}");
+            let metadata = files::metadata(&path)?;
             if metadata.is_dir() {
                 self.add_directory(&path, &relative, depth + 1)?;
             } else if metadata.len() > FILE_MAX {
-                return Err(Failure::user(
-                    format!(
-                        "{} has {} bytes; a file of a recipe has at most {FILE_MAX}",
-                        path.display(),
-                        metadata.len()
-                    ),
-                    Some("ship large files as a package or an artifact".into()),
-                ));
+                return Err(ProjectError::TooLarge { path, bytes: metadata.len() });
             } else {
                 let image = relative.strip_prefix("images/").and_then(|name| name.strip_suffix(".toml"));
                 self.own_images.extend(image.filter(|name| !name.contains('/')).map(str::to_owned));
-                self.add(&relative, &shown(&path), fs::read(&path)?);
+                self.add(&relative, &shown(&path), files::read(&path)?);
             }
         }
         Ok(())
@@ -235,10 +312,8 @@ pub fn settings_directory(directory: &Path) -> PathBuf {
 }
 
 /// The project's directory: `directory` itself, or the nearest one above the current one that looks like a project.
-fn find(directory: &Path) -> Result<PathBuf, Failure> {
-    let start = fs::canonicalize(directory).map_err(|error| {
-        Failure::new(Exit::Usage, error.to_string(), Some("-C names the project's directory".into()))
-    })?;
+fn find(directory: &Path) -> Result<PathBuf, ProjectError> {
+    let start = files::canonicalize(directory).map_err(|error| ProjectError::NoDirectory(error))?;
     let looks_right = |path: &Path| {
         path.join("hah-image.toml").is_file() || path.join(LOCK).is_file() || path.join("images").is_dir()
     };
@@ -247,17 +322,12 @@ fn find(directory: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The board that the image at `path` was built for, from the manifest beside it.
-pub fn board_of(project: &Project, path: &Path) -> Result<Board, Failure> {
+pub fn board_of(project: &Project, path: &Path) -> Result<Board, ProjectError> {
     let manifest = path.with_extension("json");
-    let name = fs::read(&manifest)
+    let name = files::read(&manifest)
         .ok()
         .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
         .and_then(|value| value.get("board")?.as_str().map(str::to_owned));
-    let name = name.ok_or_else(|| {
-        Failure::user(
-            format!("{} does not say which board {} is for", manifest.display(), path.display()),
-            Some("keep the .json that `build` wrote beside the image".into()),
-        )
-    })?;
+    let name = name.ok_or_else(|| ProjectError::NoBoard { manifest, image: path.to_owned() })?;
     Ok(recipe::load_board(&project.sources, &name)?)
 }

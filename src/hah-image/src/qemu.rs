@@ -5,22 +5,22 @@
 //! which is kept, so that a node comes back with its data. A node's overlay is discarded when the image has changed.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::net::TcpListener;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fs_err as fs;
 use hah_format::disk::Extent;
 use hah_format::disk::window::Window;
 use hah_format::path::TreePath;
 use hah_plan::board::{Machine, MachineDisk, MachineNetwork};
 
-use crate::assemble::boot::GENERATION;
-use crate::draft;
-use crate::draft::place::Place;
-use crate::failure::Failure;
+use crate::advice::Advised;
+use crate::build::assemble::boot::GENERATION;
+use crate::files::draft;
+use crate::files::place::{Place, PlaceError};
+use crate::files::{self, FileError};
 
 /// Ports of a node that are forwarded from the host: the services of the stack, and ssh.
 pub const PORTS: [(&str, u16); 6] =
@@ -51,6 +51,54 @@ pub enum Link<'a> {
     Tap(&'a str),
 }
 
+/// A machine that cannot be prepared or started.
+#[derive(Debug, thiserror::Error)]
+pub enum QemuError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The operating system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// No file may be written there.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The image has no boot partition as `build` makes it.
+    #[error("{} is not an image that can be booted", image.display())]
+    Image {
+        /// The image.
+        image: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The program is not there.
+    #[error("cannot run {program}")]
+    Start {
+        /// Which.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// qemu-img failed, with these words.
+    #[error("qemu-img: {0}")]
+    Overlay(String),
+}
+
+impl Advised for QemuError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File(error) => error.hint().map(str::to_owned),
+            Self::Io(error) => error.hint(),
+            Self::Place(error) => Some(error.hint()),
+            Self::Image { .. } => {
+                Some("build it with `hah-image build`; a compressed image must be unpacked first".into())
+            }
+            Self::Start { .. } => Some("`run` needs QEMU; on Debian: apt install qemu-system-arm qemu-utils".into()),
+            Self::Overlay(_) => None,
+        }
+    }
+}
+
 /// A machine ready to be started.
 pub struct Prepared {
     /// The program.
@@ -64,16 +112,16 @@ pub struct Prepared {
 }
 
 /// Writes the node's files and decides the arguments.
-pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, Failure> {
+pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
     let prepared = describe(guest)?;
-    fs::create_dir_all(&guest.directory)?;
+    files::create_directory(&guest.directory)?;
     extract_boot(guest)?;
     let fresh = overlay(guest.image, &guest.directory, guest.disk_bytes)?;
     Ok(Prepared { fresh, ..prepared })
 }
 
 /// Decides the arguments, and writes nothing.
-pub fn describe(guest: &Guest<'_>) -> Result<Prepared, Failure> {
+pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
     let Guest { image, machine, directory, node, link, .. } = guest;
     // QEMU takes what stands before a colon of a relative path for a protocol.
     let directory = std::path::absolute(directory)?;
@@ -137,37 +185,33 @@ fn option(list: &str, value: &OsStr) -> OsString {
 /// The files of the image's boot partition.
 struct BootFiles<'a> {
     image: &'a Path,
-    file: fs::File,
+    file: std::fs::File,
     boot: Extent,
 }
 
 impl<'a> BootFiles<'a> {
-    fn open(image: &'a Path) -> Result<Self, Failure> {
-        let mut file = fs::File::open(image)?;
-        let table = hah_format::disk::read(&mut file).map_err(|error| unreadable(image, &error.to_string()))?;
+    fn open(image: &'a Path) -> Result<Self, QemuError> {
+        let mut file = files::open(image)?;
+        let table = hah_format::disk::read(&mut file).map_err(|error| unreadable(image, error))?;
         let boot = table.partitions.first().ok_or_else(|| unreadable(image, "it has no partition"))?.extent;
         Ok(Self { image, file, boot })
     }
 
     /// A file of generation 0.
-    fn read(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
+    fn read(&mut self, name: &str) -> Result<Vec<u8>, QemuError> {
         let Self { image, file, boot } = self;
-        let path =
-            TreePath::parse(&format!("{GENERATION}/{name}")).map_err(|error| unreadable(image, &error.to_string()))?;
+        let path = TreePath::parse(&format!("{GENERATION}/{name}")).map_err(|error| unreadable(image, error))?;
         let window = Window::new(file, boot.offset_bytes(), boot.length_bytes())?;
-        hah_format::fat::read_file(window, &path).map_err(|error| unreadable(image, &error.to_string()))
+        hah_format::fat::read_file(window, &path).map_err(|error| unreadable(image, error))
     }
 }
 
-fn unreadable(image: &Path, reason: &str) -> Failure {
-    Failure::user(
-        format!("{} is not an image that can be booted: {reason}", image.display()),
-        Some("build it with `hah-image build`; a compressed image must be unpacked first".into()),
-    )
+fn unreadable(image: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> QemuError {
+    QemuError::Image { image: image.to_owned(), source: reason.into() }
 }
 
 /// Copies kernel, initramfs, command line and device tree out of the image's boot partition.
-fn extract_boot(guest: &Guest<'_>) -> Result<(), Failure> {
+fn extract_boot(guest: &Guest<'_>) -> Result<(), QemuError> {
     let directory = &guest.directory;
     let mut boot = BootFiles::open(guest.image)?;
     let kernel = boot.read("kernel")?;
@@ -181,7 +225,7 @@ fn extract_boot(guest: &Guest<'_>) -> Result<(), Failure> {
 }
 
 /// The kernel itself: firmware unpacks gzip, not every QEMU machine does.
-fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
+fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, QemuError> {
     /// Far beyond any kernel.
     const LIMIT: u64 = 512 << 20;
     if !bytes.starts_with(&[0x1f, 0x8b]) {
@@ -193,17 +237,17 @@ fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, Failure> {
 }
 
 /// Makes the node's overlay, unless it has one of this very image. Says whether it was made.
-fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Failure> {
+fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, QemuError> {
     // Absolute, so that no path begins with a dash or looks like a protocol.
     let disk = std::path::absolute(directory.join("disk.qcow2"))?;
     let stamp_path = directory.join("image.stamp");
-    let image = fs::canonicalize(image)?;
-    let metadata = fs::metadata(&image)?;
+    let image = files::canonicalize(image)?;
+    let metadata = files::metadata(&image)?;
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let mut stamp = image.as_os_str().as_bytes().to_vec();
     let nanos = modified.map_or(0, |time| time.as_nanos());
     stamp.extend(format!("\n{}\n{nanos}\n{disk_bytes}\n", metadata.len()).as_bytes());
-    if disk.exists() && fs::read(&stamp_path).is_ok_and(|old| old == stamp) {
+    if disk.exists() && files::read(&stamp_path).is_ok_and(|old| old == stamp) {
         return Ok(false);
     }
     // qemu-img writes to whatever has the name.
@@ -214,20 +258,17 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Fail
         .arg(&disk)
         .arg(disk_bytes.to_string())
         .output()
-        .map_err(|error| missing("qemu-img", &error))?;
+        .map_err(|error| missing("qemu-img", error))?;
     if !output.status.success() {
-        return Err(Failure::user(format!("qemu-img: {}", String::from_utf8_lossy(&output.stderr).trim()), None));
+        return Err(QemuError::Overlay(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
     }
     draft::write(&stamp_path, &stamp)?;
     Ok(true)
 }
 
 /// Why QEMU cannot be started.
-pub fn missing(program: &str, error: &std::io::Error) -> Failure {
-    Failure::user(
-        format!("cannot run {program}: {error}"),
-        Some("`run` needs QEMU; on Debian: apt install qemu-system-arm qemu-utils".into()),
-    )
+pub fn missing(program: &str, source: io::Error) -> QemuError {
+    QemuError::Start { program: program.to_owned(), source }
 }
 
 /// A free host port for each service: the guest's own number when it can be had, else 10000 more, and so on.

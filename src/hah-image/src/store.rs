@@ -20,10 +20,11 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use hah_format::digest::Sha256;
 
-use crate::draft::{Draft, annotate, sweep};
+use crate::advice::{Advised, Exit};
+use crate::files::draft::{Draft, sweep};
+use crate::files::{self, Action, FileError, failed, system_error};
 
 pub mod gc;
 pub mod verify;
@@ -65,10 +66,10 @@ impl Bucket {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system said no; the message names the path.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     /// Making the content failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Make(Box<dyn std::error::Error + Send + Sync>),
     /// A download is no longer what was fetched; it was removed.
     #[error("the download of {name} is damaged: its sha256 is {found}, and {wanted} is locked")]
@@ -87,9 +88,16 @@ impl StoreError {
     pub fn make(error: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Make(Box::new(error))
     }
+}
 
-    /// What to do next.
-    pub fn hint(&self) -> Option<String> {
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+impl Advised for StoreError {
+    fn hint(&self) -> Option<String> {
         let kind = match self {
             Self::Io(error) => error.kind(),
             Self::Make(error) => system_error(&**error)?.kind(),
@@ -110,19 +118,15 @@ impl StoreError {
             _ => None,
         }
     }
-}
 
-/// The operating system's error behind `error`, however deep.
-pub fn system_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        // An I/O error may also wrap what is none.
-        match error.downcast_ref::<io::Error>() {
-            Some(found) if found.get_ref().is_none() => return Some(found),
-            _ => next = error.source(),
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Damaged { .. } => Exit::HashMismatch,
+            // Of I/O errors, those have a hint that the person can do something about.
+            _ if self.hint().is_some() => Exit::User,
+            _ => Exit::Build,
         }
     }
-    None
 }
 
 /// Who else may use the store meanwhile.
@@ -146,17 +150,17 @@ impl Store {
     /// Opens the store at `root`, creating it, and sweeps what dead processes left unfinished.
     pub fn open(root: &Path, access: Access) -> Result<Self, StoreError> {
         for bucket in [Bucket::Downloads, Bucket::Packs, Bucket::Derived] {
-            fs::create_dir_all(root.join(bucket.directory()))?;
+            files::create_directory(&root.join(bucket.directory()))?;
         }
         for name in ["built", "roots", "derived-of", "locks", "tmp"] {
-            fs::create_dir_all(root.join(name))?;
+            files::create_directory(&root.join(name))?;
         }
         let lock = open_lock(&root.join("lock"))?;
         match access {
             Access::Shared => lock.lock_shared(),
             Access::Exclusive => lock.lock(),
         }
-        .map_err(|error| annotate(error, "lock", root))?;
+        .map_err(failed(Action::Lock, root))?;
         sweep(&root.join("tmp"), |_| true)?;
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
@@ -203,7 +207,7 @@ impl Store {
     pub fn lock(&self, key: &Sha256) -> Result<File, StoreError> {
         let path = self.root.join("locks").join(key.to_string());
         let file = open_lock(&path)?;
-        file.lock().map_err(|error| annotate(error, "lock", &path))?;
+        file.lock().map_err(failed(Action::Lock, &path))?;
         Ok(file)
     }
 
@@ -216,11 +220,12 @@ impl Store {
 /// Opens a lock file, creating it.
 fn open_lock(path: &Path) -> Result<File, StoreError> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    Ok(file.map_err(|error| annotate(error, "open", path))?)
+    Ok(file.map_err(failed(Action::Create, path))?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write as _;
 
     use super::*;

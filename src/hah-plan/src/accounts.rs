@@ -8,7 +8,7 @@
 //! 4. sysusers.d(5) files of packages and recipes that no script has applied, in order of file name;
 //! 5. the recipes again: theirs are the last words on everything but a fixed id.
 //!
-//! [`live`] keeps the four files of the tree and this state in step while scripts run; the pass `users` does the rest.
+//! [`crate::world`] keeps the four files of the tree and this state in step while scripts run; the pass `users` does the rest.
 //!
 //! # Ids are stable
 //!
@@ -33,12 +33,11 @@ mod ids;
 mod files;
 pub mod sysusers;
 mod sources;
-pub mod live;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use crate::scripts::Ids;
+use crate::system::Ids;
 use sysusers::{Line, UserGroup, UserLine};
 
 pub use files::{AccountFile, FILES};

@@ -17,7 +17,7 @@ mod places;
 
 use hah_format::path::TreePath;
 
-use crate::scripts::Alternative;
+use crate::effects::Alternative;
 use crate::world::{Errno, World};
 
 use places::Place;

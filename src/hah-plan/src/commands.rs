@@ -108,6 +108,12 @@ impl Refusal {
     }
 }
 
+impl From<crate::accounts::AccountError> for Refusal {
+    fn from(error: crate::accounts::AccountError) -> Self {
+        Self::new(format!("{error} ({})", error.hint()))
+    }
+}
+
 impl From<Errno> for Refusal {
     /// For an error after which nothing can go on ([`Errno::is_final`]).
     fn from(error: Errno) -> Self {

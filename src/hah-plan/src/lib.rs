@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod lock;
 pub mod rootfs;
 pub mod accounts;
+pub mod effects;
 pub mod debconf;
 pub mod world;
 mod alternatives;

@@ -19,8 +19,8 @@ use hah_format::path::{PathError, TreePath};
 use hah_format::tree::{Kind, Meta, Node, Owner, TreeError};
 
 use crate::debian::PackageName;
+use crate::effects::{Diversion, Sourced};
 use crate::rootfs::{Content, Root, UnpackedArtifact, UnpackedPackage};
-use crate::scripts::{Diversion, Sourced};
 use crate::system::{RemoveSpec, System};
 
 mod alias;

@@ -56,6 +56,7 @@ use crate::system::System;
 use hardware::BoardFile;
 use merge::Parts;
 use model::Image;
+use params::Settled;
 use parse::Parser;
 use problem::{Problem, Report};
 use template::{ImageFacts, Scope};
@@ -144,7 +145,13 @@ fn read(
     let image = Parser { sources, directory: "images", report }.image(name, &text)?;
     let board = board(sources, &image, report);
     let order = order::read(sources, &image, report);
-    let settings = order.is_complete.then(|| params::settle(&order.recipes, &image, overrides, closed, report));
+    let settings = order.is_complete.then(|| params::settle(&order.recipes, &image, overrides, report));
+    let settings = settings.map(|Settled { mut settings, said }| {
+        if let Some(closed) = closed {
+            closed.decide(&order.recipes, &said, &mut settings, report);
+        }
+        settings
+    });
     let table = board.as_ref().and_then(|file| table(&file.board, &image, report));
     if !report.is_empty() {
         return None;

@@ -19,7 +19,6 @@
 //! ([`ScriptChoice`]). Nothing is skipped in silence.
 
 mod order;
-mod effect;
 mod table;
 mod apply;
 mod unpack;
@@ -30,48 +29,15 @@ pub(crate) mod closure;
 
 use crate::debian::{PackageName, Version};
 
-pub use effect::{
-    Alternative, Author, Diversion, Effect, Effects, FirstBoot, Ids, Manager, NssPosition, NssService, Ownership,
-    PathAction, PathEffect, Report, ScriptKind, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
+pub use crate::effects::{
+    Alternative, Author, Diversion, Effect, Effects, FirstBoot, Manager, NssPosition, NssService, Ownership,
+    PathAction, PathEffect, Report, Slave, Sourced, Statoverride, SystemUser, UnitAction, UnitEffect,
 };
+pub use crate::system::{Ids, ScriptAction, ScriptChoice, ScriptKind};
 pub use install::{Configuration, INFO, install};
 pub use order::dependents;
 pub use survey::diversions;
 pub use table::{Review, ReviewTable, ScriptReview, TableError, parse_table};
-
-/// What a recipe says about one script: the person's way out, which is named in build output and manifest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ScriptChoice {
-    /// The package.
-    pub package: PackageName,
-    /// Which of its scripts.
-    pub kind: ScriptKind,
-    /// What happens to it.
-    pub action: ScriptAction,
-    /// Why, in the person's words.
-    pub reason: Box<str>,
-    /// The recipe that says so.
-    pub recipe: Box<str>,
-}
-
-/// What happens to a script that is not evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ScriptAction {
-    /// Nothing: it does not run, here or on the node.
-    Skip,
-    /// The node runs it, once, on its first boot.
-    FirstBoot,
-}
-
-impl ScriptAction {
-    /// As recipes spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::FirstBoot => "first-boot",
-        }
-    }
-}
 
 /// A script that cannot be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,6 @@ use crate::board::{Board, Table};
 use crate::debconf::answers::Answer;
 use crate::debian::{Architecture, PackageName};
 use crate::nomad_job::JobError;
-use crate::scripts::{Ids, ScriptChoice};
 
 pub use pattern::{ParsePatternError, PathPattern};
 
@@ -373,4 +372,78 @@ pub enum UnitState {
     Disabled,
     /// Linked to `/dev/null`.
     Masked,
+}
+
+/// Numeric ids of users and groups that have none of their own, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// User ids.
+    pub users: BTreeMap<Box<str>, u32>,
+    /// Group ids.
+    pub groups: BTreeMap<Box<str>, u32>,
+}
+
+/// What a recipe says about one script: the person's way out, which is named in build output and manifest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScriptChoice {
+    /// The package.
+    pub package: PackageName,
+    /// Which of its scripts.
+    pub kind: ScriptKind,
+    /// What happens to it.
+    pub action: ScriptAction,
+    /// Why, in the person's words.
+    pub reason: Box<str>,
+    /// The recipe that says so.
+    pub recipe: Box<str>,
+}
+
+/// What happens to a script that is not evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScriptAction {
+    /// Nothing: it does not run, here or on the node.
+    Skip,
+    /// The node runs it, once, on its first boot.
+    FirstBoot,
+}
+
+impl ScriptAction {
+    /// As recipes spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::FirstBoot => "first-boot",
+        }
+    }
+}
+
+/// Which maintainer script. `prerm` and `postrm` never run while a package is installed for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScriptKind {
+    /// Runs before the files are unpacked, as `preinst install`.
+    Preinst,
+    /// Asks debconf's questions, as `config configure ''`.
+    Config,
+    /// Runs when everything is unpacked, as `postinst configure ''`.
+    Postinst,
+}
+
+impl ScriptKind {
+    /// All kinds, in the order in which they run.
+    pub const ALL: [ScriptKind; 3] = [Self::Preinst, Self::Config, Self::Postinst];
+
+    /// The control archive's member.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Preinst => "preinst",
+            Self::Config => "config",
+            Self::Postinst => "postinst",
+        }
+    }
+}
+
+impl fmt::Display for ScriptKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.member())
+    }
 }

@@ -18,19 +18,20 @@ mod errno;
 mod path;
 mod stat;
 mod links;
+mod accounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node, Owner};
 
-use crate::accounts::live::LiveAccounts;
 use crate::debconf::Debconf;
 use crate::debian::PackageName;
+use crate::effects::{Author, Effects, Ownership};
 use crate::merge::{Origin, Provenance};
 use crate::rootfs::{Content, Contents, Root, UnpackedPackage};
-use crate::scripts::{Author, Effects, Ownership};
 
+use accounts::LiveAccounts;
 use links::Links;
 
 pub use errno::Errno;
@@ -77,7 +78,7 @@ pub struct World<'a> {
     pub machine: String,
     /// What scripts have asked for that is no file: accounts, alternatives, units, …
     pub effects: Effects,
-    /// Users and groups; see [`crate::accounts::live`].
+    /// Users and groups; see [`accounts`].
     pub accounts: LiveAccounts,
     /// Questions and answers; see [`crate::debconf`].
     pub debconf: Debconf,

@@ -69,3 +69,21 @@ fn packages_that_cannot_be_had() {
         assert_eq!(toy.names("project"), ["hah-image.toml", "images", "recipes"]);
     }
 }
+
+/// Only who cannot write is told to write elsewhere.
+#[test]
+fn a_recipe_that_cannot_be_read_is_not_answered_with_another_output() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let toy = Toy::new();
+    for file in ["recipes/toy.toml", "images/toy.toml", "hah-image.toml"] {
+        let path = toy.path("project").join(file);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+        let output = super::store::as_nobody(&toy, &["build", "toy"]).output().unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("cannot read") && told.contains(file), "{told}");
+        assert!(told.contains("hint: you may not read it"), "{told}");
+        assert!(!told.contains("-o ") && !told.contains("--cache-dir"), "{told}");
+    }
+}

@@ -45,7 +45,7 @@ fn a_foreign_image_takes_no_identity() {
     let image = stranger(&toy, "foreign.img");
     let card = toy.path("card.img");
     let refused = run(&toy, &image, &card, &["--identity", "../a.json"]);
-    refused.failed(1, &["is not an image that hah-image has built", "a node's identity it cannot take"]);
+    refused.failed(1, &["is not an image that hah-image has built", "it cannot take a node's identity"]);
     for more in [&["--identity", "../a.json"][..], &["--node", "pi4-a"]] {
         let both = run(&toy, &image, &card, &[more, &["--foreign"]].concat());
         both.failed(2, &["--foreign", "cannot be used with"]);

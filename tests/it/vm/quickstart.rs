@@ -262,7 +262,7 @@ fn the_quickstart_s_project_is_planned() {
     let mut desk = Desk::new();
     page.iter().take_while(|act| !is_typed(act, "hah-image build ")).for_each(|act| desk.act(act));
     let project = Project::open(&desk.here).unwrap();
-    let system = project.system("lab", &[]).unwrap_or_else(|failure| panic!("{}", failure.message()));
+    let system = project.system("lab", &[]).unwrap_or_else(|failure| panic!("{}", failure));
     let prometheus = system.files.iter().find(|file| file.path.to_string().ends_with("prometheus.yml")).unwrap();
     assert!(String::from_utf8_lossy(&prometheus.bytes).contains("scrape_interval: 15s"), "{prometheus:?}");
     let text = fs::read_to_string(desk.here.join("cluster.toml")).unwrap();

@@ -7,14 +7,19 @@
 //! Nothing here reads a clock: `now` is given. A reply is known by its question's number, so one that comes late or twice
 //! is dropped; a question that stays without any is given up at its deadline.
 
+mod messages;
+mod mutation;
 mod set_up;
 
 use hah_node::closing::{Marker, Phase, Resubmit, Rung, Seen, SetupMarker};
 
 use super::decide::{Age, Decision, decide};
 use super::pace::{self, Jitter, Millis};
-use super::view::{Health, Job, Memory, Monitoring, Quorum, Registered, SetupMemory};
+use super::view::{Health, Job, Memory, Monitoring, Quorum, Registered};
 use super::words::{Note, Program, Unmet};
+pub(crate) use messages::{Action, Event, Question, Replaces, Reply, Said};
+#[cfg(test)]
+pub(crate) use mutation::Mutation;
 use set_up::{Part, Way};
 
 /// What does not change while the agent runs.
@@ -61,118 +66,6 @@ pub(crate) struct Now {
     pub(crate) boot: Millis,
     /// Seconds since 1970, as far as the node knows: for people, never for a decision.
     pub(crate) wall: u64,
-}
-
-/// What happens to the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// Time has passed.
-    Tick,
-    /// The answer to the question of this number.
-    Reply(u64, Reply),
-}
-
-/// Something that the driver is to find out, or to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// Consul's leader and servers.
-    Consul,
-    /// The marker of the set-up.
-    Setup,
-    /// Write the marker of the set-up where it has this `ModifyIndex`.
-    WriteSetup(u64, SetupMarker),
-    /// Make Consul's policies and tokens, as far as they are missing.
-    SetUpConsul,
-    /// Make Nomad's management token and policies, and let Consul believe Nomad's jobs.
-    SetUpNomad,
-    /// Make this server's own token in Nomad, and let the secrets of the set-up leave the node.
-    Finish,
-    /// The marker.
-    Memory,
-    /// Write the marker where it has this `ModifyIndex`.
-    Write(u64, Box<Marker>),
-    /// Nomad's leader and servers.
-    Nomad,
-    /// What the job's HCL is, by Nomad's own parser.
-    Parse,
-    /// The job.
-    Job,
-    /// Submit the job where it has this `JobModifyIndex`.
-    Register(u64),
-    /// The job's evaluation, deployment and allocations.
-    Health,
-    /// Prometheus and its targets.
-    Prometheus,
-    /// Vault.
-    Vault,
-}
-
-/// The answer to a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// To [`Question::Consul`] and [`Question::Nomad`].
-    Quorum(Quorum),
-    /// To [`Question::Memory`].
-    Memory(Memory),
-    /// To [`Question::Setup`].
-    Setup(SetupMemory),
-    /// To [`Question::SetUpConsul`], [`Question::SetUpNomad`] and [`Question::Finish`].
-    Done,
-    /// To any question of the set-up that needs its secrets: they have left this node.
-    Gone,
-    /// To [`Question::Write`] and [`Question::WriteSetup`]: whether the index was still the one.
-    Written(bool),
-    /// To [`Question::Parse`]; [`Registered::Refused`] is another answer to it.
-    Parsed(Intent),
-    /// To [`Question::Job`].
-    Job(Option<Job>),
-    /// To [`Question::Register`].
-    Registered(Registered),
-    /// To [`Question::Health`].
-    Health(Health),
-    /// To [`Question::Prometheus`].
-    Prometheus(Monitoring),
-    /// To [`Question::Vault`]: a sentence, and whether all is well.
-    Vault(String, bool),
-    /// To any: no answer, or none that makes sense.
-    Failed(String),
-}
-
-/// What the driver is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Ask, and send [`Event::Reply`] with this number.
-    Ask(u64, Question),
-    /// Send [`Event::Tick`] at this time, unless another action says another.
-    Wake(Millis),
-    /// Tell people.
-    Say(Said),
-    /// A pass has ended: publish the state.
-    Publish,
-}
-
-/// What people are told, once each time that it happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// A rung was reached.
-    Reached(Rung),
-    /// Something that held does not hold any more.
-    Fell(Rung),
-    /// The first unmet condition is another one than before.
-    Waiting(String),
-    /// The job goes to Nomad now: its version, and whether it replaces one.
-    Submitting(String, Replaces),
-    /// A note that was not there in the pass before.
-    Note(String),
-}
-
-/// See [`Said::Submitting`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Replaces {
-    /// The first one.
-    Nothing,
-    /// The version that is there.
-    Older,
 }
 
 /// All that the machine knows. It is lost when the agent ends, and nothing that matters is lost with it.
@@ -704,93 +597,5 @@ impl Run<'_> {
         let delay = self.settings.slept(self.state.jitter.spread(delay));
         self.state.doing = Doing::Sleeping(self.now.boot.saturating_add(delay));
         self.actions.push(Action::Publish);
-    }
-}
-
-#[cfg(test)]
-pub(crate) use mutation::Mutation;
-
-/// The ways to break the machine that the model test must notice. Outside of tests they do not exist.
-#[cfg(test)]
-mod mutation {
-    /// One way to break it.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) enum Mutation {
-        /// Submits whatever there is.
-        NotEnforced,
-        /// Submits without having claimed.
-        SkipClaim,
-        /// Takes a claim over at once.
-        NoPatience,
-        /// Brings back versions that were replaced.
-        IgnorePast,
-        /// Sees no difference between a stopped job and a running one.
-        IgnoreStop,
-        /// Does not remember that a job was stopped.
-        ForgetStop,
-        /// Waits for an answer for ever.
-        NoDeadline,
-        /// Never takes a claim over.
-        NoTakeOver,
-        /// Doubles the delay for ever.
-        NoBound,
-        /// Does not sleep.
-        NoSleep,
-        /// Sets the cluster up without having claimed it.
-        SkipSetUpClaim,
-        /// Throws the secrets of the set-up away before all is made.
-        FinishEarly,
-        /// Keeps them.
-        KeepSecrets,
-    }
-}
-
-/// In tests a mutation may say otherwise; elsewhere these are constants.
-macro_rules! breaks {
-    ($($name:ident = $mutation:ident),* $(,)?) => {
-        impl Settings {
-            $(
-                #[cfg(test)]
-                pub(crate) fn $name(&self) -> bool {
-                    self.mutation == Some(Mutation::$mutation)
-                }
-
-                #[cfg(not(test))]
-                #[inline]
-                pub(crate) const fn $name(&self) -> bool {
-                    false
-                }
-            )*
-        }
-    };
-}
-
-breaks! {
-    breaks_skip_claim = SkipClaim,
-    breaks_no_patience = NoPatience,
-    breaks_ignore_past = IgnorePast,
-    breaks_ignore_stop = IgnoreStop,
-    breaks_forget_stop = ForgetStop,
-    breaks_no_deadline = NoDeadline,
-    breaks_no_take_over = NoTakeOver,
-    breaks_not_enforced = NotEnforced,
-    breaks_no_bound = NoBound,
-    breaks_no_sleep = NoSleep,
-    breaks_skip_set_up_claim = SkipSetUpClaim,
-    breaks_finish_early = FinishEarly,
-    breaks_keep_secrets = KeepSecrets,
-}
-
-impl Settings {
-    fn enforced(&self, index: u64) -> u64 {
-        if self.breaks_not_enforced() { u64::MAX } else { index }
-    }
-
-    fn backoff(&self, failures: u32) -> Millis {
-        if self.breaks_no_bound() { pace::FIRST << failures.min(30) } else { pace::backoff(failures) }
-    }
-
-    fn slept(&self, delay: Millis) -> Millis {
-        if self.breaks_no_sleep() { 0 } else { delay }
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::assemble::imager;
-use crate::draft::place::Place;
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::build::assemble::imager;
+use crate::failure::Failure;
+use crate::files::place::Place;
 
 /// What stands beside `NAME.img`, as `NAME.EXTENSION`.
 pub const BESIDE: [&str; 4] = ["bmap", "json", "sha256", imager::EXTENSION];

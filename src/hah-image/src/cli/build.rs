@@ -6,10 +6,11 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 
 use super::Context;
-use crate::artifacts::Inputs;
+use crate::advice::Exit;
+use crate::build::artifacts::Inputs;
 use crate::build::outputs::{self, Copies};
 use crate::build::{self, Built, LockPolicy, Request};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::printer::human_bytes;
 use crate::project::Project;
 

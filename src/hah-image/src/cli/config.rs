@@ -3,9 +3,9 @@
 use clap::Subcommand;
 
 use super::Context;
+use crate::build::downloads;
 use crate::failure::Failure;
 use crate::fetch::Mirrors;
-use crate::fetching;
 
 /// Verbs of `config`.
 #[derive(Debug, Subcommand)]
@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context, verb: &ConfigVerb) -> Result<u8, Failure> {
     let ConfigVerb::Show = verb;
     let mut rows = context.settings.rows();
     let mut apt = Mirrors::new();
-    fetching::add_apt_mirrors(&mut apt, &context.settings);
+    downloads::add_apt_mirrors(&mut apt, &context.settings);
     rows.extend(apt.rows());
     let width = rows.iter().map(|(name, value, _)| name.len() + value.len()).max().unwrap_or(0) + 4;
     for (name, value, origin) in &rows {

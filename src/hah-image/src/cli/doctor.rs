@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
-use fs_err as fs;
 use hah_plan::debian::Architecture;
 use hah_plan::recipe;
 
 use super::Context;
-use crate::agent;
+use crate::build::agent;
 use crate::failure::Failure;
 use crate::fetch::Mirrors;
+use crate::files;
 use crate::flash::device::{Device, Kernel};
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES, Needs, refusal};
 use crate::flash::target::grant;
-use crate::init::keys;
 use crate::printer::{Mode, human_bytes};
-use crate::secrets::FILE as SECRETS;
-use crate::settings::Settings;
+use crate::project::init::keys;
+use crate::project::secrets::FILE as SECRETS;
+use crate::project::settings::Settings;
 
 /// A line of the report.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ fn needed(settings: &Settings) -> Vec<Check> {
 
 fn building(settings: &Settings) -> Vec<Check> {
     let mut mirrors = Mirrors::new();
-    crate::fetching::add_apt_mirrors(&mut mirrors, settings);
+    crate::build::downloads::add_apt_mirrors(&mut mirrors, settings);
     let mirror = settings.mirrors.contains_key("debian") || mirrors.bases("debian").next().is_some();
     let mut checks = vec![Check::of(
         mirror,
@@ -171,7 +171,7 @@ fn secrets(context: &Context) -> Vec<Check> {
     )];
     let root = crate::project::settings_directory(&context.directory);
     let path = root.join("cluster.toml");
-    let Ok(text) = fs::read_to_string(&path) else { return checks };
+    let Ok(text) = files::read_to_string(&path) else { return checks };
     checks.push(match recipe::load_cluster(&path.display().to_string(), &text) {
         Err(_) => Check::bad("cluster.toml has mistakes", "`hah-image identity show NODE` tells which"),
         Ok(cluster) if cluster.wants_secrets() && !root.join(SECRETS).is_file() => Check::bad(

@@ -1,31 +1,34 @@
-//! `flash`: an image onto a card. [`target`] finds the card, [`fleet`] does one for every node.
+//! `flash`: an image onto a card. [`dialog`] finds the card, [`fleet`] does one for every node.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use fs_err as fs;
 use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 use hah_plan::recipe::ByteSize;
 
 use super::Context;
-use super::identity::{Planned, of_node};
+use super::identity::of_node;
 use super::secrets::KeyArgs;
 use super::shell;
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
+use crate::files;
+use crate::flash::choose::{Chooser, Rules};
 use crate::flash::content::{Content, Strangers};
-use crate::flash::device::{Device, Kernel};
+use crate::flash::device::Kernel;
+use crate::flash::fleet::{NodeCard, image_path, image_stem};
+use crate::flash::record::FlashRecord;
 use crate::flash::refusal::{Fixed, Limits, MAX_BYTES};
-use crate::flash::source::{Image, Map, PACKINGS};
-use crate::flash::target::OpenTarget;
-use crate::flash::{self, Flashed, Job, Node, Verify, card};
+use crate::flash::source::{Image, Map};
+use crate::flash::{self, Flashed, Job, Node, Verify};
 use crate::project::Project;
-use crate::record::{Entry, Record};
-use target::{Chooser, Consent, Rules};
+use crate::project::fleet::FleetNode;
+use dialog::{CardDialog, Consent};
 
 mod fleet;
-mod target;
+mod dialog;
 
 /// Arguments of `flash`.
 #[derive(Debug, Args)]
@@ -86,11 +89,11 @@ fn parse_card(text: OsString) -> Result<(String, PathBuf), String> {
 impl FlashArgs {
     fn rules(&self) -> Rules {
         let fixed = if self.allow_fixed { Fixed::Allowed } else { Fixed::Refused };
-        Rules {
-            limits: Limits { max_bytes: self.max_size.0, fixed },
-            size: self.size.map(|size| size.0),
-            consent: if self.yes { Consent::Given } else { Consent::Asked },
-        }
+        Rules { limits: Limits { max_bytes: self.max_size.0, fixed }, size: self.size.map(|size| size.0) }
+    }
+
+    fn consent(&self) -> Consent {
+        if self.yes { Consent::Given } else { Consent::Asked }
     }
 
     fn verify(&self) -> Verify {
@@ -113,108 +116,52 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
     let content = Content::look(&image, if args.foreign { Strangers::Allowed } else { Strangers::Refused })?;
     let planned = args.node.as_ref().map(|node| of_node(context, &project, node, &args.key)).transpose()?;
     let identity = args.identity.as_ref().map(|file| read_identity(file)).transpose()?;
-    if let Some(Planned { name, image: wanted, .. }) = &planned
+    if let Some(FleetNode { name, image: wanted, .. }) = &planned
         && image_stem(&path) != *wanted
     {
         let stem = image_stem(&path);
         context.printer.warning(&format!("cluster.toml wants image {wanted} on {name}, and this is {stem}"));
     }
-    let chooser = Chooser { context, image: &image, needs: content.needs(&image), rules: args.rules() };
+    let chooser = Chooser { image: &image, needs: content.needs(&image), rules: args.rules() };
+    let dialog = CardDialog { context, chooser, consent: args.consent() };
     let Some(device) = &args.device else {
-        chooser.list(&Kernel::here());
+        dialog.list(&Kernel::here());
         let hint = Some(format!("hah-image flash {} DEVICE", shell::shown(name)));
         return Err(Failure::new(Exit::Usage, "no device was given", hint));
     };
     // What cannot be put on record is not begun.
-    let recorded = planned.map(|node| Ok::<_, Failure>((node, Record::read(project.root())?))).transpose()?;
-    let found = chooser.open(device)?;
+    let recorded = planned.map(|node| Ok::<_, Failure>((node, FlashRecord::read(project.root())?))).transpose()?;
+    let found = dialog.open(device)?;
     let device = found.device.clone();
-    let target = chooser.confirm(found)?;
+    let target = dialog.confirm(found)?;
     let verify = args.verify();
     if let Some((node, mut record)) = recorded {
         let image_sha256 = image.sha256()?.to_string();
         let card =
             NodeCard { node: &node, image: &image, content: &content, image_sha256: &image_sha256, device, verify };
-        flash_node(context, target, card, &mut record)?;
+        let flashed = card.flash(&context.printer, target, &mut record)?;
+        report(context, &image, Some(&node.name), &flashed);
         return Ok(0);
     }
     let name = identity.as_ref().and_then(|identity| identity.hostname.as_deref()).unwrap_or("a node");
     let node = identity.as_ref().map(|identity| Node { name, identity });
     let flashed = flash::flash(&context.printer, Job { image: &image, content: &content, target, node, verify })?;
-    report(context, &image, node, &flashed);
+    report(context, &image, node.map(|node| node.name), &flashed);
     Ok(0)
 }
 
-/// A card for a node of the cluster.
-struct NodeCard<'a> {
-    node: &'a Planned,
-    image: &'a Image,
-    content: &'a Content,
-    image_sha256: &'a str,
-    device: Option<Device>,
-    verify: Verify,
-}
-
-/// Flashes a card for a node of the cluster, and puts that on record.
-fn flash_node(context: &Context, target: OpenTarget, card: NodeCard<'_>, record: &mut Record) -> Result<(), Failure> {
-    let NodeCard { node, image, content, image_sha256, device, verify } = card;
-    let whose = Node { name: &node.name, identity: &node.identity };
-    let flashed = flash::flash(&context.printer, Job { image, content, target, node: Some(whose), verify })?;
-    record.add(Entry {
-        time: crate::calendar::minute(crate::clock::unix_now()),
-        node: node.name.clone(),
-        image: image_stem(image.path()),
-        image_sha256: image_sha256.to_owned(),
-        identity: node.fingerprint.clone(),
-        label: card::label(&node.name),
-        device: flashed.path.clone(),
-        by_id: device.as_ref().and_then(|device| device.by_id.clone()),
-        model: device.map(|device| device.model).unwrap_or_default(),
-        written: flashed.written,
-        verified: verify == Verify::All,
-    })?;
-    report(context, image, Some(whose), &flashed);
-    Ok(())
-}
-
-fn report(context: &Context, image: &Image, node: Option<Node<'_>>, flashed: &Flashed) {
+fn report(context: &Context, image: &Image, node: Option<&str>, flashed: &Flashed) {
     context.printer.result(|| {
         serde_json::json!({"event": "result", "image": image.path().display().to_string(),
-            "device": flashed.path.display().to_string(), "node": node.map(|node| node.name),
+            "device": flashed.path.display().to_string(), "node": node,
             "written": flashed.written, "skipped": flashed.skipped, "repaired": flashed.repaired,
             "verified": flashed.verified == Verify::All})
     });
 }
 
-/// A name of the project, or a path.
-fn image_path(project: &Project, name: &OsStr) -> Result<PathBuf, Failure> {
-    // No image has a name that is not UTF-8.
-    let known = name.to_str().filter(|name| !name.contains(['/', '.']));
-    let is_path = known.is_none();
-    let path = known.map_or_else(|| PathBuf::from(name), |name| project.output(name));
-    if path.exists() {
-        return Ok(path);
-    }
-    let packed = PACKINGS.map(|packing| path.with_extension(format!("img.{packing}")));
-    if let Some(packed) = packed.into_iter().find(|path| !is_path && path.exists()) {
-        return Ok(packed);
-    }
-    let hint = match is_path {
-        true => "give the path of an image, or the name of one that was built".to_owned(),
-        false => format!("build it first: hah-image build {}", name.display()),
-    };
-    Err(Failure::user(format!("there is no {}", path.display()), Some(hint)))
-}
-
-/// `lab` of `out/lab.img.zst`.
-fn image_stem(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    name.split('.').next().unwrap_or_default().to_owned()
-}
-
 /// Reads and checks a node.json.
 fn read_identity(path: &Path) -> Result<Identity, Failure> {
-    let text = fs::read(path)?;
+    let text = files::read(path)?;
     let refuse = |reason: String| {
         Failure::user(format!("{}: {reason}", path.display()), Some("docs/identity.md describes its keys".into()))
     };

@@ -2,14 +2,13 @@
 
 use clap::{Args, Subcommand};
 use hah_node::identity::Identity;
-use hah_plan::cluster::{Cluster, Secrets};
 use serde_json::Value;
 
 use super::Context;
-use super::secrets::{KeyArgs, cluster, no_such_node, open};
+use super::secrets::{KeyArgs, open};
 use crate::failure::Failure;
 use crate::project::Project;
-use crate::secrets;
+use crate::project::fleet::{FleetNode, cluster_of, fleet_node, no_such_node};
 
 /// Verbs of `identity`.
 #[derive(Debug, Subcommand)]
@@ -34,55 +33,19 @@ const SECRET: [&str; 8] = ["password_hash", "psk", "encrypt", "key", "tokens", "
 pub(super) fn run(context: &Context, verb: &IdentityVerb) -> Result<u8, Failure> {
     let IdentityVerb::Show(args) = verb;
     let project = Project::open(&context.directory)?;
-    let Planned { identity, .. } = of_node(context, &project, &args.node, &args.key)?;
+    let FleetNode { identity, .. } = of_node(context, &project, &args.node, &args.key)?;
     let text = redacted(&identity).map_err(|error| Failure::user(error.to_string(), None))?;
     context.printer.data(format!("{text:#}\n"));
     Ok(0)
 }
 
-/// A node of the fleet with all that its card gets.
-pub(super) struct Planned {
-    pub(super) name: String,
-    pub(super) image: String,
-    pub(super) identity: Identity,
-    /// Changes when anything in the identity does; see [`secrets::fingerprint`].
-    pub(super) fingerprint: Option<String>,
-}
-
-impl Planned {
-    /// Its first fixed address.
-    pub(super) fn address(&self) -> Option<&str> {
-        let network = &self.identity.network;
-        let interface = network.ethernet.as_ref().or(network.wlan.as_ref())?;
-        interface.addresses.first().map(String::as_str)
-    }
-}
-
 /// A node of the project's fleet.
-pub(super) fn of_node(context: &Context, project: &Project, name: &str, key: &KeyArgs) -> Result<Planned, Failure> {
-    let cluster = cluster(project)?;
+pub(super) fn of_node(context: &Context, project: &Project, name: &str, key: &KeyArgs) -> Result<FleetNode, Failure> {
+    let cluster = cluster_of(project)?;
     if !cluster.nodes.contains_key(name) {
-        return Err(no_such_node(&cluster, name));
+        return Err(no_such_node(&cluster, name).into());
     }
-    planned(&cluster, &open(context, project, &cluster, key)?, name)
-}
-
-/// A node of a fleet whose secrets are open.
-pub(super) fn planned(cluster: &Cluster, opened: &Secrets, name: &str) -> Result<Planned, Failure> {
-    if let Some(what) = secrets::missing(cluster, opened, name) {
-        return Err(Failure::user(
-            format!("secrets.age lacks {what}"),
-            Some("`hah-image secrets update` makes what can be made, `hah-image secrets set` takes the rest".into()),
-        ));
-    }
-    let (Some(identity), Some(member)) = (cluster.identity(name, opened), cluster.nodes.get(name)) else {
-        return Err(no_such_node(cluster, name));
-    };
-    if let Some(flaw) = identity.flaw() {
-        return Err(Failure::user(format!("the identity of {name} cannot be used: {flaw}"), None));
-    }
-    let fingerprint = secrets::fingerprint(opened, &identity)?;
-    Ok(Planned { name: name.to_owned(), image: member.image.clone(), identity, fingerprint })
+    Ok(fleet_node(&cluster, &open(context, project, &cluster, key)?, name)?)
 }
 
 /// An identity as JSON with dots for its secrets.

@@ -5,12 +5,13 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fs_err as fs;
 
 use super::{Context, shell};
-use crate::failure::{Exit, Failure};
-use crate::init::{self, Answers, NewFile, Node, keys};
+use crate::advice::Exit;
+use crate::failure::Failure;
+use crate::files;
 use crate::printer::{Mode, Outcome};
+use crate::project::init::{self, Answers, NewFile, Node, keys};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -157,7 +158,7 @@ fn shown(project: &Path) -> String {
 fn write(directory: &Path, shown: &str, files: &[NewFile]) -> Result<(), Failure> {
     let there: Vec<&str> = files
         .iter()
-        .filter(|file| fs::symlink_metadata(directory.join(&file.path)).is_ok())
+        .filter(|file| files::symlink_metadata(directory.join(&file.path)).is_ok())
         .map(|file| file.path.as_str())
         .collect();
     if !there.is_empty() {
@@ -169,16 +170,16 @@ fn write(directory: &Path, shown: &str, files: &[NewFile]) -> Result<(), Failure
     let mut made = Vec::new();
     let result = files.iter().try_for_each(|file| {
         let path = directory.join(&file.path);
-        fs::create_dir_all(path.parent().unwrap_or(directory))?;
+        files::create_directory(path.parent().unwrap_or(directory))?;
         // Not even what came into being a moment ago is overwritten.
-        let mut new = crate::draft::create_new(&path)?;
+        let mut new = crate::files::draft::create_new(&path)?;
         made.push(path);
         new.write_all(file.text.as_bytes())
     });
     if result.is_err() {
         for path in &made {
             // Best effort: the error that is reported is the first one.
-            let _ = fs::remove_file(path);
+            let _ = files::remove(path);
         }
     }
     result.map_err(|error: io::Error| Failure::from(error).advising("the directory must be writable".into()))

@@ -9,11 +9,12 @@ use hah_plan::debian::PackageName;
 use hah_plan::lock::{Lock, Update};
 
 use super::Context;
-use super::secrets::cluster;
-use crate::artifacts::{self, Inputs};
-use crate::failure::{Exit, Failure};
-use crate::locking;
+use crate::advice::Exit;
+use crate::build::artifacts::{self, Inputs};
+use crate::build::lock;
+use crate::failure::Failure;
 use crate::project::Project;
+use crate::project::fleet::cluster_of;
 use crate::store::{Access, Store};
 
 /// Arguments of `lock`.
@@ -61,11 +62,11 @@ fn check(project: &Project, images: &[String]) -> Result<u8, Failure> {
     let lock = project.lock()?.unwrap_or_default();
     let mut stale = Vec::new();
     for image in images {
-        if !locking::answers(&lock, &project.system(image, &[])?) {
+        if !lock::answers(&lock, &project.system(image, &[])?) {
             stale.push(image.as_str());
         }
     }
-    if stale.is_empty() { Ok(0) } else { Err(locking::stale(project, &stale)) }
+    if stale.is_empty() { Ok(0) } else { Err(lock::stale(project, &stale)) }
 }
 
 /// Moves pins to the archive's newest versions.
@@ -101,7 +102,7 @@ fn images(project: &Project, named: &[String]) -> Result<Vec<String>, Failure> {
     if images.is_empty() {
         images.extend(project.own_images().iter().cloned());
         if project.root().join("cluster.toml").exists() {
-            images.extend(cluster(project)?.nodes.into_values().map(|node| node.image));
+            images.extend(cluster_of(project)?.nodes.into_values().map(|node| node.image));
         }
     }
     if images.is_empty() {
@@ -146,7 +147,7 @@ fn resolve_each(
     for image in images {
         match project.system(image, &[]) {
             Ok(system) => systems.push(system),
-            Err(failure) => failed.push((image.clone(), failure)),
+            Err(error) => failed.push((image.clone(), error.into())),
         }
     }
     // An input may be of an image that cannot be read.
@@ -155,8 +156,8 @@ fn resolve_each(
     }
     let store = Store::open(context.settings.cache_dir()?, Access::Shared)?;
     for system in &systems {
-        let answer = locking::lock(context.tools(), system, &lock, update)
-            .and_then(|lock| artifacts::lock(context.tools(), &store, system, (&lock, inputs)));
+        let answer = lock::pin_packages(context.tools(), system, &lock, update)
+            .and_then(|lock| artifacts::pin_artifacts(context.tools(), &store, system, (&lock, inputs)));
         match answer {
             Ok(answer) => lock = answer,
             Err(failure) => failed.push((system.image.clone(), failure)),

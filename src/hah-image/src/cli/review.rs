@@ -7,8 +7,9 @@ use hah_plan::debian::PackageName;
 use hah_plan::scripts::ScriptKind;
 
 use super::Context;
+use crate::advice::Exit;
 use crate::build::{self, Request};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::project::Project;
 
 /// Arguments of `review`.

@@ -9,7 +9,8 @@ use clap::Args;
 use hah_plan::recipe::{ByteSize, ParseUnitError};
 
 use super::{Context, shell};
-use crate::failure::{Exit, Failure};
+use crate::advice::Exit;
+use crate::failure::Failure;
 use crate::project::Project;
 use crate::qemu::{self, Guest, Link};
 
@@ -103,7 +104,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
         .args(&prepared.args)
         .args(&args.extra)
         .status()
-        .map_err(|error| qemu::missing(&prepared.program, &error))?;
+        .map_err(|error| qemu::missing(&prepared.program, error))?;
     if status.success() {
         return Ok(0);
     }

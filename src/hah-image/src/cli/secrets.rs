@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::{ExposeSecret as _, SecretString};
 use clap::{Args, Subcommand, ValueEnum};
-use fs_err as fs;
 use hah_node::identity::Secret;
 use hah_plan::cluster::{Cluster, NodeSecrets, Secrets};
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::failure::{Exit, Failure};
-use crate::project::{CLUSTER, Project};
-use crate::secrets::{self, FILE, Key, Lock};
+use crate::advice::Exit;
+use crate::failure::Failure;
+use crate::files;
+use crate::project::Project;
+use crate::project::fleet::{cluster_of, no_such_node};
+use crate::project::secrets::{self, FILE, Key, Lock};
 
 /// Longest value that `set` reads, in bytes.
 const VALUE_MAX: u64 = 1 << 16;
@@ -176,7 +178,7 @@ impl ValueArgs {
             (Slot::Own(at), Some(node)) if cluster.nodes.contains_key(node) => {
                 Ok(at(secrets.nodes.entry(node.clone()).or_default()))
             }
-            (Slot::Own(_), Some(node)) => Err(no_such_node(cluster, node)),
+            (Slot::Own(_), Some(node)) => Err(no_such_node(cluster, node).into()),
             (Slot::Own(_), None) => usage("whose? say --node NAME"),
         }
     }
@@ -191,7 +193,7 @@ impl ValueArgs {
 /// Runs a `secrets` verb.
 pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
-    let cluster = cluster(&project)?;
+    let cluster = cluster_of(&project)?;
     match verb {
         SecretsVerb::Init(key) => init(context, &project, &cluster, key),
         SecretsVerb::Update(key) => change(context, &project, (&cluster, key), |secrets| {
@@ -201,16 +203,6 @@ pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> 
         SecretsVerb::Set(args) => set(context, &project, &cluster, args),
         SecretsVerb::Get(args) => get(context, &project, &cluster, args),
     }
-}
-
-/// The project's fleet.
-pub(super) fn cluster(project: &Project) -> Result<Cluster, Failure> {
-    project.cluster()?.ok_or_else(|| {
-        Failure::user(
-            format!("there is no {}", project.root().join(CLUSTER).display()),
-            Some("`hah-image init` writes one; docs/identity.md says what belongs into it".into()),
-        )
-    })
 }
 
 /// The project's secrets, opened; none when the fleet wants none and has none.
@@ -249,7 +241,7 @@ fn key_for(context: &Context, file: &[u8], args: &KeyArgs) -> Result<Key, Failur
 /// From a file, the environment or the terminal; never from the command line, which others can read.
 fn passphrase(context: &Context, args: &KeyArgs, question: &str) -> Result<SecretString, Failure> {
     if let Some(path) = &args.passphrase_file {
-        let text = Zeroizing::new(fs::read_to_string(path)?);
+        let text = Zeroizing::new(files::read_to_string(path)?);
         let line = text.lines().next().unwrap_or_default();
         if line.is_empty() {
             return Err(Failure::user(format!("{}: its first line is empty", path.display()), None));
@@ -389,12 +381,4 @@ fn report(context: &Context, path: &Path, added: &[String]) {
     context
         .printer
         .result(|| serde_json::json!({"event": "result", "file": path.display().to_string(), "added": added}));
-}
-
-/// There is no such node.
-pub(super) fn no_such_node(cluster: &Cluster, name: &str) -> Failure {
-    let names: Vec<&str> = cluster.nodes.keys().map(String::as_str).collect();
-    let hint = hah_plan::diagnostic::did_you_mean(name, names.iter().copied())
-        .map_or_else(|| format!("its nodes: {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
-    Failure::user(format!("cluster.toml has no node `{name}`"), Some(hint))
 }

@@ -1,11 +1,12 @@
 //! `gc` and `store verify`.
 
 use clap::{Args, Subcommand};
-use fs_err as fs;
 
 use super::Context;
+use crate::advice::Exit;
 use crate::build::needs::{self, Unread};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
+use crate::files;
 use crate::printer::human_bytes;
 use crate::store::gc::{Live, Sweep};
 use crate::store::{Access, Store};
@@ -35,7 +36,7 @@ pub(super) fn gc(context: &Context, args: &GcArgs) -> Result<u8, Failure> {
     let mut live = Live::default();
     for project in store.roots(sweep)? {
         let path = project.join("hah.lock");
-        let lock = hah_plan::lock::Lock::parse(&fs::read_to_string(&path)?).map_err(|error| {
+        let lock = hah_plan::lock::Lock::parse(&files::read_to_string(&path)?).map_err(|error| {
             Failure::user(
                 format!("{}: {error}", path.display()),
                 Some("repair or remove that lock: gc keeps what every root's lock names, and removes nothing while one cannot be read".into()),

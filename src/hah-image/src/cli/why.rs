@@ -7,9 +7,10 @@ use hah_plan::merge::Origin;
 use hah_plan::scripts::Author;
 
 use super::Context;
+use crate::advice::Exit;
+use crate::build::lock;
 use crate::build::{self, Request};
-use crate::failure::{Exit, Failure};
-use crate::locking;
+use crate::failure::Failure;
 use crate::project::Project;
 
 /// Arguments of `why`.
@@ -39,7 +40,7 @@ pub(super) struct TreeArgs {
 fn locked(project: &Project, image: Option<&str>) -> Result<Lock, Failure> {
     let Some(lock) = project.lock()? else {
         return Err(match image {
-            Some(image) => locking::stale(project, &[image]),
+            Some(image) => lock::stale(project, &[image]),
             None => Failure::user(
                 format!("{} has no hah.lock yet", project.root().display()),
                 Some("run `hah-image lock` or `hah-image build` first".into()),
@@ -50,11 +51,11 @@ fn locked(project: &Project, image: Option<&str>) -> Result<Lock, Failure> {
     let asked = |name: &&str| image.map_or(known.contains(name), |image| image == *name);
     let mut stale = Vec::new();
     for name in lock.images().iter().map(|image| image.name.as_str()).filter(asked) {
-        if !locking::answers(&lock, &project.system(name, &[])?) {
+        if !lock::answers(&lock, &project.system(name, &[])?) {
             stale.push(name);
         }
     }
-    if stale.is_empty() { Ok(lock) } else { Err(locking::stale(project, &stale)) }
+    if stale.is_empty() { Ok(lock) } else { Err(lock::stale(project, &stale)) }
 }
 
 /// Says why something is in an image.
@@ -108,7 +109,7 @@ fn why_path(context: &Context, project: &Project, args: &WhyArgs) -> Result<u8, 
         .map_err(|error| Failure::new(Exit::Usage, error.to_string(), None))?;
     let configured = build::configured(context.tools(), project, &Request::asking(image))?;
     let path = configured.root.resolve(&path).unwrap_or(path);
-    let lock = locking::current(project, image)?;
+    let lock = lock::current(project, image)?;
     let origin = configured.provenance.origin(&path);
     let touched = configured.provenance.touched(&path);
     let Some(origin) = origin else {

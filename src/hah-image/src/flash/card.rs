@@ -4,58 +4,33 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use hah_format::disk::window::Window;
 use hah_format::disk::{Extent, Region};
-use hah_format::fat;
+use hah_format::fat::{self, FatError};
 use hah_format::path::TreePath;
 use hah_node::disk::BOOT;
-use hah_node::identity::{FILE_MAX, Identity};
+use hah_node::identity::Identity;
 use hah_node::paths;
 
+use super::careful::{self, HEAD, Written};
+use super::error::{Cause, FlashError};
 use super::target::Target;
-use super::writer::{self, HEAD, Written};
-use crate::failure::Failure;
-
-/// `node.json`, as it goes onto a card.
-pub fn node_json(identity: &Identity) -> Result<Vec<u8>, Failure> {
-    if let Some(flaw) = identity.flaw() {
-        return Err(Failure::user(format!("the identity cannot be used: {flaw}"), None));
-    }
-    let mut text = serde_json::to_vec_pretty(identity).map_err(|error| Failure::user(error.to_string(), None))?;
-    text.push(b'\n');
-    if text.len() > FILE_MAX {
-        return Err(Failure::user(
-            format!("the identity has {} bytes; a node reads at most {FILE_MAX}", text.len()),
-            Some("shorten its lists and certificates".into()),
-        ));
-    }
-    Ok(text)
-}
+use crate::project::fleet::node_json;
 
 /// Puts a node's identity onto the boot partition of a card whose first block is not written yet, and calls the partition
 /// after the node, so that a person sees whose card it is.
-pub fn put_identity(target: &mut dyn Target, written: &Written, identity: &Identity) -> Result<(), Failure> {
+pub fn put_identity(target: &mut dyn Target, written: &Written, identity: &Identity) -> Result<(), FlashError> {
     let text = node_json(identity)?;
-    let foreign = |reason: String| {
-        Failure::user(
-            format!("this image takes no identity: {reason}"),
-            Some("flash an image that this hah-image has built, or leave out the identity".into()),
-        )
-    };
-    let path = TreePath::parse(paths::IDENTITY_ON_BOOT).map_err(|error| foreign(error.to_string()))?;
+    let path = TreePath::parse(paths::IDENTITY_ON_BOOT).map_err(|error| FlashError::NoIdentity(Box::new(error)))?;
     let epoch = u32::try_from(crate::clock::unix_now()).unwrap_or(u32::MAX);
     let mut view = View { target, head: Some(&written.head), length: written.image_bytes, position: 0 };
-    let boot = boot_partition(&mut view).map_err(foreign)?;
+    let boot = boot_partition(&mut view).map_err(FlashError::NoIdentity)?;
     view.patch(boot, |part| {
         fat::put_file(part, &path, &text, epoch).map_err(|error| match error {
-            fat::FatError::NotFound(_) => foreign("its boot partition has no directory `hah`".to_owned()),
-            other => unpatched(&other),
+            FatError::NotFound(_) => FlashError::NoIdentity("its boot partition has no directory `hah`".into()),
+            other => FlashError::Fat(other),
         })
     })?;
     let Some(name) = &identity.hostname else { return Ok(()) };
-    view.patch(boot, |part| fat::put_label(part, &label(name)).map_err(|error| unpatched(&error)))
-}
-
-fn unpatched(error: &fat::FatError) -> Failure {
-    Failure::user(error.to_string(), Some(error.hint().to_owned()))
+    view.patch(boot, |part| fat::put_label(part, &label(name)).map_err(FlashError::Fat))
 }
 
 /// The volume label of a node's card: its name in capitals. Of a long one the middle is left out, since names of a fleet
@@ -81,8 +56,8 @@ pub fn owner(target: &mut dyn Target, length: u64) -> Option<String> {
     serde_json::from_slice::<Identity>(&text).ok()?.hostname
 }
 
-fn boot_partition(view: &mut View<'_>) -> Result<Extent, String> {
-    let table = hah_format::disk::read(view).map_err(|error| error.to_string())?;
+fn boot_partition(view: &mut View<'_>) -> Result<Extent, Cause> {
+    let table = hah_format::disk::read(view)?;
     let boot = table.partitions.iter().find(|partition| partition.number == BOOT);
     Ok(boot.ok_or("it has no boot partition")?.extent)
 }
@@ -104,11 +79,10 @@ impl<'t> View<'t> {
     fn patch(
         &mut self,
         part: Extent,
-        patch: impl FnOnce(Part<'_, 't>) -> Result<Vec<Region>, Failure>,
-    ) -> Result<(), Failure> {
+        patch: impl FnOnce(Part<'_, 't>) -> Result<Vec<Region>, FlashError>,
+    ) -> Result<(), FlashError> {
         let regions = patch(Window::new(&mut *self, part.offset_bytes(), part.length_bytes())?)?;
-        writer::write_regions(self.target, part.offset_bytes(), &regions)
-            .map_err(|error| Failure::new(error.exit(), error.to_string(), Some(error.hint().to_owned())))
+        careful::write_regions(self.target, part.offset_bytes(), &regions).map_err(FlashError::Patch)
     }
 }
 

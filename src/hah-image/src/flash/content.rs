@@ -8,9 +8,9 @@ use std::path::Path;
 use hah_format::disk::{DiskError, HEAD_BYTES, PartitionTable, TableId, read_head};
 use hah_node::disk::{BOOT, BOOT_LABEL, BOOT_START_SECTOR, DiskId, ROOT, SECTOR_BYTES};
 
+use super::error::FlashError;
 use super::refusal::Needs;
 use super::source::Image;
-use crate::failure::Failure;
 
 mod known;
 
@@ -48,18 +48,12 @@ pub struct Content {
 
 impl Content {
     /// Looks at an image. Fails when it is no disk, or a stranger's and those are refused.
-    pub fn look(image: &Image, strangers: Strangers) -> Result<Self, Failure> {
+    pub fn look(image: &Image, strangers: Strangers) -> Result<Self, FlashError> {
         let path = image.path();
-        let head = image.head(LOOK_BYTES).map_err(|error| {
-            let hint = "it is damaged: copy or load it again";
-            Failure::user(format!("{} cannot be unpacked: {error}", path.display()), Some(hint.into()))
-        })?;
+        let head = image.head(LOOK_BYTES).map_err(|source| FlashError::Unpack { path: path.to_owned(), source })?;
         let content = disk(&head, image)?;
         if content.origin == Origin::Foreign && strangers == Strangers::Refused {
-            return Err(Failure::user(
-                format!("{} is not an image that hah-image has built", path.display()),
-                Some("to write it as it is, say --foreign; a node's identity it cannot take".into()),
-            ));
+            return Err(FlashError::Stranger(path.to_owned()));
         }
         Ok(content)
     }
@@ -90,7 +84,7 @@ impl Content {
 }
 
 /// The disk that begins with `head`.
-fn disk(head: &[u8], image: &Image) -> Result<Content, Failure> {
+fn disk(head: &[u8], image: &Image) -> Result<Content, FlashError> {
     let shown = image.path().display();
     let subject = if image.is_packed() { format!("what is packed in {shown}") } else { shown.to_string() };
     // A disk with something behind it is not a plain one: Microsoft's fixed format, Apple's.
@@ -104,27 +98,21 @@ fn disk(head: &[u8], image: &Image) -> Result<Content, Failure> {
         };
         match (found, error) {
             (Some(known), _) => is_no_disk(&subject, image.path(), known),
-            (None, error @ (DiskError::NoTable | DiskError::Empty)) => {
+            (None, source @ (DiskError::NoTable | DiskError::Empty)) => {
                 let size = image.size().unwrap_or(head.len() as u64);
-                let short = if size < HEAD_BYTES as u64 { format!("; it has {size} bytes") } else { String::new() };
-                let hint = "flash writes images of whole disks: with a partition table, plain or packed";
-                Failure::user(format!("{subject} is no disk image: {error}{short}"), Some(hint.into()))
+                let short = (size < HEAD_BYTES as u64).then_some(size);
+                FlashError::NoTable { subject: subject.clone(), short, source }
             }
-            (None, error @ DiskError::SectorSize(_)) => {
-                Failure::user(format!("{subject}: {error}"), Some(error.hint().to_owned()))
-            }
-            (None, error) => {
-                let hint = "it is damaged or cut off: copy or load it again";
-                Failure::user(format!("{subject} is no whole disk image: {error}"), Some(hint.into()))
-            }
+            (None, source @ DiskError::SectorSize(_)) => FlashError::SectorSize { subject: subject.clone(), source },
+            (None, source) => FlashError::NotWhole { subject: subject.clone(), source },
         }
     })?;
     let origin = if is_ours(&table, head) { Origin::Ours } else { Origin::Foreign };
     Ok(Content { table, origin })
 }
 
-fn is_no_disk(subject: &str, path: &Path, known: known::Known) -> Failure {
-    Failure::user(format!("{subject} is {}, and no disk image", known.noun), Some(known.way.hint(path)))
+fn is_no_disk(subject: &str, path: &Path, known: known::Known) -> FlashError {
+    FlashError::NoDisk { subject: subject.to_owned(), noun: known.noun, advice: known.way.hint(path) }
 }
 
 /// Whether `build` made it: its boot partition is where ours are and is called as ours are until they have an owner.

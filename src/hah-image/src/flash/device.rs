@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use crate::files;
 
 #[cfg(not(target_os = "linux"))]
 mod diskutil;
@@ -88,7 +88,7 @@ pub struct Kernel {
 impl Kernel {
     /// This machine's.
     pub fn here() -> Self {
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let read = |path: &str| files::read_to_string(path).unwrap_or_default();
         Self {
             sys: "/sys".into(),
             dev: "/dev".into(),
@@ -121,7 +121,7 @@ impl Kernel {
         #[cfg(target_os = "linux")]
         {
             use std::os::unix::fs::MetadataExt as _;
-            let number = fs::metadata(path).ok()?.rdev();
+            let number = files::metadata(path).ok()?.rdev();
             let number = format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
             let name = self.names(&self.block()).into_iter().find(|name| self.number(name) == Some(number.clone()))?;
             self.device(&name)
@@ -133,14 +133,12 @@ impl Kernel {
     }
 
     fn names(&self, directory: &Path) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-        let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        names.sort();
-        names
+        let paths = files::entries(directory).unwrap_or_default();
+        paths.iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect()
     }
 
     fn attribute(&self, name: &str, attribute: &str) -> Option<String> {
-        let text = std::fs::read_to_string(self.block().join(name).join(attribute)).ok()?;
+        let text = files::read_to_string(self.block().join(name).join(attribute)).ok()?;
         Some(text.trim().to_owned())
     }
 
@@ -155,7 +153,7 @@ impl Kernel {
 
     /// A partition's are its disk's. Every kernel of this decade says so; of others the usual size is taken.
     fn sector_bytes(&self, directory: &Path) -> u64 {
-        let of = |directory: &Path| std::fs::read_to_string(directory.join("queue/logical_block_size")).ok();
+        let of = |directory: &Path| files::read_to_string(directory.join("queue/logical_block_size")).ok();
         let text = of(directory).or_else(|| of(directory.parent()?));
         text.and_then(|text| text.trim().parse().ok()).unwrap_or(hah_node::disk::SECTOR_BYTES)
     }
@@ -163,7 +161,7 @@ impl Kernel {
     /// A disk or partition by its kernel name.
     pub fn device(&self, name: &str) -> Option<Device> {
         self.number(name)?;
-        let directory = fs::canonicalize(self.block().join(name)).unwrap_or_else(|_| self.block().join(name));
+        let directory = files::canonicalize(self.block().join(name)).unwrap_or_else(|_| self.block().join(name));
         let is_partition = directory.join("partition").exists();
         let parent = directory.parent().and_then(Path::file_name).filter(|_| is_partition);
         let partitions: Vec<Partition> = self
@@ -256,7 +254,7 @@ impl Kernel {
     fn link(&self, directory: &str, name: &str) -> Option<String> {
         let directory = self.dev.join("disk").join(directory);
         let links = self.names(&directory).into_iter().filter(|link| {
-            let target = std::fs::read_link(directory.join(link));
+            let target = files::read_link(directory.join(link));
             target.is_ok_and(|target| target.file_name().is_some_and(|target| target == name))
         });
         links.min_by_key(|link| (link.starts_with("wwn-"), link.clone())).map(|link| unescape_udev(&link))

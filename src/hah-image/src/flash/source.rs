@@ -7,12 +7,12 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use hah_format::archive::ZipFile;
 use hah_format::bmap::{self, BLOCK, BMAP_MAX, Bmap};
 use hah_format::digest::{Hashing, Sha256};
 
-use crate::failure::{Exit, Failure};
+use super::error::FlashError;
+use crate::files;
 
 mod zip;
 
@@ -55,7 +55,7 @@ const KIND_BYTES: u64 = 10;
 
 impl Kind {
     /// By the first bytes, not by the name: names lie.
-    fn of(head: &[u8], path: &Path, file: &std::fs::File) -> Result<Self, Failure> {
+    fn of(head: &[u8], path: &Path, file: &std::fs::File) -> Result<Self, FlashError> {
         /// A block, or the end of a stream without any.
         const BZIP2: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
         let is_bzip2 = |head: &[u8]| {
@@ -91,19 +91,15 @@ pub enum Map {
 
 impl Image {
     /// Opens an image.
-    pub fn open(path: &Path, map: &Map) -> Result<Self, Failure> {
+    pub fn open(path: &Path, map: &Map) -> Result<Self, FlashError> {
         // Before it is opened: a FIFO waits for whoever fills it.
-        if !fs::metadata(path)?.is_file() {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{} is not a file", path.display()),
-                Some("the image comes first, the device second: `hah-image flash IMAGE DEVICE`".into()),
-            ));
+        if !files::metadata(path)?.is_file() {
+            return Err(FlashError::NotAFile(path.to_owned()));
         }
-        let mut file = fs::File::open(path)?;
+        let mut file = files::open(path)?;
         let mut head = Vec::new();
         (&mut file).take(KIND_BYTES).read_to_end(&mut head)?;
-        let kind = Kind::of(&head, path, file.file())?;
+        let kind = Kind::of(&head, path, &file)?;
         let map = match map {
             Map::Beside => beside(path).into_iter().find(|path| path.is_file()),
             Map::File(path) => Some(path.clone()),
@@ -118,15 +114,11 @@ impl Image {
         if let (Some(found), Some(map)) = (known, &map)
             && found != map.image_size
         {
-            return Err(Failure::new(
-                Exit::HashMismatch,
-                format!("{} has {found} bytes and its block map is of one with {}", path.display(), map.image_size),
-                Some("they do not belong together: build or copy both again, or flash with --no-bmap".into()),
-            ));
+            return Err(FlashError::ForeignMap { path: path.to_owned(), found, wanted: map.image_size });
         }
         let size = known.or(map.as_ref().map(|map| map.image_size));
         if size == Some(0) {
-            return Err(Failure::user(format!("{} is empty", path.display()), None));
+            return Err(FlashError::Empty(path.to_owned()));
         }
         let ranges = map.map(|map| ranges(&map));
         Ok(Self { path: path.to_owned(), kind, size, ranges })
@@ -139,7 +131,7 @@ impl Image {
 
     /// Digest of the file, as `build` writes it beside the image.
     pub fn sha256(&self) -> io::Result<Sha256> {
-        let mut hash = Hashing::new(std::fs::File::open(&self.path)?);
+        let mut hash = Hashing::new(files::open(&self.path)?);
         io::copy(&mut hash, &mut io::sink())?;
         Ok(hash.finish().0)
     }
@@ -162,7 +154,7 @@ impl Image {
         use std::os::unix::fs::FileExt as _;
         let start = self.size.filter(|_| !self.is_packed())?.checked_sub(512)?;
         let mut tail = vec![0; 512];
-        std::fs::File::open(&self.path).ok()?.read_exact_at(&mut tail, start).ok()?;
+        files::open(&self.path).ok()?.read_exact_at(&mut tail, start).ok()?;
         Some(tail)
     }
 
@@ -204,7 +196,7 @@ impl Image {
 
     /// Starts to read, from the beginning.
     pub fn reader(&self) -> io::Result<Reader> {
-        let file = std::fs::File::open(&self.path)?;
+        let file = files::open(&self.path)?;
         let input: Box<dyn Input + Send> = match &self.kind {
             Kind::Plain => Box::new(Plain(file)),
             Kind::Zstd => Box::new(Stream(zstd::Decoder::new(file)?)),
@@ -230,11 +222,10 @@ fn beside(path: &Path) -> Vec<PathBuf> {
     places
 }
 
-fn read_map(path: &Path) -> Result<Bmap, Failure> {
+fn read_map(path: &Path) -> Result<Bmap, FlashError> {
     let mut text = String::new();
-    fs::File::open(path)?.take(BMAP_MAX as u64 + 1).read_to_string(&mut text)?;
-    bmap::parse(&text)
-        .map_err(|error| Failure::user(format!("{}: {error}", path.display()), Some(error.hint().to_owned())))
+    files::open(path)?.take(BMAP_MAX as u64 + 1).read_to_string(&mut text)?;
+    bmap::parse(&text).map_err(|source| FlashError::Map { path: path.to_owned(), source })
 }
 
 fn ranges(map: &Bmap) -> Vec<Range> {
@@ -309,7 +300,10 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::advice::{Advised as _, Exit};
     use std::io::Write as _;
 
     #[test]
@@ -367,10 +361,10 @@ mod tests {
         fs::write(&path, vec![1; 8192]).unwrap();
         fs::write(directory.path().join("x.bmap"), bmap::write(4096, &[])).unwrap();
         let failure = Image::open(&path, &Map::Beside).unwrap_err();
-        assert_eq!(failure.exit_code(), 102);
+        assert_eq!(failure.exit(), Exit::HashMismatch);
         assert_eq!(Image::open(&path, &Map::None).unwrap().mapped_bytes(), Some(8192));
         fs::write(&path, []).unwrap();
         assert!(Image::open(&path, &Map::None).is_err());
-        assert_eq!(Image::open(directory.path(), &Map::None).unwrap_err().exit_code(), 2);
+        assert_eq!(Image::open(directory.path(), &Map::None).unwrap_err().exit(), Exit::Usage);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::draft;
+use crate::files::draft;
 
 /// What direct writes are aligned to, in bytes: no card has larger sectors.
 pub const ALIGN: usize = 4096;

@@ -17,8 +17,9 @@
 
 use std::ops::Range;
 
+use super::careful::{CHUNK, HEAD, Written, is_there, retry, write_regions};
+use super::error::WriteError;
 use super::target::{Aligned, Target};
-use super::writer::{CHUNK, HEAD, WriteError, Written, is_there, retry, write_regions};
 
 /// How much of each end is wiped, in bytes: all that lies before the boot partition, and more than any RAID keeps behind.
 pub const END_BYTES: u64 = 4 << 20;

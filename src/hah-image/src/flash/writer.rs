@@ -6,182 +6,18 @@
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use hah_format::bmap::{BLOCK, RANGE_BLOCKS};
 use hah_format::digest::Hashing;
 
 use super::Verify;
+use super::careful::{CHUNK, HEAD, Written, first_difference, is_there, of_card, retry, sync, write_regions};
 use super::digests::{self, Digest, Digests, Piece};
+use super::error::{TRIES, WriteError};
 use super::source::{Image, Range, Reader};
 use super::target::{Aligned, Target};
 use super::wipe::wipe;
-use crate::failure::Exit;
 
-/// Bytes of a write: a card's erase block or several, and a range of the block maps that `build` writes.
-pub const CHUNK: usize = (RANGE_BLOCKS * BLOCK) as usize;
 /// Chunks under way between the threads.
 const QUEUE: usize = 3;
-/// How often a write is tried.
-const TRIES: u32 = 3;
-/// Bytes that are held back.
-pub const HEAD: usize = BLOCK as usize;
-
-/// What was written, and what must be there when it is read back.
-pub struct Written {
-    /// The first block, which is not there yet.
-    pub head: Vec<u8>,
-    /// Bytes of the image.
-    pub image_bytes: u64,
-    /// Bytes that were written, the first block included.
-    pub bytes: u64,
-    /// Each range with the digest that the block map has of it, or of what was read.
-    ranges: Vec<Digest>,
-}
-
-impl Written {
-    /// What the image does not write of a range, in order.
-    pub fn gaps(&self, range: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
-        let mut gaps = Vec::new();
-        let mut at = range.start;
-        for (written, _) in self.ranges.iter().filter(|(written, _)| written.end > range.start) {
-            if written.start >= range.end {
-                break;
-            }
-            if written.start > at {
-                gaps.push(at..written.start);
-            }
-            at = at.max(written.end);
-        }
-        if at < range.end {
-            gaps.push(at..range.end);
-        }
-        gaps
-    }
-}
-
-/// Why an image is not on the card.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The image cannot be read.
-    #[error("cannot read the image at byte {offset}: {source}")]
-    Read {
-        /// Where.
-        offset: u64,
-        /// Why.
-        source: io::Error,
-    },
-    /// The image is not what its block map says.
-    #[error("the image is damaged between bytes {start} and {end}: they are not what its block map says")]
-    Damaged {
-        /// First byte.
-        start: u64,
-        /// First byte behind.
-        end: u64,
-    },
-    /// The image ends before its block map does.
-    #[error("the image ends at byte {0}, before its block map does")]
-    Short(u64),
-    /// The image has no block map and ends before its last partition does.
-    #[error("the image ends at byte {found}, and its last partition at byte {wanted}")]
-    CutOff {
-        /// Where the partition ends.
-        wanted: u64,
-        /// Where the image does.
-        found: u64,
-    },
-    /// The card is full.
-    #[error("it has {capacity} bytes and the image has more")]
-    TooSmall {
-        /// What it has.
-        capacity: u64,
-    },
-    /// The card went away.
-    #[error("it went away at byte {offset}")]
-    Gone {
-        /// Where.
-        offset: u64,
-    },
-    /// The card does not take a write.
-    #[error("cannot write at byte {offset}: {source}")]
-    Write {
-        /// Where.
-        offset: u64,
-        /// Why.
-        source: io::Error,
-    },
-    /// The card does not give back what was written.
-    #[error("cannot read back at byte {offset}: {source}")]
-    ReadBack {
-        /// Where.
-        offset: u64,
-        /// Why.
-        source: io::Error,
-    },
-    /// The card gives back something else.
-    #[error("it does not keep what is written at byte {offset}, tried {TRIES} times")]
-    Bad {
-        /// Where.
-        offset: u64,
-    },
-    /// The card does not say that it is done.
-    #[error("cannot finish writing: {source}")]
-    Sync {
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl WriteError {
-    /// The exit code.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Damaged { .. } | Self::Short(_) | Self::CutOff { .. } => Exit::HashMismatch,
-            _ => Exit::User,
-        }
-    }
-
-    /// What to do next.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "the image file is unreadable there: copy or build it again",
-            Self::Damaged { .. } | Self::Short(_) => {
-                "copy image and block map again, or build them again; the card has no partition table now and does not boot"
-            }
-            Self::CutOff { .. } => "load the image again; the card has no partition table now and does not boot",
-            Self::TooSmall { .. } => "use a larger card, or a smaller image: `sizes` in the image file",
-            Self::Gone { .. } => "put it back and start again; the card has no partition table now and does not boot",
-            Self::Write { .. } | Self::ReadBack { .. } | Self::Sync { .. } => {
-                "the card or its reader is failing: try another reader, then another card"
-            }
-            Self::Bad { .. } => "the card is worn out or a fake: throw it away",
-        }
-    }
-}
-
-/// An error of the card, told apart from its absence.
-fn of_card(offset: u64, source: io::Error, other: impl FnOnce(io::Error) -> WriteError) -> WriteError {
-    use rustix::io::Errno;
-    let gone = [Errno::NODEV, Errno::NXIO, Errno::NOENT].map(Errno::raw_os_error);
-    match source.raw_os_error() {
-        Some(code) if gone.contains(&code) || is_no_medium(code) => WriteError::Gone { offset },
-        _ => other(source),
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn is_no_medium(code: i32) -> bool {
-    code == rustix::io::Errno::NOMEDIUM.raw_os_error()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn is_no_medium(_: i32) -> bool {
-    false
-}
-
-/// Returns when everything is on the card, of which `offset` was written last. One that is gone is not one that fails.
-pub fn sync(target: &mut dyn Target, offset: u64) -> Result<(), WriteError> {
-    target.sync().map_err(|source| of_card(offset, source, |source| WriteError::Sync { source }))
-}
-
 /// What the reading thread found out.
 struct ReadResult {
     /// First byte behind the last one that was read.
@@ -287,19 +123,6 @@ fn put(target: &mut dyn Target, piece: &Piece) -> Result<(), WriteError> {
         return Err(WriteError::TooSmall { capacity });
     }
     retry(piece.offset, || target.write_at(piece.offset, piece.bytes()))
-}
-
-/// Tries a write again: a reader that stumbles once is no reason to start over.
-pub(super) fn retry(offset: u64, mut write: impl FnMut() -> io::Result<()>) -> Result<(), WriteError> {
-    let mut tries = 1;
-    loop {
-        let Err(source) = write() else { return Ok(()) };
-        let error = of_card(offset, source, |source| WriteError::Write { offset, source });
-        if tries == TRIES || matches!(error, WriteError::Gone { .. }) {
-            return Err(error);
-        }
-        tries += 1;
-    }
 }
 
 /// Reads the image's ranges in chunks.
@@ -447,49 +270,6 @@ fn repair(image: &Image, target: &mut dyn Target, range: Range) -> Result<u64, W
     }
     checked((range, hash.finish().0))?;
     Ok(repaired)
-}
-
-/// Whether the card holds `wanted` at `offset`; a place that cannot be read does not.
-pub(super) fn is_there(
-    target: &mut dyn Target,
-    offset: u64,
-    wanted: &[u8],
-    found: &mut [u8],
-) -> Result<bool, WriteError> {
-    match target.read_at(offset, found) {
-        Ok(()) => Ok(found == wanted),
-        Err(source) => match of_card(offset, source, |source| WriteError::ReadBack { offset, source }) {
-            gone @ WriteError::Gone { .. } => Err(gone),
-            _ => Ok(false),
-        },
-    }
-}
-
-fn first_difference(wanted: &[u8], found: &[u8], offset: u64) -> u64 {
-    let at = wanted.iter().zip(found).position(|(wanted, found)| wanted != found).unwrap_or(0);
-    offset + at as u64
-}
-
-/// Writes pieces somewhere in the image's area, and reads them back.
-pub fn write_regions(
-    target: &mut dyn Target,
-    base: u64,
-    regions: &[hah_format::disk::Region],
-) -> Result<(), WriteError> {
-    for region in regions {
-        let offset = base + region.offset;
-        let mut found = vec![0; region.bytes.len()];
-        let mut tries = 0;
-        while tries == 0 || !is_there(target, offset, &region.bytes, &mut found)? {
-            if tries == TRIES {
-                return Err(WriteError::Bad { offset: first_difference(&region.bytes, &found, offset) });
-            }
-            tries += 1;
-            retry(offset, || target.write_at(offset, &region.bytes))?;
-            sync(target, offset)?;
-        }
-    }
-    Ok(())
 }
 
 /// Writes the first block: from here on the card boots.

@@ -1,5 +1,7 @@
 //! Paths as QEMU wants them.
 
+use std::fs;
+
 use super::*;
 
 /// A comma ends the value of an option unless it is doubled; everything else is the path's own business.
@@ -26,6 +28,6 @@ fn a_disk_that_is_a_fifo_is_refused() {
     fs::write(&image, "image").unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, &disk, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
     let failure = overlay(&image, directory.path(), 1 << 30).unwrap_err();
-    assert!(failure.message().ends_with("disk.qcow2 is a FIFO, and a regular file is to be written there"));
+    assert!(failure.to_string().ends_with("disk.qcow2 is a FIFO, and a regular file is to be written there"));
     assert!(fs::symlink_metadata(&disk).unwrap().file_type().is_fifo());
 }

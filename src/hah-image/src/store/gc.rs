@@ -15,7 +15,7 @@ use fs_err as fs;
 use hah_format::digest::Sha256;
 
 use super::{Bucket, Store, StoreError};
-use crate::draft::Draft;
+use crate::files::draft::Draft;
 
 /// What a collection did, or would do.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -89,6 +89,6 @@ fn the_shipped_ids_leave_the_derived_ones_alone_and_are_each_given_once() {
         assert!(SYSTEM_IDS.contains(id) && !AUTOMATIC_SYSTEM.contains(id), "{name} = {id}");
         // A user's own group has the user's number.
         let holder = holders.entry(*id).or_insert(name);
-        assert_eq!(*holder, &**name, "{id}");
+        assert_eq!(*holder, name.as_ref(), "{id}");
     }
 }

@@ -1,7 +1,7 @@
 //! What an offer must be: names and absolute paths, not mixed up with those of other groups.
 
 use super::{Registry, Stop};
-use crate::scripts::Alternative;
+use crate::effects::Alternative;
 
 impl Registry<'_, '_> {
     /// The names and links of an offer: absolute, and not mixed up with those of other groups.

@@ -5,7 +5,7 @@
 
 use super::{Command, Process, Refusal};
 use crate::alternatives::{Group, Loudness, Mode, Registry, Stop, check_name, check_path};
-use crate::scripts::{Alternative, Slave};
+use crate::effects::{Alternative, Slave};
 
 pub(super) const COMMANDS: &[Command] = &[Command::always("update-alternatives", update_alternatives)];
 

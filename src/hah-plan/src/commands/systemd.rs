@@ -2,7 +2,7 @@
 //!
 //! Links below `/etc/systemd` change at once, as `systemctl enable` and deb-systemd-helper make them, by what
 //! [`crate::configure::units`] knows of unit files and presets. What a package wanted is also booked in
-//! [`Effects::units`](crate::scripts::Effects), its last word on each unit, so that the pass `units` comes to the same
+//! [`Effects::units`](crate::effects::Effects), its last word on each unit, so that the pass `units` comes to the same
 //! links after the recipes have placed theirs.
 //!
 //! A node boots with nothing of this running before, so starting, stopping and reloading are left to its first boot:

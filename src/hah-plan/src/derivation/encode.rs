@@ -9,10 +9,9 @@ use crate::artifact::{Artifact, Install, VendorKey, Verify};
 use crate::board::{Board, FirmwareFile, KernelCompression, KernelFiles, VersionedPath};
 use crate::debconf::answers::{Answer, AnswerValue};
 use crate::derivation::Encoder;
-use crate::scripts::{Ids, ScriptChoice};
 use crate::system::{
-    DirectorySpec, Expiry, FileSpec, GroupSpec, Home, PackageRequest, Password, RemoveSpec, Suite, SuiteUse,
-    SymlinkSpec, System, UnitSpec, UnitState, UserSpec,
+    DirectorySpec, Expiry, FileSpec, GroupSpec, Home, Ids, PackageRequest, Password, RemoveSpec, ScriptChoice, Suite,
+    SuiteUse, SymlinkSpec, System, UnitSpec, UnitState, UserSpec,
 };
 
 /// Encodes all of `system` that can reach an image's bytes. Machines, which only `run` uses, cannot.

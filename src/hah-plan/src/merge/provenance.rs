@@ -6,8 +6,8 @@ use std::fmt;
 use hah_format::path::TreePath;
 
 use crate::debian::PackageName;
+use crate::effects::Author;
 use crate::rootfs::Root;
-use crate::scripts::Author;
 
 /// Who put a path into the root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

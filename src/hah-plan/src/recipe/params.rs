@@ -19,7 +19,6 @@ use hah_format::path::TreePath;
 use hah_node::host::{self, Rule};
 use regex_lite::Regex;
 
-use super::decisions::Closed;
 use super::document::{Fields, Item, Value, parse_value};
 use super::model::{Assignment, Image, Recipe};
 use super::problem::{Located, Place, Problem, Report, Text, shown};
@@ -322,15 +321,15 @@ pub struct Override {
     pub text: String,
 }
 
+/// Every recipe's parameters, and who said what of them.
+pub(super) struct Settled {
+    pub(super) settings: Settings,
+    /// Recipe and parameter of what the image or an override says, and where; what counts comes first.
+    pub(super) said: Vec<((String, String), Place)>,
+}
+
 /// Every recipe's parameters: the default, or what the image says, or what an override says.
-/// What a closed fleet decides stands above all of them.
-pub(super) fn settle(
-    recipes: &[Recipe],
-    image: &Image,
-    overrides: &[Override],
-    closed: Option<&Closed>,
-    report: &mut Report,
-) -> Settings {
+pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], report: &mut Report) -> Settled {
     let mut said = Vec::new();
     let mut settings = Settings::new();
     for recipe in recipes {
@@ -360,11 +359,6 @@ pub(super) fn settle(
         let Some(assignment) = assignment(over, recipes, report) else { continue };
         assign(assignment, report);
     }
-    if let Some(closed) = closed {
-        // What was said last counts.
-        said.reverse();
-        closed.decide(recipes, &said, &mut settings, report);
-    }
     for recipe in recipes {
         for (name, param) in &recipe.params {
             let key = (recipe.name.clone(), name.clone());
@@ -375,7 +369,9 @@ pub(super) fn settle(
             }
         }
     }
-    settings
+    // What was said last counts.
+    said.reverse();
+    Settled { settings, said }
 }
 
 fn declared<'a>(

@@ -6,10 +6,10 @@
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Meta, Node};
 
-use super::effect::{Effect, Ownership, PathAction, PathEffect};
 use crate::capability::FileCapabilities;
 use crate::commands::Refusal;
 use crate::debian::PackageName;
+use crate::effects::{Effect, Ownership, PathAction, PathEffect};
 use crate::rootfs::Content;
 use crate::world::{Errno, Follow, World};
 

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hah_format::path::TreePath;
 
-use super::effect::{Author, Effect, FirstBoot, ScriptKind, Sourced};
 use super::order::configure_order;
 use super::table::ReviewTable;
 use super::{ScriptAction, ScriptChoice, ScriptError, apply, unpack};
 use crate::commands::{Process, Programs, Refusal};
+use crate::effects::{Author, Effect, FirstBoot, Sourced};
 use crate::rootfs::UnpackedPackage;
 use crate::shell::{self, Script, Stopped};
+use crate::system::ScriptKind;
 use crate::world::World;
 
 /// What decides about scripts besides themselves.

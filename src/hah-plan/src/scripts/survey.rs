@@ -4,12 +4,13 @@
 //! The `preinst` scripts that call dpkg-divert(1) are evaluated on a draft of the root, for their diversions alone.
 //! They are evaluated again on the real one, and whatever is wrong with them is said then.
 
-use super::effect::{Diversion, ScriptKind, Sourced};
 use super::install::{Configuration, evaluate};
 use super::order::configure_order;
 use super::table::ReviewTable;
+use crate::effects::{Diversion, Sourced};
 use crate::merge::{self, Provenance};
 use crate::rootfs::{Contents, UnpackedPackage};
+use crate::system::ScriptKind;
 use crate::world::World;
 
 /// The diversions that the packages' scripts declare, in order.

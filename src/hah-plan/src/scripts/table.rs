@@ -34,10 +34,11 @@ use hah_format::tree::Owner;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::effect::{
-    Alternative, Diversion, Effect, Ids, Manager, Ownership, PathAction, PathEffect, ScriptKind, Slave, Statoverride,
-    SystemUser, UnitAction, UnitEffect,
+use crate::effects::{
+    Alternative, Diversion, Effect, Manager, Ownership, PathAction, PathEffect, Slave, Statoverride, SystemUser,
+    UnitAction, UnitEffect,
 };
+use crate::system::{Ids, ScriptKind};
 
 /// One reviewed call.
 #[derive(Clone, Debug, PartialEq, Eq)]

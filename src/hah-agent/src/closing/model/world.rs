@@ -2,6 +2,7 @@
 
 mod gate;
 mod surprises;
+mod visited;
 
 use hah_node::closing::{Marker, Phase, Resubmit, Rung};
 
@@ -9,7 +10,9 @@ use super::Coverage;
 use crate::closing::machine::{Action, Event, Intent, Mutation, Now, Question, Reply, Said, Settings, State, step};
 use crate::closing::pace::{self, Jitter, Millis};
 use crate::closing::view::{Health, Job, Memory, Monitoring, Quorum, Registered, Targets};
-use crate::closing::words::{Note, Unmet};
+use crate::closing::words::Unmet;
+pub(super) use visited::VISITED;
+use visited::visit;
 
 /// A request that is not lost arrives within this time.
 pub(super) const ARRIVES_WITHIN: Millis = 25_000;
@@ -19,39 +22,6 @@ pub(super) const ASKS_MAX: u32 = 150;
 const REST_WITHIN: Millis = 600_000;
 /// Steps of a schedule: far more than any takes that sleeps at all.
 const STEPS_MAX: u32 = 20_000;
-
-/// What else than rungs has to be visited.
-pub(super) const VISITED: [&str; 29] = [
-    "conflict",
-    "claim lost",
-    "claimed by another",
-    "not submitted yet",
-    "stopped",
-    "lost",
-    "lost, others submit",
-    "resubmitted",
-    "updated",
-    "newer elsewhere",
-    "changed by hand",
-    "foreign marker",
-    "foreign marker, no job",
-    "taken over",
-    "no leader",
-    "too few servers",
-    "job waits",
-    "Prometheus down",
-    "targets down",
-    "fell",
-    "person started it again",
-    "forgotten by Nomad",
-    "five agents",
-    "went back",
-    "set-up taken over",
-    "set up again",
-    "secrets gone",
-    "not set up yet",
-    "set up by another",
-];
 
 /// An invariant that did not hold.
 #[derive(Debug)]
@@ -574,34 +544,4 @@ impl Schedule {
 
 fn describe(state: &State) -> String {
     format!("{} ({:?})", state.rung, state.waiting)
-}
-
-/// What a pass that has ended has seen.
-fn visit(state: &State, seen: &mut Coverage) {
-    seen.add(state.rung.name());
-    match &state.waiting {
-        Some(Unmet::Claimed(_)) => seen.add("claimed by another"),
-        Some(Unmet::NotSubmitted) => seen.add("not submitted yet"),
-        Some(Unmet::Stopped) => seen.add("stopped"),
-        Some(Unmet::Lost) => seen.add("lost"),
-        Some(Unmet::LostElsewhere) => seen.add("lost, others submit"),
-        Some(Unmet::Foreign(_)) => seen.add("foreign marker, no job"),
-        Some(Unmet::Quorum(_, _, quorum)) if quorum.leader => seen.add("too few servers"),
-        Some(Unmet::Quorum(..)) => seen.add("no leader"),
-        Some(Unmet::Job(_)) => seen.add("job waits"),
-        Some(Unmet::Prometheus(_)) => seen.add("Prometheus down"),
-        Some(Unmet::Targets(_)) => seen.add("targets down"),
-        Some(Unmet::NotSetUp(_)) => seen.add("not set up yet"),
-        Some(Unmet::SettingUp(_)) => seen.add("set up by another"),
-        _ => {}
-    }
-    for note in &state.notes {
-        match note {
-            Note::Newer(_) => seen.add("newer elsewhere"),
-            Note::ChangedByHand => seen.add("changed by hand"),
-            Note::WentBack(..) => seen.add("went back"),
-            Note::Foreign(_) => seen.add("foreign marker"),
-            _ => {}
-        }
-    }
 }

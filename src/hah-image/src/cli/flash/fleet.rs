@@ -5,37 +5,31 @@
 //! the image and the identity that it would get now is done, so a second run goes on where the first one stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::super::Context;
-use super::super::identity::{Planned, planned};
-use super::super::secrets::{cluster, no_such_node, open};
-use super::target::{Chooser, Consent, Rules, describe, same_card};
-use super::{FlashArgs, NodeCard, flash_node, image_path};
-use crate::failure::{Exit, Failure};
-use crate::flash::content::{Content, Strangers};
-use crate::flash::source::{Image, Map};
+use super::super::secrets::open;
+use super::dialog::{CardDialog, Consent};
+use super::{FlashArgs, report};
+use crate::advice::Exit;
+use crate::failure::Failure;
+use crate::flash::choose::{Chooser, Rules, describe, same_card};
+use crate::flash::fleet::{BuiltImage, NodeCard, built_images};
+use crate::flash::record::FlashRecord;
 use crate::flash::{Verify, card};
 use crate::project::Project;
-use crate::record::Record;
-
-/// A built image and its digest.
-struct Built {
-    image: Image,
-    content: Content,
-    sha256: String,
-}
+use crate::project::fleet::{FleetNode, cluster_of, fleet_node, no_such_node};
 
 struct Fleet<'a> {
     context: &'a Context,
     rules: Rules,
+    consent: Consent,
     verify: Verify,
     /// By name.
-    images: BTreeMap<String, Built>,
+    images: BTreeMap<String, BuiltImage>,
     /// Cards that were named in advance, by node.
     cards: BTreeMap<&'a str, &'a Path>,
-    record: Record,
+    record: FlashRecord,
     /// Nodes whose cards were flashed by this run.
     done: BTreeSet<String>,
 }
@@ -50,11 +44,11 @@ enum Answer {
 /// Flashes the fleet.
 pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
-    let cluster = cluster(&project)?;
+    let cluster = cluster_of(&project)?;
     let mut cards: BTreeMap<&str, &Path> = BTreeMap::new();
     for (node, path) in &args.cards {
         if !cluster.nodes.contains_key(node) {
-            return Err(no_such_node(&cluster, node));
+            return Err(no_such_node(&cluster, node).into());
         }
         if let Some((other, _)) = cards.iter().find(|(_, other)| same_card(path, other)) {
             return Err(usage(format!("{other} and {node} cannot have the same card, {}", path.display()), None));
@@ -64,15 +58,23 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         }
     }
     let secrets = open(context, &project, &cluster, &args.key)?;
-    let nodes = cluster.nodes.keys().map(|name| planned(&cluster, &secrets, name)).collect::<Result<Vec<_>, _>>()?;
-    let images = images(&project, &nodes)?;
-    let record = Record::read(project.root())?;
+    let nodes = cluster.nodes.keys().map(|name| fleet_node(&cluster, &secrets, name)).collect::<Result<Vec<_>, _>>()?;
+    let images = built_images(&project, &nodes)?;
+    let record = FlashRecord::read(project.root())?;
     for line in &record.torn {
         context.printer.warning(&format!("{}: line {line} cannot be read and is skipped", record.path().display()));
     }
-    let fleet =
-        Fleet { context, rules: args.rules(), verify: args.verify(), images, cards, record, done: BTreeSet::new() };
-    let (left, done): (Vec<Planned>, Vec<Planned>) =
+    let fleet = Fleet {
+        context,
+        rules: args.rules(),
+        consent: args.consent(),
+        verify: args.verify(),
+        images,
+        cards,
+        record,
+        done: BTreeSet::new(),
+    };
+    let (left, done): (Vec<FleetNode>, Vec<FleetNode>) =
         nodes.into_iter().partition(|node| args.again || !fleet.is_done(node));
     for node in &done {
         if let Some(entry) = fleet.record.newest(&node.name) {
@@ -87,41 +89,16 @@ fn usage(message: impl Into<String>, hint: Option<&str>) -> Failure {
     Failure::new(Exit::Usage, message, hint.map(str::to_owned))
 }
 
-/// The images of these nodes, each opened and hashed once; those that are not built are told together.
-fn images(project: &Project, nodes: &[Planned]) -> Result<BTreeMap<String, Built>, Failure> {
-    let names: BTreeSet<&str> = nodes.iter().map(|node| node.image.as_str()).collect();
-    let missing: Vec<&str> =
-        names.iter().copied().filter(|name| image_path(project, OsStr::new(name)).is_err()).collect();
-    if !missing.is_empty() {
-        let builds: Vec<String> = missing.iter().map(|name| format!("hah-image build {name}")).collect();
-        return Err(Failure::user(
-            format!("not built yet: {}", missing.join(", ")),
-            Some(format!("build first: {}", builds.join(" && "))),
-        ));
-    }
-    let built = |name: &str| -> Result<(String, Built), Failure> {
-        let image = Image::open(&image_path(project, OsStr::new(name))?, &Map::Beside)?;
-        let content = Content::look(&image, Strangers::Refused)?;
-        let sha256 = image.sha256()?.to_string();
-        Ok((name.to_owned(), Built { image, content, sha256 }))
-    };
-    names.into_iter().map(built).collect()
-}
-
 impl Fleet<'_> {
-    /// Whether a node's newest card has what it would get now.
-    fn is_done(&self, node: &Planned) -> bool {
-        let (Some(entry), Some(built)) = (self.record.newest(&node.name), self.images.get(&node.image)) else {
-            return false;
-        };
-        entry.image_sha256 == built.sha256 && entry.identity.is_some() && entry.identity == node.fingerprint
+    fn is_done(&self, node: &FleetNode) -> bool {
+        self.images.get(&node.image).is_some_and(|built| built.is_on_card_of(node, &self.record))
     }
 
-    fn walk(mut self, left: &[Planned], before: usize) -> Result<u8, Failure> {
+    fn walk(mut self, left: &[FleetNode], before: usize) -> Result<u8, Failure> {
         let printer = &self.context.printer;
         let cardless: Vec<&str> =
             left.iter().map(|node| node.name.as_str()).filter(|name| !self.cards.contains_key(name)).collect();
-        if !printer.can_ask() && (!cardless.is_empty() || (self.rules.consent == Consent::Asked && !left.is_empty())) {
+        if !printer.can_ask() && (!cardless.is_empty() || (self.consent == Consent::Asked && !left.is_empty())) {
             return Err(match cardless.as_slice() {
                 [] => usage("there is nobody to ask whether the cards may be erased", Some("say --yes")),
                 names => usage(
@@ -164,7 +141,7 @@ impl Fleet<'_> {
         Ok(0)
     }
 
-    fn stopped(&self, before: usize, all: &[Planned], rest: &[Planned]) -> Failure {
+    fn stopped(&self, before: usize, all: &[FleetNode], rest: &[FleetNode]) -> Failure {
         let names: Vec<&str> = rest.iter().map(|node| node.name.as_str()).collect();
         Failure::user(
             format!("stopped: {} of {} cards are done", before + self.done.len(), before + all.len()),
@@ -173,8 +150,8 @@ impl Fleet<'_> {
     }
 
     /// Asks for a node's card until there is an answer.
-    fn ask(&self, node: &Planned) -> Result<Answer, Failure> {
-        let Some(chooser) = self.chooser(node) else { return Ok(Answer::Skip) };
+    fn ask(&self, node: &FleetNode) -> Result<Answer, Failure> {
+        let Some(dialog) = self.dialog(node) else { return Ok(Answer::Skip) };
         let printer = &self.context.printer;
         loop {
             let question = format!("Put {}'s card in and press Enter, or name it; s skips, q stops:", node.name);
@@ -186,9 +163,9 @@ impl Fleet<'_> {
                 "q" | "Q" => return Ok(Answer::Stop),
                 path => return Ok(Answer::Flash(PathBuf::from(path))),
             }
-            let fit = chooser.fit();
+            let fit = dialog.chooser.fit();
             match fit.as_slice() {
-                [] => chooser.list(&crate::flash::device::Kernel::here()),
+                [] => dialog.list(&crate::flash::device::Kernel::here()),
                 [card] => return Ok(Answer::Flash(card.path.clone())),
                 several => {
                     for (number, card) in (1..).zip(several) {
@@ -204,15 +181,16 @@ impl Fleet<'_> {
         }
     }
 
-    fn chooser(&self, node: &Planned) -> Option<Chooser<'_>> {
+    fn dialog(&self, node: &FleetNode) -> Option<CardDialog<'_>> {
         let built = self.images.get(&node.image)?;
         let needs = built.content.needs(&built.image);
-        Some(Chooser { context: self.context, image: &built.image, needs, rules: self.rules })
+        let chooser = Chooser { image: &built.image, needs, rules: self.rules };
+        Some(CardDialog { context: self.context, chooser, consent: self.consent })
     }
 
-    fn flash(&mut self, node: &Planned, path: &Path) -> Result<(), Failure> {
-        let (Some(chooser), Some(built)) = (self.chooser(node), self.images.get(&node.image)) else { return Ok(()) };
-        let found = chooser.open(path)?;
+    fn flash(&mut self, node: &FleetNode, path: &Path) -> Result<(), Failure> {
+        let (Some(dialog), Some(built)) = (self.dialog(node), self.images.get(&node.image)) else { return Ok(()) };
+        let found = dialog.open(path)?;
         if let Some(owner) = found.owner.as_ref().filter(|owner| self.done.contains(*owner)) {
             return Err(Failure::user(
                 format!("{} is the card of {owner}, which was flashed just now", path.display()),
@@ -220,10 +198,11 @@ impl Fleet<'_> {
             ));
         }
         let device = found.device.clone();
-        let target = chooser.confirm(found)?;
-        let Built { image, content, sha256 } = built;
+        let target = dialog.confirm(found)?;
+        let BuiltImage { image, content, sha256 } = built;
         let card = NodeCard { node, image, content, image_sha256: sha256, device, verify: self.verify };
-        flash_node(self.context, target, card, &mut self.record)?;
+        let flashed = card.flash(&self.context.printer, target, &mut self.record)?;
+        report(self.context, image, Some(&node.name), &flashed);
         let label = card::label(&node.name);
         self.context.printer.note(&format!("take it out and write {} on it; its volume is called {label}", node.name));
         self.done.insert(node.name.clone());

@@ -13,6 +13,8 @@ use hah_plan::debian::archive::{Listed, Release};
 use super::super::{Events, FetchError, Fetcher, Item, Problem, Source, Tried, Unavailable};
 use super::{ReleaseError, SuiteRequest};
 
+use crate::files;
+
 /// Longest `Packages`, uncompressed, in bytes; Debian 13 has 60 MB.
 const MAX_PACKAGES: u64 = 1 << 30;
 /// Memory for a decompressor, in bytes.
@@ -153,7 +155,7 @@ impl Fetcher {
             };
             match fetched {
                 Ok(paths) => {
-                    let bytes = paths.first().map(std::fs::read).transpose();
+                    let bytes = paths.first().map(files::read).transpose().map_err(std::io::Error::from);
                     match bytes.and_then(|bytes| way.form.unpack(&bytes.unwrap_or_default())) {
                         Ok(packages) => return Ok(packages),
                         Err(error) => {

@@ -6,6 +6,7 @@ use hah_format::disk::{Geometry, GptPartition, Identity, Layout, Table, encode};
 
 use super::super::source::Map;
 use super::*;
+use crate::advice::{Advised as _, Exit, chain};
 
 const MIB: u64 = 1 << 20;
 
@@ -38,7 +39,7 @@ fn theirs() -> Vec<u8> {
 }
 
 /// Looks at a file with these bytes.
-fn look(bytes: &[u8], strangers: Strangers) -> Result<Content, Failure> {
+fn look(bytes: &[u8], strangers: Strangers) -> Result<Content, FlashError> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("thing.img");
     std::fs::write(&path, bytes).unwrap();
@@ -49,11 +50,11 @@ fn look(bytes: &[u8], strangers: Strangers) -> Result<Content, Failure> {
 #[track_caller]
 fn is_refused(bytes: &[u8], says: &[&str]) {
     let failure = look(bytes, Strangers::Allowed).map(|content| content.origin).unwrap_err();
-    let text = format!("{}; {}", failure.message(), failure.hint().unwrap());
+    let text = format!("{}; {}", chain(&failure), failure.hint().unwrap());
     for wanted in says {
         assert!(text.contains(wanted), "`{wanted}` is not in: {text}");
     }
-    assert_eq!(failure.exit_code(), 1, "{text}");
+    assert_eq!(failure.exit(), Exit::User, "{text}");
 }
 
 fn xz(bytes: &[u8]) -> Vec<u8> {
@@ -138,7 +139,7 @@ fn our_images_are_known_in_every_packing() {
 fn a_stranger_s_image_is_flashed_only_when_said_so() {
     for disk in [theirs(), xz(&theirs()), disk_of(Table::Gpt, b"PI4-A      "), disk_of(Table::Mbr, b"HAH-BOOT-2 ")] {
         let failure = look(&disk, Strangers::Refused).unwrap_err();
-        assert!(failure.message().ends_with("is not an image that hah-image has built"), "{}", failure.message());
+        assert!(matches!(failure, FlashError::Stranger(_)), "{failure}");
         assert!(failure.hint().unwrap().contains("--foreign"));
         assert_eq!(look(&disk, Strangers::Allowed).unwrap().origin(), Origin::Foreign);
     }

@@ -10,7 +10,7 @@ use flate2::bufread::DeflateDecoder;
 use hah_format::archive::{Limits, ZipFile, zip_files};
 use hah_format::disk::{HEAD_BYTES, read_head};
 
-use crate::failure::Failure;
+use super::super::error::FlashError;
 
 /// Members of an archive: one of an image has few.
 const LIMITS: Limits = Limits { bytes: i64::MAX as u64, members: 10_000 };
@@ -18,17 +18,18 @@ const LIMITS: Limits = Limits { bytes: i64::MAX as u64, members: 10_000 };
 const SHOWN: usize = 8;
 
 /// The member that is a disk image; an error when there is none, or more than one.
-pub(super) fn image_in(path: &Path, file: &std::fs::File) -> Result<ZipFile, Failure> {
-    let refuse = |text: String, hint: &str| Failure::user(format!("{}: {text}", path.display()), Some(hint.into()));
-    let members = zip_files(file, &LIMITS)
-        .map_err(|error| refuse(error.to_string(), "unpack it, and flash the image that is in it"))?;
+pub(super) fn image_in(path: &Path, file: &std::fs::File) -> Result<ZipFile, FlashError> {
+    let path = path.to_owned();
+    let members = match zip_files(file, &LIMITS) {
+        Ok(members) => members,
+        Err(source) => return Err(FlashError::Zip { path, source }),
+    };
     let mut images = Vec::new();
     for member in &members {
         let mut head = Vec::new();
         let read = Member::open(file.try_clone()?, member)?.take(HEAD_BYTES as u64).read_to_end(&mut head);
-        if let Err(error) = read {
-            let text = format!("`{}` cannot be unpacked: {error}", member.name);
-            return Err(refuse(text, "the archive is damaged: copy or load it again"));
+        if let Err(source) = read {
+            return Err(FlashError::ZipMember { path, member: member.name.clone(), source });
         }
         if read_head(&head, Some(member.size)).is_ok() {
             images.push(member);
@@ -36,17 +37,8 @@ pub(super) fn image_in(path: &Path, file: &std::fs::File) -> Result<ZipFile, Fai
     }
     match images.as_slice() {
         [image] => Ok((*image).clone()),
-        [] => {
-            let text = match members.iter().collect::<Vec<_>>().as_slice() {
-                [] => "there is no file in this archive".to_owned(),
-                all => format!("none of the files in this archive is a disk image: {}", names(all)),
-            };
-            Err(refuse(text, "flash writes images of whole disks; one that is packed twice must be unpacked once"))
-        }
-        several => {
-            let text = format!("there is more than one image in this archive: {}", names(several));
-            Err(refuse(text, "unpack it, and flash the one that you mean"))
-        }
+        [] => Err(FlashError::NoImageInZip { path, members: names(&members.iter().collect::<Vec<_>>()) }),
+        several => Err(FlashError::ImagesInZip { path, members: names(several) }),
     }
 }
 

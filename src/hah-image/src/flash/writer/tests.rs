@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hah_format::bmap::{self, MappedRange};
+use hah_format::bmap::{self, BLOCK, MappedRange};
 use hah_format::digest::Sha256;
 
 use super::super::source::Map;

@@ -10,9 +10,9 @@ use hah_format::tree::{Kind, Node};
 use super::query::matches;
 use crate::commands::{Process, Refusal};
 use crate::debian::PackageName;
+use crate::effects::{Diversion, Sourced};
 use crate::merge::Origin;
 use crate::rootfs::{Content, UnpackedPackage};
-use crate::scripts::{Diversion, Sourced};
 use crate::world::Follow;
 
 /// What the command line asks for.

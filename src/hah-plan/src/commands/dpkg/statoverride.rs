@@ -6,7 +6,8 @@ use hah_format::tree::Owner;
 use super::TROUBLE;
 use super::query::matches;
 use crate::commands::{Process, Refusal};
-use crate::scripts::{Ownership, ScriptKind, Sourced, Statoverride};
+use crate::effects::{Ownership, Sourced, Statoverride};
+use crate::system::ScriptKind;
 use crate::world::Follow;
 
 /// dpkg-statoverride(1).

@@ -9,7 +9,7 @@ use md5::{Digest as _, Md5};
 use crate::commands::{Process, Refusal};
 use crate::debian::control::only_stanza;
 use crate::rootfs::UnpackedPackage;
-use crate::scripts::ScriptKind;
+use crate::system::ScriptKind;
 use crate::world::World;
 
 /// How far the installation of a package is.

@@ -8,7 +8,7 @@ use hah_format::tree::Kind;
 use crate::commands::{Process, Refusal};
 use crate::configure::ConfigureError;
 use crate::configure::units::{Links, UnitFiles, UnitName, find, install_of, presets_of, search_path};
-use crate::scripts::{Manager, Sourced, UnitAction, UnitEffect};
+use crate::effects::{Manager, Sourced, UnitAction, UnitEffect};
 use crate::world::{Errno, Follow};
 
 /// What `systemctl is-enabled` says.

@@ -17,7 +17,7 @@ use hah_format::tree::Kind;
 use super::enablement::Change;
 use super::systemctl;
 use crate::commands::{Process, Refusal};
-use crate::scripts::{Manager, UnitAction};
+use crate::effects::{Manager, UnitAction};
 use crate::world::{Errno, Follow};
 
 /// Why the helper ends.

@@ -6,7 +6,7 @@ use super::enablement::{Change, State};
 use super::sysv;
 use crate::commands::{Process, Refusal};
 use crate::configure::units::{UnitName, search_path};
-use crate::scripts::{Manager, UnitAction};
+use crate::effects::{Manager, UnitAction};
 
 /// Verbs that talk to a manager; systemctl ignores them in a chroot.
 const IGNORED: &[&str] = &[

@@ -12,7 +12,7 @@ use hah_format::path::TreePath;
 
 use super::systemctl;
 use crate::commands::{Process, Refusal};
-use crate::scripts::Manager;
+use crate::effects::Manager;
 use crate::world::{Errno, Follow};
 
 /// Directories of run levels, in the order of a glob.

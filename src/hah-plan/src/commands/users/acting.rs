@@ -8,7 +8,7 @@ use hah_format::tree::Owner;
 
 use super::group_name;
 use crate::commands::{Finished, Process, Refusal};
-use crate::scripts::Ownership;
+use crate::effects::Ownership;
 use crate::shell::launch;
 
 /// su(1), runuser(1): `su [OPTIONS] [-] [USER [ARGUMENT…]]`, `runuser -u USER [--] COMMAND…`.

@@ -372,7 +372,8 @@ fn a_closed_fleet_decides_what_can_be_decided() {
     secrets.nomad_management = uuid("2");
     for (name, digit) in [("pi4-a", "3"), ("zero-a", "4")] {
         let own = secrets.nodes.get_mut(name).unwrap();
-        (own.consul_agent_token, own.hah_consul_token, own.nomad_consul_token) = (uuid(digit), uuid(digit), uuid(digit));
+        (own.consul_agent_token, own.hah_consul_token, own.nomad_consul_token) =
+            (uuid(digit), uuid(digit), uuid(digit));
     }
     let server = cluster.identity("pi4-a", &secrets).unwrap();
     assert_eq!(server.flaw(), None);
@@ -426,10 +427,7 @@ fn what_contradicts_a_closed_fleet() {
     refused(("closed", "shut"), &["`security` cannot be `shut`", "closed, open"]);
     refused(("open-ports = [80]", "open-ports = [0]"), &["expected 1 to 65535"]);
     let server = "[nodes.pi3-a]\nimage = \"pi3-server\"\naddress = \"192.168.1.11/24\"\nconsul = \"server\"\nnomad = \"client\"\n";
-    refused(
-        (server, &server.replace("nomad = \"client\"\n", "")),
-        &["pi3-a is a server of Consul and has no Nomad"],
-    );
+    refused((server, &server.replace("nomad = \"client\"\n", "")), &["pi3-a is a server of Consul and has no Nomad"]);
     refused((server, &server.replace("consul = \"server\"\n", "")), &["pi3-a has Nomad and no Consul"]);
     // What agrees may be said.
     let said = closed_text().replace("security", "tls = true\nsecurity");

@@ -93,7 +93,8 @@ fn a_parameter_that_contradicts_the_fleet() {
 #[test]
 fn a_recipe_of_the_project_that_is_too_old() {
     let mut sources = shipped();
-    let old = "summary = \"x\"\n[params.role]\ntype = \"enum\"\nchoices = [\"server\"]\ndefault = \"server\"\ndoc = \"x\"\n";
+    let old =
+        "summary = \"x\"\n[params.role]\ntype = \"enum\"\nchoices = [\"server\"]\ndefault = \"server\"\ndoc = \"x\"\n";
     sources.insert("recipes/vault.toml", "recipes/vault.toml", old);
     let image = "summary = \"x\"\nboard = \"virt\"\nrecipes = [\"base\", \"vault\"]\n";
     sources.insert("images/own.toml", "images/own.toml", image);

@@ -1,0 +1,138 @@
+//! The initramfs: the agent as `/init`, its configuration, and the modules that stage 1 loads, as a zstd-compressed cpio.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hah_format::path::TreePath;
+use hah_format::tree::{Kind, Node, Tree};
+use hah_node::stage1::Stage1;
+use hah_node::{paths, stage1};
+use hah_plan::rootfs::{Content, Contents as _, Root};
+
+use crate::build::packs::PackSet;
+use crate::failure::Failure;
+
+/// zstd level of the archive.
+const LEVEL: i32 = 12;
+
+/// Kernel modules by load order, and their files.
+pub struct Modules {
+    /// File names, in the order in which stage 1 loads them.
+    pub names: Vec<String>,
+    /// Their bytes as the kernel package ships them.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+/// Finds `wanted` modules and what they depend on, in the configured root's own `modules.dep`.
+pub fn modules(root: &Root, packs: &PackSet, directory: &TreePath, wanted: &[String]) -> Result<Modules, Failure> {
+    let index = Index::read(root, packs, directory)?;
+    let mut result = Modules { names: Vec::new(), files: BTreeMap::new() };
+    for name in wanted {
+        let name = canonical(name);
+        if index.builtin.contains(&name) {
+            continue;
+        }
+        let Some(path) = index.by_name.get(&name) else {
+            return Err(Failure::build(
+                format!("the board wants the kernel module `{name}`, which {directory} does not have"),
+                Some("correct `stage1-modules` in the board file, or choose another kernel package".into()),
+            ));
+        };
+        // modules.dep lists the nearest dependency first; what must be loaded first comes last.
+        let dependencies = index.dependencies.get(path).map(Vec::as_slice).unwrap_or_default();
+        for path in dependencies.iter().rev().chain([path]) {
+            let file = path.rsplit('/').next().unwrap_or(path).to_owned();
+            if result.files.contains_key(&file) {
+                continue;
+            }
+            let at = directory.join(path).map_err(|error| Failure::build(error.to_string(), None))?;
+            result.files.insert(file.clone(), read(root, packs, &at)?);
+            result.names.push(file);
+        }
+    }
+    Ok(result)
+}
+
+/// `modules.dep` and `modules.builtin`, parsed.
+struct Index {
+    by_name: BTreeMap<String, String>,
+    dependencies: BTreeMap<String, Vec<String>>,
+    builtin: std::collections::BTreeSet<String>,
+}
+
+impl Index {
+    fn read(root: &Root, packs: &PackSet, directory: &TreePath) -> Result<Self, Failure> {
+        let text = |name: &str| -> Result<String, Failure> {
+            let path = directory.join(name).map_err(|error| Failure::build(error.to_string(), None))?;
+            Ok(String::from_utf8_lossy(&read(root, packs, &path)?).into_owned())
+        };
+        let mut index = Self {
+            by_name: BTreeMap::new(),
+            dependencies: BTreeMap::new(),
+            builtin: std::collections::BTreeSet::new(),
+        };
+        for line in text("modules.dep")?.lines() {
+            if let Some((path, dependencies)) = line.split_once(':') {
+                index.by_name.insert(module_name(path), path.to_owned());
+                index
+                    .dependencies
+                    .insert(path.to_owned(), dependencies.split_whitespace().map(str::to_owned).collect());
+            }
+        }
+        index.builtin.extend(text("modules.builtin")?.lines().map(module_name));
+        Ok(index)
+    }
+}
+
+/// `kernel/fs/nls/nls_cp437.ko.xz` → `nls_cp437`.
+fn module_name(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    canonical(file.split(".ko").next().unwrap_or(file))
+}
+
+/// Module names treat `-` and `_` alike.
+fn canonical(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+fn read(root: &Root, packs: &PackSet, path: &TreePath) -> Result<Vec<u8>, Failure> {
+    match root.get(path).map(|node| &node.kind) {
+        Some(Kind::File(content)) => {
+            packs.bytes(content).map_err(|error| Failure::build(format!("{path}: {error}"), None))
+        }
+        _ => Err(Failure::build(format!("{path} is missing from the root file system"), None)),
+    }
+}
+
+/// The archive. `epoch` (seconds since 1970) is every entry's time.
+pub fn archive(config: &Stage1, modules: &Modules, agent: &[u8], epoch: u32) -> Result<Vec<u8>, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::build(format!("initramfs: {error}"), None);
+    let mut tree: Tree<Arc<[u8]>> = Tree::new();
+    let mut put = |path: &str, node: Node<Arc<[u8]>>| -> Result<(), Failure> {
+        let path = TreePath::parse(path).map_err(|error| failed(&error))?;
+        tree.insert(path, node).map(drop).map_err(|error| failed(&error))
+    };
+    for directory in stage1::INITRAMFS_DIRECTORIES {
+        put(directory, Node::dir(0o755))?;
+    }
+    for (path, major, minor) in stage1::INITRAMFS_NODES {
+        put(path, Node { meta: hah_format::tree::Meta::root(0o600), kind: Kind::CharDevice(major, minor) })?;
+    }
+    put("init", Node::file(0o755, agent.into()))?;
+    let json = serde_json::to_vec(config).map_err(|error| failed(&error))?;
+    put(paths::STAGE1_CONFIG, Node::file(0o644, json.into()))?;
+    for (name, bytes) in &modules.files {
+        put(&format!("{}/{name}", paths::STAGE1_MODULES), Node::file(0o644, bytes.as_slice().into()))?;
+    }
+    let mut plain = Vec::new();
+    hah_format::cpio::write(&tree, epoch, &mut plain).map_err(|error| failed(&error))?;
+    zstd::bulk::compress(&plain, LEVEL).map_err(|error| failed(&error))
+}
+
+/// Puts the agent where the units look for it.
+pub fn install_agent(root: &mut Root, agent: &[u8]) -> Result<(), Failure> {
+    let path = TreePath::parse(paths::AGENT).map_err(|error| Failure::build(error.to_string(), None))?;
+    root.insert(path, Node::file(0o755, Content::inline(agent)))
+        .map(drop)
+        .map_err(|error| Failure::build(error.to_string(), None))
+}

@@ -1,0 +1,203 @@
+//! Files in the making: complete before they have their name, gone when their maker dies.
+//!
+//! A draft is written beside its destination (same file system) and renamed onto it when it is complete.
+//! It is held by `flock` meanwhile, so that a sweep can tell a living maker's draft from what a killed one left behind.
+//!
+//! This is the one doorway through which a person's files come into being or are replaced; [`super::place`] has the rule of what
+//! may be replaced, and `cargo xtask tidy` finds whoever goes past both.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::place::Place;
+use super::{Action, create_directory, entries, failed};
+
+/// A file being made: unnamed until [`Draft::publish`] renames it; removed when dropped before.
+pub struct Draft {
+    file: File,
+    path: PathBuf,
+    published: bool,
+}
+
+impl Draft {
+    /// A fresh, locked file at `path`, readable and writable.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        loop {
+            // Emptied only when it is locked: in another container another process of our id may be writing it.
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+            let file = file.map_err(failed(Action::Create, path))?;
+            file.lock().map_err(failed(Action::Lock, path))?;
+            // Between opening and locking a sweep may have taken it for a dead one's, or its maker may have published it.
+            if names(path, &file).map_err(failed(Action::Create, path))? {
+                file.set_len(0).map_err(failed(Action::Write, path))?;
+                return Ok(Self { file, path: path.to_owned(), published: false });
+            }
+        }
+    }
+
+    /// The draft of the file at `place`, beside it; those of dead makers are swept first. Its directory is made.
+    pub fn of(place: &Place) -> io::Result<Self> {
+        let name = place.path().file_name().unwrap_or_default().to_string_lossy();
+        let prefix = format!(".{name}.");
+        create_directory(place.directory())?;
+        sweep(place.directory(), |found| found.starts_with(&prefix) && found.ends_with(".part"))?;
+        Self::create(&place.directory().join(format!("{prefix}{}.part", std::process::id())))
+    }
+
+    /// The file, at its start when fresh.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Writes all of `bytes`; the error names the draft.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Ok(self.file.write_all(bytes).map_err(failed(Action::Write, &self.path))?)
+    }
+
+    /// Where it is now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the finished file its name, replacing what had it: a regular file or nothing, behind all links.
+    pub fn publish(mut self, path: &Path) -> io::Result<()> {
+        self.file.flush().map_err(failed(Action::Write, &self.path))?;
+        let place = Place::of(path)?;
+        std::fs::rename(&self.path, place.path()).map_err(failed(Action::Rename, &self.path))?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: what stays behind is swept later.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes a file, whole or not at all.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = Draft::of(&Place::of(path)?)?;
+    draft.write(bytes)?;
+    draft.publish(path)
+}
+
+/// Opens a file to add to its end, and makes it when it is not there.
+pub fn append(path: &Path) -> io::Result<File> {
+    let place = Place::of(path)?;
+    let file = OpenOptions::new().read(true).append(true).create(true).open(place.path());
+    Ok(file.map_err(failed(Action::Write, path))?)
+}
+
+/// Makes a file that is not there, readable and writable. Whatever is there already is an error, a link included.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+    Ok(file.map_err(failed(Action::Create, path))?)
+}
+
+/// Removes the files in `directory` that `is_draft` names and that no living process holds.
+pub fn sweep(directory: &Path, is_draft: impl Fn(&str) -> bool) -> io::Result<()> {
+    for path in entries(directory)? {
+        let named = path.file_name().and_then(|name| name.to_str()).is_some_and(&is_draft);
+        let Some(file) = named.then(|| File::open(&path).ok()).flatten() else { continue };
+        match file.try_lock() {
+            Ok(()) => {
+                let _ = std::fs::remove_file(&path);
+            }
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether `path` names `file`.
+fn names(path: &Path, file: &File) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sweeps run all the time while drafts are made: none is lost.
+    #[test]
+    fn a_sweep_takes_no_living_draft() {
+        let directory = tempfile::tempdir().unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::SeqCst) {
+                    sweep(directory.path(), |name| name.starts_with("draft")).unwrap();
+                }
+            });
+            for number in 0..2_000 {
+                let draft = Draft::create(&directory.path().join(format!("draft{number}"))).unwrap();
+                draft.publish(&directory.path().join("published")).unwrap();
+            }
+            is_over.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+    }
+
+    /// The link stays, and what it leads to is replaced.
+    #[test]
+    fn a_link_is_written_through() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::create_dir(path("elsewhere")).unwrap();
+        std::fs::write(path("elsewhere/file"), "old").unwrap();
+        std::os::unix::fs::symlink("elsewhere/file", path("link")).unwrap();
+        write(&path("link"), b"new").unwrap();
+        assert!(std::fs::symlink_metadata(path("link")).unwrap().is_symlink());
+        assert_eq!(std::fs::read(path("elsewhere/file")).unwrap(), b"new");
+        let names = std::fs::read_dir(path("elsewhere")).unwrap().count();
+        assert_eq!(names, 1, "the draft is gone");
+    }
+
+    /// Whatever came to the path since the place was judged stays what it is.
+    #[test]
+    fn a_fifo_that_came_meanwhile_is_not_replaced() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let mut draft = Draft::of(&Place::of(&path).unwrap()).unwrap();
+        draft.write(b"new").unwrap();
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let error = draft.publish(&path).unwrap_err();
+        assert!(error.to_string().contains("is a FIFO"), "{error}");
+        assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
+        assert!(append(&path).unwrap_err().to_string().contains("is a FIFO"));
+        assert!(create_new(&path).is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
+    }
+
+    /// Two makers of one name, as in two containers that share a cache, take turns.
+    #[test]
+    fn a_draft_is_not_emptied_under_its_maker() {
+        let directory = tempfile::tempdir().unwrap();
+        let (draft, final_name) = (directory.path().join("draft"), directory.path().join("final"));
+        let mut first = Draft::create(&draft).unwrap();
+        first.write(b"first").unwrap();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| Draft::create(&draft).unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            assert_eq!(std::fs::read(&draft).unwrap(), b"first");
+            first.publish(&final_name).unwrap();
+            let second = second.join().unwrap();
+            assert_eq!(
+                (std::fs::read(&final_name).unwrap(), std::fs::read(second.path()).unwrap()),
+                (b"first".to_vec(), vec![])
+            );
+        });
+    }
+}

@@ -1,0 +1,147 @@
+//! The fleet of `cluster.toml`: its nodes, and what each one's card gets.
+
+use std::path::PathBuf;
+
+use hah_format::digest::Sha256;
+use hah_node::identity::{FILE_MAX, Identity};
+use hah_plan::cluster::{Cluster, Secrets};
+use hah_plan::diagnostic::{Diagnostics, did_you_mean};
+use zeroize::Zeroizing;
+
+use super::ProjectError;
+use super::{CLUSTER, Project, secrets};
+use crate::advice::Advised;
+
+/// A fleet, or a node of it, that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// The project's files cannot be used.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    /// The project has no fleet.
+    #[error("there is no {}", .0.display())]
+    NoCluster(PathBuf),
+    /// The fleet has no such node.
+    #[error("cluster.toml has no node `{name}`")]
+    NoNode {
+        /// What was asked for.
+        name: String,
+        /// What may have been meant.
+        hint: String,
+    },
+    /// A secret is not made yet.
+    #[error("secrets.age lacks {0}")]
+    Lacking(String),
+    /// A node would refuse its identity.
+    #[error("the identity{} cannot be used: {flaw}", node.as_ref().map(|node| format!(" of {node}")).unwrap_or_default())]
+    Flaw {
+        /// Whose.
+        node: Option<String>,
+        /// Why.
+        flaw: String,
+    },
+    /// An identity that does not fit into what a node reads.
+    #[error("the identity has {0} bytes; a node reads at most {FILE_MAX}")]
+    TooLarge(usize),
+    /// An identity that is no JSON.
+    #[error("the identity cannot be written")]
+    Json(#[source] serde_json::Error),
+}
+
+impl Advised for FleetError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Project(error) => error.hint(),
+            Self::NoCluster(_) => Some("`hah-image init` writes one; docs/identity.md says what belongs in it".into()),
+            Self::NoNode { hint, .. } => Some(hint.clone()),
+            Self::Lacking(_) => {
+                Some("`hah-image secrets update` makes what can be made, `hah-image secrets set` takes the rest".into())
+            }
+            Self::TooLarge(_) => Some("shorten its lists and certificates".into()),
+            Self::Flaw { .. } | Self::Json(_) => None,
+        }
+    }
+
+    fn diagnostics(&self) -> Option<&Diagnostics> {
+        match self {
+            Self::Project(error) => error.diagnostics(),
+            _ => None,
+        }
+    }
+}
+
+/// A node of the fleet with all that its card gets.
+pub struct FleetNode {
+    /// Its name.
+    pub name: String,
+    /// The image that it runs.
+    pub image: String,
+    /// Who it is.
+    pub identity: Identity,
+    /// Changes when anything in the identity does; see [`fingerprint`].
+    pub fingerprint: Option<String>,
+}
+
+impl FleetNode {
+    /// Its first fixed address.
+    pub fn address(&self) -> Option<&str> {
+        let network = &self.identity.network;
+        let interface = network.ethernet.as_ref().or(network.wlan.as_ref())?;
+        interface.addresses.first().map(String::as_str)
+    }
+}
+
+/// The project's fleet.
+pub fn cluster_of(project: &Project) -> Result<Cluster, FleetError> {
+    project.cluster()?.ok_or_else(|| FleetError::NoCluster(project.root().join(CLUSTER)))
+}
+
+/// A node of a fleet whose secrets are open.
+pub fn fleet_node(cluster: &Cluster, opened: &Secrets, name: &str) -> Result<FleetNode, FleetError> {
+    if let Some(what) = secrets::missing(cluster, opened, name) {
+        return Err(FleetError::Lacking(what));
+    }
+    let (Some(identity), Some(member)) = (cluster.identity(name, opened), cluster.nodes.get(name)) else {
+        return Err(no_such_node(cluster, name));
+    };
+    if let Some(flaw) = identity.flaw() {
+        return Err(FleetError::Flaw { node: Some(name.to_owned()), flaw: flaw.to_string() });
+    }
+    let fingerprint = fingerprint(opened, &identity)?;
+    Ok(FleetNode { name: name.to_owned(), image: member.image.clone(), identity, fingerprint })
+}
+
+/// There is no such node.
+pub fn no_such_node(cluster: &Cluster, name: &str) -> FleetError {
+    let names: Vec<&str> = cluster.nodes.keys().map(String::as_str).collect();
+    let hint = did_you_mean(name, names.iter().copied())
+        .map_or_else(|| format!("its nodes: {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
+    FleetError::NoNode { name: name.to_owned(), hint }
+}
+
+/// `node.json`, as it goes onto a card.
+pub fn node_json(identity: &Identity) -> Result<Vec<u8>, FleetError> {
+    if let Some(flaw) = identity.flaw() {
+        return Err(FleetError::Flaw { node: None, flaw: flaw.to_string() });
+    }
+    let mut text = serde_json::to_vec_pretty(identity).map_err(FleetError::Json)?;
+    text.push(b'\n');
+    if text.len() > FILE_MAX {
+        return Err(FleetError::TooLarge(text.len()));
+    }
+    Ok(text)
+}
+
+/// Changes when anything in an identity does, and tells nothing else about it: its digest, keyed by a secret of the
+/// cluster, since a digest alone would let anybody try passphrases. None when the secrets are older than that key.
+pub fn fingerprint(secrets: &Secrets, identity: &Identity) -> Result<Option<String>, FleetError> {
+    let key = match &secrets.record_key {
+        Some(key) => key.reveal(),
+        // A fleet without secrets has none to guess.
+        None if secrets.version == 0 => "",
+        None => return Ok(None),
+    };
+    let mut bytes = Zeroizing::new(format!("hah-image identity\n{key}\n").into_bytes());
+    bytes.extend(Zeroizing::new(node_json(identity)?).iter());
+    Ok(Some(Sha256::of(&bytes).to_string()[..32].to_owned()))
+}
