@@ -207,6 +207,12 @@ pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> 
 
 /// The project's secrets, opened; none when the fleet wants none and has none.
 pub(super) fn open(context: &Context, project: &Project, cluster: &Cluster, key: &KeyArgs) -> Result<Secrets, Failure> {
+    if cluster.security.is_none() && cluster.wants_gossip() {
+        context.printer.note(
+            "cluster.toml does not say `security`, so the cluster is open: whoever reaches its ports may use them; \
+             docs/identity.md says how to close it",
+        );
+    }
     match secrets::read(project.root())? {
         Some(file) => secrets::decrypt(&file, &key_for(context, &file, key)?),
         None if cluster.wants_secrets() => Err(Failure::user(

@@ -428,7 +428,8 @@ fn what_contradicts_a_closed_fleet() {
     refused(("open-ports = [80]", "open-ports = [0]"), &["expected 1 to 65535"]);
     let server = "[nodes.pi3-a]\nimage = \"pi3-server\"\naddress = \"192.168.1.11/24\"\nconsul = \"server\"\nnomad = \"client\"\n";
     refused((server, &server.replace("nomad = \"client\"\n", "")), &["pi3-a is a server of Consul and has no Nomad"]);
-    refused((server, &server.replace("consul = \"server\"\n", "")), &["pi3-a has Nomad and no Consul"]);
+    let odd = "[nodes.odd]\nimage = \"x\"\naddress = \"192.168.1.12/24\"\nnomad = \"client\"\n[nodes.zero-a]";
+    refused(("[nodes.zero-a]", odd), &["odd has Nomad and no Consul"]);
     // What agrees may be said.
     let said = closed_text().replace("security", "tls = true\nsecurity");
     load_cluster("cluster.toml", &said).unwrap_or_else(|problems| panic!("{problems}"));
