@@ -37,6 +37,8 @@ pub const SECRETS: &str = "/run/hah/secrets";
 pub const SETUP: &str = "/run/hah/secrets/setup.json";
 /// Authorities of the programs' certificates, for everybody: `{consul,nomad,vault}.pem`.
 pub const AUTHORITIES: &str = "/run/hah/ca";
+/// What nft(8) has counted, in its own JSON, on images with a firewall.
+pub const FIREWALL_COUNT: &str = "/run/hah/firewall.json";
 /// The token that a server's agent made for itself in Nomad: mode 0600.
 pub const NOMAD_TOKEN_MADE: &str = "/var/lib/hah/nomad.token";
 /// In the root file system: the version of Consul whose spelling of TLS and ACL settings identity fragments use.

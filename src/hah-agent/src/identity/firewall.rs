@@ -54,7 +54,7 @@ pub(crate) fn ruleset(firewall: &Firewall) -> String {
     if !ports.is_empty() {
         let ports = ports.join(", ");
         open.push(format!("meta l4proto {{ tcp, udp }} th dport {{ {ports} }} accept"));
-        published.push(format!("ct original proto-dst {{ {ports} }} accept"));
+        published.push(format!("meta l4proto {{ tcp, udp }} ct original proto-dst {{ {ports} }} accept"));
     }
     for (name, policy, first, own, last) in [
         ("input", "drop", &INPUT[..], &open, "counter name strangers"),

@@ -111,7 +111,7 @@ pub(crate) fn nomad(listen: &str, endpoints: Arc<Mutex<Endpoints>>, state: Arc<M
 
 fn nomad_answer(request: &Request, state: &mut NomadState) -> Answer {
     let stale = request.query.contains("stale");
-    let words: Vec<&str> = request.path.trim_start_matches("/v1/").split('/').collect();
+    let words: Vec<&str> = request.path.trim_start_matches("/v1/").trim_start_matches('/').split('/').collect();
     if state.no_leader && !stale && words[0] != "agent" {
         return (500, "No cluster leader".to_owned());
     }
@@ -195,6 +195,7 @@ fn acl_answer(request: &Request, words: &[&str], state: &mut NomadState) -> Opti
         }
         // No token is needed for these (seen: status/leader and agent/health answer without).
         ("GET", ["status", _]) => None,
+        ("GET", [".well-known", "jwks.json"]) => ok(json!({ "keys": [] })),
         _ if given.is_some() && known.is_none() => Some((403, "ACL token not found".to_owned())),
         ("GET", ["acl", "token", "self"]) if known.is_some() => ok(json!({ "AccessorID": "x" })),
         ("PUT" | "POST", ["acl", "policy", name]) if is_management => {

@@ -283,8 +283,9 @@ impl Api {
         let consul = self.consul_as(management);
         let claims = ["nomad_namespace", "nomad_job_id", "nomad_task", "nomad_service"];
         let claims: Value = claims.into_iter().map(|claim| (claim.to_owned(), Value::from(claim))).collect();
-        // Every server asks the Nomad of its own node, whatever its address.
-        let config = json!({ "JWKSURL": "http://127.0.0.1:4646/.well-known/jwks.json", "JWTSupportedAlgs": ["RS256"],
+        // On 127.0.0.1, so that every server asks the Nomad of its own node, whatever its address. Consul asks at once.
+        let keys = format!("http://{}/.well-known/jwks.json", self.nomad_address()?);
+        let config = json!({ "JWKSURL": keys, "JWTSupportedAlgs": ["RS256"],
             "BoundAudiences": ["consul.io"], "ClaimMappings": claims });
         let method = json!({ "Name": AUTH_METHOD, "Type": "jwt", "Description": "hah-image", "Config": config });
         let known = reply::named(&consul.get("/v1/acl/auth-methods").await?)?;
