@@ -387,18 +387,6 @@ impl Run<'_> {
         }
     }
 
-    /// What follows Nomad's quorum, and whatever had to be set up in it.
-    fn after_nomad(&mut self) {
-        if self.settings.nomad.is_none() {
-            return self.prometheus();
-        }
-        match self.intent() {
-            Some(_) => self.ask(Step::Job, Question::Job),
-            None if self.settings.hcl => self.ask(Step::Parse, Question::Parse),
-            None => self.prometheus(),
-        }
-    }
-
     /// The job that closes the loop, as far as it is known.
     fn intent(&self) -> Option<&Intent> {
         self.settings.job.as_ref().or(self.state.parsed.as_ref())

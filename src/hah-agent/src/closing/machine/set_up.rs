@@ -93,6 +93,18 @@ impl Run<'_> {
         true
     }
 
+    /// What follows Nomad's quorum, and whatever had to be set up in it.
+    pub(super) fn after_nomad(&mut self) {
+        if self.settings.nomad.is_none() {
+            return self.prometheus();
+        }
+        match self.intent() {
+            Some(_) => self.ask(Step::Job, Question::Job),
+            None if self.settings.hcl => self.ask(Step::Parse, Question::Parse),
+            None => self.prometheus(),
+        }
+    }
+
     /// An answer to a question of the set-up.
     pub(super) fn set_up(&mut self, part: Part, asked: Millis, reply: Reply) {
         match (part, reply) {
