@@ -2,6 +2,7 @@
 # `nomad job run` of this file does the same.
 # Change parameters of the recipe `telemetry` rather than this file: it is made anew with every image.
 
+{% set identified = 'nomad' in recipes and nomad.acl and consul.acl == "deny" %}
 job "prometheus" {
   type        = "service"
   priority    = 80
@@ -76,6 +77,15 @@ job "prometheus" {
       source    = "usr"
       read_only = true
     }
+{% if consul.http == "tls" %}
+
+    # The authorities of the cluster's certificates.
+    volume "ca" {
+      type      = "host"
+      source    = "hah-ca"
+      read_only = true
+    }
+{% endif %}
 {% endif %}
 
     service {
@@ -141,6 +151,19 @@ job "prometheus" {
         destination = "/usr"
         read_only   = true
       }
+{% if consul.http == "tls" %}
+
+      volume_mount {
+        volume      = "ca"
+        destination = "/hah-ca"
+        read_only   = true
+      }
+{% endif %}
+{% endif %}
+{% if identified %}
+
+      # A token of its own in secrets/consul_token, for which Nomad vouches: nobody types one, and it is nowhere else.
+      consul {}
 {% endif %}
 
       # The files are those of the node where the job is read; the delimiters are others than the alerts' own {{ "{{ }}" }}.
@@ -197,7 +220,7 @@ job "prometheus" {
         change_signal   = "SIGHUP"
       }
 {% endfor %}
-{% set items = (["consul_token"] if consul.acl == "deny" else []) + (["vault_token"] if vault_token else []) + (["ca"] if vault_tls else []) %}
+{% set items = (["consul_token"] if consul.acl == "deny" and not identified else []) + (["vault_token"] if vault_token else []) + (["ca"] if vault_tls and consul.http != "tls" else []) %}
 {% if items %}
 
       # What Prometheus shows to others is in a variable of the cluster, which this job alone may read:

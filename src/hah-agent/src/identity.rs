@@ -6,12 +6,14 @@
 //! | [`preseed`], on [`toml`] | an identity of what Raspberry Pi Imager wrote |
 //! | [`accounts`] | lines of passwd, shadow, authorized_keys |
 //! | [`network`] | systemd-networkd, wpa_supplicant |
+//! | [`firewall`] | the rules of nftables |
 //! | [`programs`] | fragments for Consul, Nomad, Vault, and the files that they name |
 
 mod toml;
 pub(crate) mod preseed;
 pub(crate) mod accounts;
 pub(crate) mod network;
+pub(crate) mod firewall;
 pub(crate) mod programs;
 
 use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};

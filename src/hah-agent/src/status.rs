@@ -50,6 +50,9 @@ struct Whole {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<address::Report>,
     r#loop: Option<Status>,
+    /// Packets of strangers that the firewall has dropped in this boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strangers: Option<u64>,
     /// What the build left to this node.
     first_boot: Vec<Standing>,
 }
@@ -72,6 +75,7 @@ pub(crate) fn print(form: Form, root: &Path) -> Result<(), Error> {
         stage1: read(root, paths::STAGE1_REPORT)?,
         address: read(root, address::REPORT)?,
         r#loop: read(root, closing::STATUS)?,
+        strangers: strangers(root),
         first_boot: first_boot::standings(&Places::below(root)),
     };
     if whole.stage1.is_none() && whole.address.is_none() && whole.r#loop.is_none() {
@@ -96,6 +100,15 @@ fn read<T: DeserializeOwned>(root: &Path, path: &str) -> Result<Option<T>, Error
     }
 }
 
+/// What nft(8) says in JSON, once a minute; nothing while it is at it, and on a node without a firewall.
+fn strangers(root: &Path) -> Option<u64> {
+    let text = fs::read(root.join(paths::FIREWALL_COUNT.trim_start_matches('/'))).ok()?;
+    let said: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let counters = said.get("nftables")?.as_array()?.iter().filter_map(|entry| entry.get("counter"));
+    let mut counters = counters.filter(|counter| counter.get("name").is_some_and(|name| name == "strangers"));
+    counters.next()?.get("packets")?.as_u64()
+}
+
 /// Names on the left, values on the right.
 #[derive(Default)]
 struct Table(String);
@@ -117,6 +130,9 @@ fn summary(whole: &Whole, now: u64) -> String {
     }
     if let Some(status) = &whole.r#loop {
         the_loop(&mut table, status, now);
+    }
+    if let Some(packets) = whole.strangers {
+        table.line("firewall", &format!("{packets} packets of strangers dropped"));
     }
     for task in &whole.first_boot {
         let standing = match (&task.done, &task.failed) {
@@ -269,7 +285,13 @@ mod tests {
 
     #[test]
     fn a_summary_names_what_a_person_asks_for() {
-        let whole = Whole { stage1: Some(report()), address: None, r#loop: Some(status()), first_boot: tasks() };
+        let whole = Whole {
+            stage1: Some(report()),
+            address: None,
+            r#loop: Some(status()),
+            strangers: None,
+            first_boot: tasks(),
+        };
         assert_eq!(
             summary(&whole, 1_795_602_730),
             "node       hah-abcdef01\n\
@@ -296,7 +318,13 @@ mod tests {
 
     #[test]
     fn json_keeps_what_stage_1_said_and_adds_the_loop() {
-        let whole = Whole { stage1: Some(report()), address: None, r#loop: Some(status()), first_boot: Vec::new() };
+        let whole = Whole {
+            stage1: Some(report()),
+            address: None,
+            r#loop: Some(status()),
+            strangers: None,
+            first_boot: Vec::new(),
+        };
         let text = serde_json::to_string(&whole).unwrap();
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report());
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -305,9 +333,32 @@ mod tests {
             stage1: Some(report()),
             address: None,
             r#loop: None,
+            strangers: None,
             first_boot: Vec::new(),
         })
         .unwrap();
         assert!(alone.ends_with("\"loop\":null,\"first_boot\":[]}"), "{alone}");
+    }
+
+    #[test]
+    fn what_nft_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("run/hah/firewall.json");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        assert_eq!(strangers(root.path()), None);
+        let counter = |name: &str, packets: u64| {
+            format!(
+                r#"{{"counter":{{"family":"inet","name":"{name}","table":"hah","handle":1,"packets":{packets},"bytes":9}}}}"#
+            )
+        };
+        let said = format!(
+            r#"{{"nftables":[{{"metainfo":{{"version":"1.1.3"}}}},{},{}]}}"#,
+            counter("other", 3),
+            counter("strangers", 12)
+        );
+        for (text, wanted) in [(said.as_str(), Some(12)), ("", None), ("{}", None), (r#"{"nftables":[]}"#, None)] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(strangers(root.path()), wanted, "{text}");
+        }
     }
 }

@@ -187,15 +187,25 @@ impl Project {
         &self.own_images
     }
 
-    /// What the image `name` is to be.
+    /// What the image `name` is to be. A fleet that is closed has a say in it.
     pub fn system(&self, name: &str, overrides: &[Override]) -> Result<System, ProjectError> {
-        Ok(recipe::load(&self.sources, name, overrides)?)
+        let closed = self.cluster_text()?.map(|text| recipe::closed(CLUSTER, &text)).transpose()?.flatten();
+        Ok(recipe::load_for(&self.sources, name, overrides, closed.as_ref())?)
     }
 
     /// The fleet, if the project has one.
     pub fn cluster(&self) -> Result<Option<Cluster>, ProjectError> {
+        let text = self.cluster_text()?;
+        Ok(text.map(|text| recipe::load_cluster(CLUSTER, &text)).transpose()?)
+    }
+
+    fn cluster_text(&self) -> Result<Option<String>, ProjectError> {
+        // What is shipped is in no directory.
+        if self.root.as_os_str().is_empty() {
+            return Ok(None);
+        }
         match files::read_to_string(self.root.join(CLUSTER)) {
-            Ok(text) => Ok(Some(recipe::load_cluster(CLUSTER, &text)?)),
+            Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }

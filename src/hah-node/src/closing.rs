@@ -63,6 +63,9 @@ pub struct Loop {
     pub submit: bool,
     /// What to do when the job is gone and nobody stopped it.
     pub resubmit: Resubmit,
+    /// Whether the cluster is closed: its access control is set up before anything else.
+    #[serde(default)]
+    pub closed: bool,
     /// What the job is to bring up.
     pub prometheus: Prometheus,
     /// Where metrics go; `null` on a node without node_exporter.
@@ -126,7 +129,9 @@ pub enum Rung {
     Booted,
     /// Consul has a leader, and had as many servers as it should.
     ConsulQuorum,
-    /// So has Nomad.
+    /// In a closed cluster: Consul knows every node's token, and what each may.
+    SetUp,
+    /// Nomad has a leader, and had as many servers as it should.
     NomadQuorum,
     /// Nomad has the job.
     JobSubmitted,
@@ -140,9 +145,10 @@ pub enum Rung {
 
 impl Rung {
     /// All of them, from the first to the last.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Booted,
         Self::ConsulQuorum,
+        Self::SetUp,
         Self::NomadQuorum,
         Self::JobSubmitted,
         Self::JobHealthy,
@@ -155,6 +161,7 @@ impl Rung {
         match self {
             Self::Booted => "booted",
             Self::ConsulQuorum => "consul-quorum",
+            Self::SetUp => "set-up",
             Self::NomadQuorum => "nomad-quorum",
             Self::JobSubmitted => "job-submitted",
             Self::JobHealthy => "job-healthy",
@@ -220,6 +227,43 @@ pub enum Phase {
     Submitted,
     /// The person stopped the job: it stays stopped.
     Stopped,
+}
+
+/// Consul KV key of the [`SetupMarker`].
+pub const SETUP_KEY: &str = "hah/setup";
+/// Version of [`SetupMarker`].
+pub const SETUP_VERSION: u32 = 1;
+
+/// How far the set-up of a closed cluster is, changed by compare-and-set only.
+///
+/// Every server goes through it once, one after the other: the first makes what the others find. So what somebody deleted
+/// is there again when a server gets its identity anew.
+///
+/// ```text
+/// (absent) ─► claimed ─tokens of Consul─► consul ─Nomad, its token, its jobs' tokens─► done ─the next server─► claimed
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupMarker {
+    /// [`SETUP_VERSION`].
+    pub version: u32,
+    /// How far the server that wrote this is.
+    pub stage: Stage,
+    /// Whether any server got beyond `claimed` before: the nodes' tokens work.
+    pub ready: bool,
+    /// The node that wrote the marker.
+    pub by: String,
+}
+
+/// See [`SetupMarker`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// A server has said that it will go through the set-up.
+    Claimed,
+    /// Consul's part is done.
+    Consul,
+    /// All of it is.
+    Done,
 }
 
 /// Metric names, in the order of the file.

@@ -137,6 +137,30 @@ fn somewhere(address: IpAddr) -> Result<(), Reason> {
     Ok(())
 }
 
+/// A network, or one address of it: `192.168.1.0/24`, `fd00::/64`, `192.168.1.10`.
+pub fn prefix(text: &str) -> Result<(), Reason> {
+    const NOT_A_PREFIX: Reason = "is neither ADDRESS nor NETWORK/PREFIX, like 192.168.1.0/24";
+    let Some((address, prefix)) = text.split_once('/') else {
+        return text.parse().map_or(Err(NOT_A_PREFIX), unicast);
+    };
+    let plain = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let (address, prefix): (IpAddr, u8) = match (address.parse(), prefix.parse()) {
+        (Ok(address), Ok(prefix)) if plain && prefix <= width(address) => (address, prefix),
+        _ => return Err(NOT_A_PREFIX),
+    };
+    // Shorter than any network that somebody has to himself: 10.0.0.0/8, fd00::/8.
+    if prefix < 8 {
+        return Err("is so large that strangers are in it");
+    }
+    if number(address).trailing_zeros() < u32::from(width(address) - prefix) && number(address) != 0 {
+        return Err("is not the address of a network: bits behind the prefix are set");
+    }
+    if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
+        return Err("is no network that other hosts are in");
+    }
+    Ok(())
+}
+
 /// The default route of a host with these addresses.
 pub fn gateway(text: &str, addresses: &[Assigned]) -> Result<(), Reason> {
     let gateway: IpAddr = text.parse().map_err(|_| "is not an IP address")?;

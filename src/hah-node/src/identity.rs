@@ -65,6 +65,12 @@ pub struct Identity {
     /// What the image leaves open of Vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<Vault>,
+    /// Who reaches the node, on images that have a firewall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<Firewall>,
+    /// What a server of a closed cluster needs until its access control is set up; the agent removes it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setup: Option<Setup>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -153,6 +159,54 @@ pub struct Tls {
     pub key: Secret,
 }
 
+/// Who reaches the node. SSH, mDNS, DHCP and ICMP are open to everybody; all else is for those whom this names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firewall {
+    /// Addresses and prefixes from which every port is reached: `192.168.1.10`, `192.168.1.0/24`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted: Vec<String>,
+    /// Ports, TCP and UDP, that everybody reaches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_ports: Vec<u16>,
+}
+
+/// The set-up of a closed cluster: who may do it, and which tokens it makes. Only servers have it, and only until they
+/// have done it: `hah-agent loop` takes it out of the identity on the data partition then.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// Consul's management token: a UUID.
+    pub consul: Secret,
+    /// Nomad's management token: a UUID; for clusters with Nomad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad: Option<Secret>,
+    /// The tokens that Consul is to know, by node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, SetupTokens>,
+}
+
+/// One node's tokens for Consul, UUIDs each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetupTokens {
+    /// Of the Consul agent itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Secret>,
+    /// Of Nomad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad: Option<Secret>,
+    /// Of hah-agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hah: Option<Secret>,
+    /// Of Prometheus, where systemd runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Secret>,
+    /// Whether the node submits the job that closes the loop, and so writes the cluster's marker.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub submits: bool,
+}
+
 /// What is decided where nothing says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -215,6 +269,9 @@ pub struct ConsulTokens {
     /// What hah-agent uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hah: Option<Secret>,
+    /// What Prometheus uses where systemd runs it; a job of Nomad's gets its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<Secret>,
 }
 
 /// Nomad.

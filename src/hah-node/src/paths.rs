@@ -31,8 +31,16 @@ pub const SSH_ON_BOOT: [&str; 2] = ["ssh", "ssh.txt"];
 /// The node identity on the data partition: mode 0600, in a directory of mode 0700.
 pub const IDENTITY: &str = "/var/lib/hah/identity/node.json";
 /// Certificates, keys and tokens for the programs that run, on the `/run` tmpfs: `PROGRAM/{ca,cert,key}.pem`,
-/// `{consul,nomad}.token`, `vault/{role-id,wrapped-secret-id}`; each owned by its program's user, mode 0400.
+/// `{consul,nomad}.token`, `prometheus/consul_token`, `vault/{role-id,wrapped-secret-id}`; each owned by its program's user, mode 0400.
 pub const SECRETS: &str = "/run/hah/secrets";
+/// [`crate::identity::Setup`] of this node as JSON, below [`SECRETS`]: root's, until the set-up is done.
+pub const SETUP: &str = "/run/hah/secrets/setup.json";
+/// Authorities of the programs' certificates, for everybody: `{consul,nomad,vault}.pem`.
+pub const AUTHORITIES: &str = "/run/hah/ca";
+/// What nft(8) has counted, in its own JSON, on images with a firewall.
+pub const FIREWALL_COUNT: &str = "/run/hah/firewall.json";
+/// The token that a server's agent made for itself in Nomad: mode 0600.
+pub const NOMAD_TOKEN_MADE: &str = "/var/lib/hah/nomad.token";
 /// In the root file system: the version of Consul whose spelling of TLS and ACL settings identity fragments use.
 /// `1.8` is the one before `tls {}`; without the file it is the newest.
 pub const CONSUL_DIALECT: &str = "/usr/share/hah/consul-dialect";

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use hah_node::host;
 use hah_node::identity::{
-    Consul, ConsulTokens, Identity, Interface, Network, Nomad, NomadTokens, Policy, Secret, Ssh, Tls, User, VERSION,
-    Vault, Wifi,
+    Consul, ConsulTokens, Firewall, Identity, Interface, Network, Nomad, NomadTokens, Policy, Secret, Setup,
+    SetupTokens, Ssh, Tls, User, VERSION, Vault, Wifi,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,20 +26,35 @@ pub struct Cluster {
     pub timezone: Option<String>,
     /// Lines of authorized_keys on every node.
     pub authorized_keys: Vec<String>,
+    /// Who gets in. Without a word of it a fleet is as open as it was before there was a choice.
+    pub security: Option<Security>,
     /// The wireless network; its passphrase is a secret.
     pub wifi: Option<WifiNetwork>,
     /// Default route of nodes with an address.
     pub gateway: Option<String>,
     /// Name servers of nodes with an address.
     pub dns: Vec<String>,
-    /// Consul's ACLs.
+    /// Networks and addresses that reach every port of a closed fleet, beside its nodes.
+    pub trusted: Vec<String>,
+    /// Ports of a closed fleet that everybody reaches.
+    pub open_ports: Vec<u16>,
+    /// Consul's ACLs; `deny` in a closed fleet.
     pub acl: Option<Policy>,
-    /// Whether agents of Consul and of Nomad speak TLS with each other.
+    /// Whether agents of Consul and of Nomad speak TLS with each other, which they do in a closed fleet.
     pub tls: bool,
     /// Whom the secrets are encrypted for: age public keys; a passphrase without.
     pub recipients: Vec<String>,
     /// The nodes, by name.
     pub nodes: BTreeMap<String, Member>,
+}
+
+/// Who gets into a fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Its own nodes, and whoever has a token: access control, TLS and a firewall everywhere.
+    Closed,
+    /// Whoever reaches its ports, but for what parameters forbid.
+    Open,
 }
 
 /// A wireless network without its passphrase.
@@ -103,6 +118,9 @@ pub struct KeyPair {
     /// Whom the certificate names: when that is no longer what the fleet says, another is made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// When it ends: seconds since 1970. Those of before there was a limit to watch do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
 }
 
 /// Everything that must not be read by others: the plain text of `secrets.age`.
@@ -126,15 +144,34 @@ pub struct Secrets {
     /// Nomad's gossip key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nomad_encrypt: Option<Secret>,
-    /// The cluster's own authority.
+    /// Nomad's first management token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad_management: Option<Secret>,
+    /// The one authority of a cluster of before each program had its own; it is used until it is rotated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<KeyPair>,
+    /// Consul's authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consul_ca: Option<KeyPair>,
+    /// Nomad's authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad_ca: Option<KeyPair>,
+    /// Vault's authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_ca: Option<KeyPair>,
     /// Keys the fingerprints of identities in the record of flashed cards, so that nobody can guess secrets from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_key: Option<Secret>,
     /// By node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<String, NodeSecrets>,
+}
+
+impl Secrets {
+    /// The authority that a program's certificates come from: its own, or the one that the cluster had for all.
+    pub fn authority<'s>(&'s self, own: Option<&'s KeyPair>) -> Option<&'s KeyPair> {
+        own.or(self.ca.as_ref())
+    }
 }
 
 /// One node's secrets.
@@ -159,6 +196,9 @@ pub struct NodeSecrets {
     /// hah-agent's token for Consul.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hah_consul_token: Option<Secret>,
+    /// Prometheus' token for Consul, where systemd runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus_consul_token: Option<Secret>,
     /// hah-agent's token for Nomad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hah_nomad_token: Option<Secret>,
@@ -168,6 +208,20 @@ pub struct NodeSecrets {
     /// AppRole's wrapped secret-id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_wrapped_secret_id: Option<Secret>,
+}
+
+impl NodeSecrets {
+    /// The tokens that a closed cluster's set-up makes of this node, for those programs that it has.
+    fn set_up(&self, member: &Member) -> SetupTokens {
+        let has = |role: Role| role != Role::None;
+        SetupTokens {
+            agent: self.consul_agent_token.clone().filter(|_| has(member.consul)),
+            nomad: self.nomad_consul_token.clone().filter(|_| has(member.nomad)),
+            hah: self.hah_consul_token.clone().filter(|_| has(member.consul)),
+            prometheus: self.prometheus_consul_token.clone().filter(|_| member.consul == Role::Server),
+            submits: member.nomad == Role::Server,
+        }
+    }
 }
 
 /// Where the value of a program's field comes from, for its part of [`Member`].
@@ -189,6 +243,11 @@ impl Cluster {
 
     fn servers(&self, part: Part) -> Vec<String> {
         self.having(part, Role::Server).map(|(name, member)| Self::host(name, member)).collect()
+    }
+
+    /// Whether strangers are kept out.
+    pub fn is_closed(&self) -> bool {
+        self.security == Some(Security::Closed)
     }
 
     /// Whether any value of the secrets is wanted: without them a fleet can be flashed that needs none.
@@ -233,6 +292,31 @@ impl Cluster {
             consul: self.consul(member, secrets, own),
             nomad: self.nomad(member, secrets, own),
             vault: self.vault(member, secrets, own),
+            firewall: self.is_closed().then(|| self.firewall()),
+            setup: self.setup(member, secrets),
+        })
+    }
+
+    /// The nodes trust each other, by their addresses, and whom else the fleet names.
+    fn firewall(&self) -> Firewall {
+        let mut trusted: Vec<String> = self.nodes.values().filter_map(Self::advertise).collect();
+        trusted.extend(self.trusted.iter().cloned());
+        Firewall { trusted, open_ports: self.open_ports.clone() }
+    }
+
+    /// What servers of a closed fleet set up; any one of them may be the first.
+    fn setup(&self, member: &Member, secrets: &Secrets) -> Option<Setup> {
+        let serves = [member.consul, member.nomad].contains(&Role::Server);
+        if !self.is_closed() || !serves || member.consul == Role::None {
+            return None;
+        }
+        let consul = secrets.consul_management.clone()?;
+        let has_nomad = self.having(|member| member.nomad, Role::Server).next().is_some();
+        let own = |(name, member): (&String, &Member)| Some((name.clone(), secrets.nodes.get(name)?.set_up(member)));
+        Some(Setup {
+            consul,
+            nomad: secrets.nomad_management.clone().filter(|_| has_nomad),
+            nodes: self.nodes.iter().filter_map(own).collect(),
         })
     }
 
@@ -240,8 +324,8 @@ impl Cluster {
         member.address.as_ref().and_then(|address| address.split('/').next()).map(str::to_owned)
     }
 
-    fn tls(&self, secrets: &Secrets, pair: Option<&KeyPair>) -> Option<Tls> {
-        let (ca, pair) = (secrets.ca.as_ref()?, pair?);
+    fn tls(&self, authority: Option<&KeyPair>, pair: Option<&KeyPair>) -> Option<Tls> {
+        let (ca, pair) = (authority?, pair?);
         self.tls.then(|| Tls { ca: ca.cert.clone(), cert: pair.cert.clone(), key: pair.key.clone() })
     }
 
@@ -261,13 +345,15 @@ impl Cluster {
             advertise: Self::advertise(member),
             bind: None,
             encrypt: secrets.consul_encrypt.clone(),
-            tls: self.tls(secrets, own.consul.as_ref()),
+            tls: self.tls(secrets.authority(secrets.consul_ca.as_ref()), own.consul.as_ref()),
             acl: self.acl,
             tokens: ConsulTokens {
-                initial_management: with_acl(&secrets.consul_management).filter(|_| is_server),
+                // In a closed fleet it is part of the set-up, and goes with it.
+                initial_management: with_acl(&secrets.consul_management).filter(|_| is_server && !self.is_closed()),
                 agent: with_acl(&own.consul_agent_token),
                 default: None,
                 hah: with_acl(&own.hah_consul_token),
+                prometheus: with_acl(&own.prometheus_consul_token).filter(|_| is_server),
             },
         })
     }
@@ -283,8 +369,8 @@ impl Cluster {
             bootstrap_expect: is_server.then(|| u8::try_from(servers).unwrap_or(u8::MAX)),
             advertise: Self::advertise(member),
             encrypt: secrets.nomad_encrypt.clone().filter(|_| is_server),
-            tls: self.tls(secrets, own.nomad.as_ref()),
-            acl: false,
+            tls: self.tls(secrets.authority(secrets.nomad_ca.as_ref()), own.nomad.as_ref()),
+            acl: self.is_closed(),
             tokens: NomadTokens { consul: own.nomad_consul_token.clone(), hah: own.hah_nomad_token.clone() },
             meta: member.meta.clone(),
         })
@@ -292,14 +378,16 @@ impl Cluster {
 
     fn vault(&self, member: &Member, secrets: &Secrets, own: &NodeSecrets) -> Option<Vault> {
         let servers = self.servers(|member| member.vault);
+        // Whether the listeners of an open fleet talk TLS is up to its images.
+        let scheme = if self.is_closed() { "https" } else { "http" };
         let retry_join = match member.vault {
-            Role::Server => servers.iter().map(|host| format!("http://{host}:8200")).collect(),
+            Role::Server => servers.iter().map(|host| format!("{scheme}://{host}:8200")).collect(),
             Role::Client => Vec::new(),
             Role::None => return None,
         };
         Some(Vault {
             retry_join,
-            tls: self.tls(secrets, own.vault.as_ref()),
+            tls: self.tls(secrets.authority(secrets.vault_ca.as_ref()), own.vault.as_ref()),
             role_id: own.vault_role_id.clone(),
             wrapped_secret_id: own.vault_wrapped_secret_id.clone(),
         })

@@ -20,6 +20,7 @@ mod document;
 mod units;
 mod model;
 mod params;
+mod decisions;
 mod parse;
 mod artifacts;
 mod answers;
@@ -35,6 +36,7 @@ mod cluster;
 #[cfg(test)]
 mod tests;
 
+pub use decisions::Closed;
 pub use json_schema::{
     board as json_schema_board, cluster as json_schema_cluster, image as json_schema_image,
     recipe as json_schema_recipe,
@@ -54,6 +56,7 @@ use crate::system::System;
 use hardware::BoardFile;
 use merge::Parts;
 use model::Image;
+use params::Settled;
 use parse::Parser;
 use problem::{Problem, Report};
 use template::{ImageFacts, Scope};
@@ -63,9 +66,22 @@ use template::{ImageFacts, Scope};
 /// # Errors
 /// Everything that is wrong with the image, its board, its recipes and their parameters.
 pub fn load(sources: &Sources, image: &str, overrides: &[Override]) -> Result<System, Diagnostics> {
+    load_for(sources, image, overrides, None)
+}
+
+/// The same for an image of a project whose fleet may be [`closed`].
+///
+/// # Errors
+/// As [`load`], and parameters of the image that contradict the fleet.
+pub fn load_for(
+    sources: &Sources,
+    image: &str,
+    overrides: &[Override],
+    closed: Option<&Closed>,
+) -> Result<System, Diagnostics> {
     let mut report = Report::default();
     sources.check(&mut report);
-    let system = read(sources, image, overrides, &mut report).and_then(|(parts, settings)| {
+    let system = read(sources, image, (overrides, closed), &mut report).and_then(|(parts, settings)| {
         let recipes: Vec<&str> = parts.order.recipes.iter().map(|recipe| recipe.name.as_str()).collect();
         let (board, hostname_prefix) = (&parts.board.board, parts.image.hostname_prefix.as_str());
         let facts = ImageFacts { name: image, hostname_prefix, board, recipes: &recipes };
@@ -98,14 +114,26 @@ pub fn load_cluster(shown: &str, text: &str) -> Result<Cluster, Diagnostics> {
     let text =
         std::sync::Arc::new(problem::Text { shown: shown.to_owned(), text: line_ends::normalised(text.to_owned()) });
     let cluster = cluster::read(&text, &mut report);
-    report.finish(cluster)
+    report.finish(cluster.map(|(cluster, _)| cluster))
+}
+
+/// Whether the fleet of a `cluster.toml` is closed, and so decides for images: see [`load_for`].
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn closed(shown: &str, text: &str) -> Result<Option<Closed>, Diagnostics> {
+    let mut report = Report::default();
+    let text =
+        std::sync::Arc::new(problem::Text { shown: shown.to_owned(), text: line_ends::normalised(text.to_owned()) });
+    let cluster = cluster::read(&text, &mut report);
+    report.finish(cluster.map(|(_, closed)| closed))
 }
 
 /// Everything up to the point where templates can be rendered. `None` goes with a report.
 fn read(
     sources: &Sources,
     name: &str,
-    overrides: &[Override],
+    (overrides, closed): (&[Override], Option<&Closed>),
     report: &mut Report,
 ) -> Option<(Parts, params::Settings)> {
     if sources.bytes(&format!("images/{name}.toml")).is_none() {
@@ -118,6 +146,12 @@ fn read(
     let board = board(sources, &image, report);
     let order = order::read(sources, &image, report);
     let settings = order.is_complete.then(|| params::settle(&order.recipes, &image, overrides, report));
+    let settings = settings.map(|Settled { mut settings, said }| {
+        if let Some(closed) = closed {
+            closed.decide(&order.recipes, &said, &mut settings, report);
+        }
+        settings
+    });
     let table = board.as_ref().and_then(|file| table(&file.board, &image, report));
     if !report.is_empty() {
         return None;

@@ -10,9 +10,12 @@
 //! | Health | `/v1/job/ID/deployment`, `…/allocations`; when nothing is placed `…/evaluations`, and `PUT …/plan` when it waits for a node |
 //! | Prometheus | Consul's `/v1/health/service/NAME` and members; its `/-/ready` and `/api/v1/query?query=up` |
 //! | Vault | `/v1/sys/health` |
+//! | of the set-up | see [`set_up`] |
 //!
 //! Whatever goes wrong becomes [`Reply::Failed`] with a reason in words. `KnownLeader` in Nomad's replies is not read:
 //! it is false when all is well.
+
+mod set_up;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hah_node::closing::{self, Loop, Marker};
+use hah_node::paths;
 use hyper::Method;
 
 use super::http::{self, Address, AddressError, Answer, Call, segment};
@@ -71,6 +75,10 @@ pub(crate) struct Api {
     prometheus: closing::Prometheus,
     consul_token: PathBuf,
     nomad_token: PathBuf,
+    /// Stands for `/`.
+    root: PathBuf,
+    /// This node's name.
+    node: String,
     /// Timeouts are divided by this: 1 but in tests.
     hurry: u32,
     /// When each member was last seen alive, by name: seconds since 1970.
@@ -82,7 +90,12 @@ pub(crate) struct Api {
 impl Api {
     /// The programs that the configuration names. Tokens are looked up below `root` when they are needed, since identity
     /// may come later, and may change.
-    pub(crate) fn new(config: &Loop, job: Option<JobText>, root: &Path, hurry: u32) -> Result<Self, AddressError> {
+    pub(crate) fn new(
+        config: &Loop,
+        job: Option<JobText>,
+        (root, node): (&Path, &str),
+        hurry: u32,
+    ) -> Result<Self, AddressError> {
         let (job, hcl) = match job {
             Some(JobText::Api(job)) => (Some(job), None),
             Some(JobText::Hcl { text, digest }) => (None, Some((text, digest))),
@@ -98,6 +111,8 @@ impl Api {
             prometheus: config.prometheus.clone(),
             consul_token: below(closing::CONSUL_TOKEN),
             nomad_token: below(closing::NOMAD_TOKEN),
+            root: root.to_owned(),
+            node: node.to_owned(),
             hurry,
             seen: BTreeMap::new(),
             last: None,
@@ -108,6 +123,11 @@ impl Api {
     pub(crate) async fn ask(&mut self, question: &Question, wall: u64) -> Reply {
         let answered = match question {
             Question::Consul => self.consul_quorum(wall).await,
+            Question::Setup => self.setup_memory().await,
+            Question::WriteSetup(cas, marker) => self.write_setup(*cas, marker).await,
+            Question::SetUpConsul => self.set_up_consul().await,
+            Question::SetUpNomad => self.set_up_nomad().await,
+            Question::Finish => self.finish().await,
             Question::Memory => self.memory().await,
             Question::Write(cas, marker) => self.write(*cas, marker).await,
             Question::Nomad => self.nomad_quorum(wall).await,
@@ -354,7 +374,9 @@ impl Api {
         } else {
             ("", None)
         };
-        let token = file.and_then(|file| token(file));
+        // A server of a closed cluster has made its own.
+        let made = || token(&self.root.join(paths::NOMAD_TOKEN_MADE.trim_start_matches('/')));
+        let token = file.and_then(|file| token(file)).or_else(|| made().filter(|_| Some(to) == self.nomad));
         let within = if method == Method::GET { READ_WITHIN } else { WRITE_WITHIN } / self.hurry;
         let token = token.as_deref().map(|token| (header, token));
         http::send(Call { method, to, path, token, body, within }).await.map_err(|error| Why(error.to_string()))

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hah_node::closing::{self, Loop};
+use hah_node::paths;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, clock_gettime};
 use sd_notify::NotifyState;
@@ -125,10 +126,13 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         submit: config.submit && config.nomad.is_some() && job.is_some(),
         resubmit: config.resubmit,
         vault: config.vault.is_some(),
+        closed: config.closed,
+        holds: config.closed && options.below(paths::SETUP).exists(),
         #[cfg(test)]
         mutation: None,
     };
-    let api = Api::new(&config, job, &options.root, options.hurry).map_err(|source| Error::Address { path, source })?;
+    let api = Api::new(&config, job, (&options.root, &node), options.hurry)
+        .map_err(|source| Error::Address { path, source })?;
     let publisher = Publisher::new(options, &config, node);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(drive(&settings, api, publisher, Clock::new(options.hurry)));

@@ -7,12 +7,20 @@
 //! Nothing here reads a clock: `now` is given. A reply is known by its question's number, so one that comes late or twice
 //! is dropped; a question that stays without any is given up at its deadline.
 
-use hah_node::closing::{Marker, Phase, Resubmit, Rung, Seen};
+mod messages;
+mod mutation;
+mod set_up;
+
+use hah_node::closing::{Marker, Phase, Resubmit, Rung, Seen, SetupMarker};
 
 use super::decide::{Age, Decision, decide};
 use super::pace::{self, Jitter, Millis};
 use super::view::{Health, Job, Memory, Monitoring, Quorum, Registered};
 use super::words::{Note, Program, Unmet};
+pub(crate) use messages::{Action, Event, Question, Replaces, Reply, Said};
+#[cfg(test)]
+pub(crate) use mutation::Mutation;
+use set_up::{Part, Way};
 
 /// What does not change while the agent runs.
 #[derive(Clone, Debug)]
@@ -33,6 +41,10 @@ pub(crate) struct Settings {
     pub(crate) resubmit: Resubmit,
     /// Whether there is a Vault to look at.
     pub(crate) vault: bool,
+    /// Whether the cluster is closed: see [`set_up`].
+    pub(crate) closed: bool,
+    /// Whether this node had the secrets of the set-up when the agent started.
+    pub(crate) holds: bool,
     /// What the model test breaks, to see that it would notice.
     #[cfg(test)]
     pub(crate) mutation: Option<Mutation>,
@@ -56,102 +68,6 @@ pub(crate) struct Now {
     pub(crate) wall: u64,
 }
 
-/// What happens to the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// Time has passed.
-    Tick,
-    /// The answer to the question of this number.
-    Reply(u64, Reply),
-}
-
-/// Something that the driver is to find out, or to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Question {
-    /// Consul's leader and servers.
-    Consul,
-    /// The marker.
-    Memory,
-    /// Write the marker where it has this `ModifyIndex`.
-    Write(u64, Box<Marker>),
-    /// Nomad's leader and servers.
-    Nomad,
-    /// What the job's HCL is, by Nomad's own parser.
-    Parse,
-    /// The job.
-    Job,
-    /// Submit the job where it has this `JobModifyIndex`.
-    Register(u64),
-    /// The job's evaluation, deployment and allocations.
-    Health,
-    /// Prometheus and its targets.
-    Prometheus,
-    /// Vault.
-    Vault,
-}
-
-/// The answer to a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
-    /// To [`Question::Consul`] and [`Question::Nomad`].
-    Quorum(Quorum),
-    /// To [`Question::Memory`].
-    Memory(Memory),
-    /// To [`Question::Write`]: whether the index was still the one.
-    Written(bool),
-    /// To [`Question::Parse`]; [`Registered::Refused`] is another answer to it.
-    Parsed(Intent),
-    /// To [`Question::Job`].
-    Job(Option<Job>),
-    /// To [`Question::Register`].
-    Registered(Registered),
-    /// To [`Question::Health`].
-    Health(Health),
-    /// To [`Question::Prometheus`].
-    Prometheus(Monitoring),
-    /// To [`Question::Vault`]: a sentence, and whether all is well.
-    Vault(String, bool),
-    /// To any: no answer, or none that makes sense.
-    Failed(String),
-}
-
-/// What the driver is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Ask, and send [`Event::Reply`] with this number.
-    Ask(u64, Question),
-    /// Send [`Event::Tick`] at this time, unless another action says another.
-    Wake(Millis),
-    /// Tell people.
-    Say(Said),
-    /// A pass has ended: publish the state.
-    Publish,
-}
-
-/// What people are told, once each time that it happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
-    /// A rung was reached.
-    Reached(Rung),
-    /// Something that held does not hold any more.
-    Fell(Rung),
-    /// The first unmet condition is another one than before.
-    Waiting(String),
-    /// The job goes to Nomad now: its version, and whether it replaces one.
-    Submitting(String, Replaces),
-    /// A note that was not there in the pass before.
-    Note(String),
-}
-
-/// See [`Said::Submitting`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Replaces {
-    /// The first one.
-    Nothing,
-    /// The version that is there.
-    Older,
-}
-
 /// All that the machine knows. It is lost when the agent ends, and nothing that matters is lost with it.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
@@ -160,7 +76,7 @@ pub(crate) struct State {
     /// When it was reached.
     pub(crate) since: Now,
     /// When each rung was first reached.
-    pub(crate) reached: [Option<Millis>; 7],
+    pub(crate) reached: [Option<Millis>; Rung::ALL.len()],
     /// Changes of `rung`.
     pub(crate) transitions: u64,
     /// The first condition that does not hold, as the last pass found it.
@@ -190,6 +106,14 @@ pub(crate) struct State {
     standing: Option<(u64, Millis, u32)>,
     /// When this agent last set out to submit.
     acted: Option<Millis>,
+    /// How far this server's own set-up is.
+    way: Way,
+    /// When the marker that says so was written.
+    way_since: Millis,
+    /// Whether the loop's marker could not be read in the last pass.
+    locked_out: bool,
+    /// As `standing`, of the marker of the set-up.
+    setup_standing: Option<(u64, Millis, u32)>,
     pass: Pass,
     /// What was said last: not again.
     said: Option<Unmet>,
@@ -207,6 +131,7 @@ enum Doing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Consul,
+    SetUp(Part),
     Memory,
     Nomad,
     Parse,
@@ -232,6 +157,11 @@ struct Pass {
     rounds: u32,
     /// Whether the marker has been counted as seen in this pass.
     counted: bool,
+    /// The marker of the set-up with its index, and whether its writer can still be at it.
+    setup: Option<(u64, SetupMarker)>,
+    setup_age: Age,
+    /// Whether Nomad's quorum has been looked at.
+    late: bool,
 }
 
 impl Default for Pass {
@@ -244,6 +174,9 @@ impl Default for Pass {
             consul: Quorum::default(),
             rounds: 0,
             counted: false,
+            setup: None,
+            setup_age: Age::Fresh,
+            late: false,
         }
     }
 }
@@ -253,7 +186,7 @@ impl State {
     pub(crate) fn new(seed: u64, now: Now) -> Self {
         let mut jitter = Jitter(seed);
         let start = now.boot.saturating_add(jitter.below(pace::FIRST));
-        let mut reached = [None; 7];
+        let mut reached = [None; Rung::ALL.len()];
         if let Some(booted) = reached.first_mut() {
             *booted = Some(now.boot);
         }
@@ -278,6 +211,10 @@ impl State {
             strikes: 0,
             standing: None,
             acted: None,
+            way: Way::Before,
+            way_since: 0,
+            locked_out: false,
+            setup_standing: None,
             pass: Pass::default(),
             said: None,
         }
@@ -338,8 +275,9 @@ impl Run<'_> {
         match (step, reply) {
             (Step::Consul, Reply::Quorum(quorum)) if quorum.leader => {
                 self.state.pass.consul = quorum;
-                self.ask(Step::Memory, Question::Memory);
+                self.set_up_first();
             }
+            (Step::SetUp(part), reply) => self.set_up(part, asked, reply),
             (Step::Consul, Reply::Quorum(quorum)) => {
                 self.unmet(Unmet::Quorum(Program::Consul, self.settings.consul, quorum));
             }
@@ -388,7 +326,10 @@ impl Run<'_> {
             }
             // A node that does not submit may have a token that does not read the marker, and can do without.
             (Step::Memory, Reply::Failed(_)) if !self.settings.submit => self.memory(Memory::Blank),
-            (Step::Memory | Step::Claim(_) | Step::Record, Reply::Failed(why)) => self.unmet(Unmet::Marker(why)),
+            (Step::Memory | Step::Claim(_) | Step::Record, Reply::Failed(why)) => {
+                self.locked_out();
+                self.unmet(Unmet::Marker(why));
+            }
             (Step::Nomad | Step::Parse | Step::Job | Step::Register | Step::Health, Reply::Failed(why)) => {
                 self.unmet(Unmet::Silent(Program::Nomad, why));
             }
@@ -423,8 +364,13 @@ impl Run<'_> {
             return self.unmet(Unmet::Quorum(Program::Consul, self.settings.consul, quorum));
         }
         self.reach(Rung::ConsulQuorum);
+        self.reach_set_up();
         match self.settings.nomad {
-            None => self.prometheus(),
+            None => {
+                if self.state.pass.rounds > 0 || !self.set_up_rest() {
+                    self.prometheus();
+                }
+            }
             Some(_) if self.state.pass.rounds > 0 => self.ask(Step::Job, Question::Job),
             Some(_) => self.ask(Step::Nomad, Question::Nomad),
         }
@@ -436,10 +382,8 @@ impl Run<'_> {
             return self.unmet(Unmet::Quorum(Program::Nomad, expect, quorum));
         }
         self.reach(Rung::NomadQuorum);
-        match self.intent() {
-            Some(_) => self.ask(Step::Job, Question::Job),
-            None if self.settings.hcl => self.ask(Step::Parse, Question::Parse),
-            None => self.prometheus(),
+        if !self.set_up_rest() {
+            self.after_nomad();
         }
     }
 
@@ -567,7 +511,7 @@ impl Run<'_> {
     }
 
     fn note_unmet(&mut self, unmet: Unmet) {
-        if matches!(unmet, Unmet::Silent(..) | Unmet::Marker(_) | Unmet::Refused(_)) {
+        if matches!(unmet, Unmet::Silent(..) | Unmet::Marker(_) | Unmet::Refused(_) | Unmet::SetUp(_)) {
             self.state.failure = Some((self.now.wall, unmet.to_string()));
         }
         self.state.pass.unmet.get_or_insert(unmet);
@@ -641,84 +585,5 @@ impl Run<'_> {
         let delay = self.settings.slept(self.state.jitter.spread(delay));
         self.state.doing = Doing::Sleeping(self.now.boot.saturating_add(delay));
         self.actions.push(Action::Publish);
-    }
-}
-
-#[cfg(test)]
-pub(crate) use mutation::Mutation;
-
-/// The ways to break the machine that the model test must notice. Outside of tests they do not exist.
-#[cfg(test)]
-mod mutation {
-    /// One way to break it.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) enum Mutation {
-        /// Submits whatever there is.
-        NotEnforced,
-        /// Submits without having claimed.
-        SkipClaim,
-        /// Takes a claim over at once.
-        NoPatience,
-        /// Brings back versions that were replaced.
-        IgnorePast,
-        /// Sees no difference between a stopped job and a running one.
-        IgnoreStop,
-        /// Does not remember that a job was stopped.
-        ForgetStop,
-        /// Waits for an answer for ever.
-        NoDeadline,
-        /// Never takes a claim over.
-        NoTakeOver,
-        /// Doubles the delay for ever.
-        NoBound,
-        /// Does not sleep.
-        NoSleep,
-    }
-}
-
-/// In tests a mutation may say otherwise; elsewhere these are constants.
-macro_rules! breaks {
-    ($($name:ident = $mutation:ident),* $(,)?) => {
-        impl Settings {
-            $(
-                #[cfg(test)]
-                pub(crate) fn $name(&self) -> bool {
-                    self.mutation == Some(Mutation::$mutation)
-                }
-
-                #[cfg(not(test))]
-                #[inline]
-                pub(crate) const fn $name(&self) -> bool {
-                    false
-                }
-            )*
-        }
-    };
-}
-
-breaks! {
-    breaks_skip_claim = SkipClaim,
-    breaks_no_patience = NoPatience,
-    breaks_ignore_past = IgnorePast,
-    breaks_ignore_stop = IgnoreStop,
-    breaks_forget_stop = ForgetStop,
-    breaks_no_deadline = NoDeadline,
-    breaks_no_take_over = NoTakeOver,
-    breaks_not_enforced = NotEnforced,
-    breaks_no_bound = NoBound,
-    breaks_no_sleep = NoSleep,
-}
-
-impl Settings {
-    fn enforced(&self, index: u64) -> u64 {
-        if self.breaks_not_enforced() { u64::MAX } else { index }
-    }
-
-    fn backoff(&self, failures: u32) -> Millis {
-        if self.breaks_no_bound() { pace::FIRST << failures.min(30) } else { pace::backoff(failures) }
-    }
-
-    fn slept(&self, delay: Millis) -> Millis {
-        if self.breaks_no_sleep() { 0 } else { delay }
     }
 }

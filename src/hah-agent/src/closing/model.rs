@@ -8,7 +8,10 @@
 //! Invariants, each with the mutations of the machine that must break it ([`mutations`]):
 //! - **once**: an intended version is effectively submitted at most once, and once more for each time it was lost;
 //! - **stopped**: what the person stopped is never brought back, nor what they purged unless `if-lost` says so;
-//! - **forward**: in a calm world every agent gets to the end of the loop, or to the sentence that says why not;
+//! - **forward**: in a calm world every agent gets to the end of the loop, or to the sentence that says why not, and of a
+//!   closed cluster's servers none keeps the secrets of the set-up;
+//! - **set-up**: in a closed cluster nobody sets up what another has claimed;
+//! - **stripped**: no server throws the secrets of the set-up away before all is made with them;
 //! - **bounded**: no delay is longer than [`pace::LONGEST`] and a quarter;
 //! - **idle**: no agent asks more than [`ASKS_MAX`] questions in a minute.
 //!
@@ -119,7 +122,7 @@ mod mutations {
 
     #[test]
     fn claims_taken_over_at_once() {
-        check(Mutation::NoPatience, &["once", "stopped"]);
+        check(Mutation::NoPatience, &["once", "stopped", "set-up"]);
     }
 
     #[test]
@@ -145,6 +148,21 @@ mod mutations {
     #[test]
     fn a_claim_whose_writer_died() {
         check(Mutation::NoTakeOver, &["forward"]);
+    }
+
+    #[test]
+    fn a_set_up_without_a_claim() {
+        check(Mutation::SkipSetUpClaim, &["set-up"]);
+    }
+
+    #[test]
+    fn secrets_that_go_too_early() {
+        check(Mutation::FinishEarly, &["stripped"]);
+    }
+
+    #[test]
+    fn secrets_that_stay() {
+        check(Mutation::KeepSecrets, &["forward"]);
     }
 
     #[test]

@@ -145,6 +145,7 @@ fn sentence(state: &State, said: &Said) -> String {
         Said::Reached(rung) => match rung {
             Rung::Booted => "the agent has started".to_owned(),
             Rung::ConsulQuorum => "Consul has a leader".to_owned(),
+            Rung::SetUp => "the cluster is closed: Consul knows every node's token".to_owned(),
             Rung::NomadQuorum => "Nomad has a leader".to_owned(),
             Rung::JobSubmitted => "Nomad has the job".to_owned(),
             Rung::JobHealthy => "the job runs".to_owned(),
@@ -312,6 +313,7 @@ mod tests {
             job: None,
             submit: false,
             resubmit: Resubmit::Never,
+            closed: false,
             prometheus: Prometheus { service: "prometheus".to_owned(), port: 9090, jobs: vec![], beside: vec![] },
             textfile: Some("/var/lib/prometheus/node-exporter/hah.prom".to_owned()),
         };

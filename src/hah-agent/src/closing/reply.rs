@@ -3,6 +3,8 @@
 //!
 //! The shapes are those of the programs' HTTP API documentation; the functions are named after what they read.
 
+mod acl;
+
 use std::collections::BTreeMap;
 
 use base64::Engine;
@@ -12,6 +14,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::view::{Job, Memory};
+pub(crate) use acl::{
+    AclToken, BindingRule, Named, acl_tokens, binding_rules, datacenter, named, rules, secret_id, setup_memory,
+};
 
 /// Why an answer makes no sense.
 #[derive(Debug, thiserror::Error)]
@@ -115,8 +120,8 @@ pub(crate) fn nomad_members(body: &[u8]) -> Result<Vec<Member>, Nonsense> {
         .collect())
 }
 
-/// Consul's `/v1/kv/KEY`: the marker. A key without a value counts as a marker that is not ours.
-pub(crate) fn memory(body: &[u8]) -> Result<Memory, Nonsense> {
+/// Consul's `/v1/kv/KEY`: index and value; nothing where there is no key.
+fn kv_entry(body: &[u8]) -> Result<Option<(u64, Vec<u8>)>, Nonsense> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Entry {
@@ -124,17 +129,21 @@ pub(crate) fn memory(body: &[u8]) -> Result<Memory, Nonsense> {
         #[serde(default, deserialize_with = "or_default")]
         value: String,
     }
+    let entries: Vec<Entry> = read(body)?;
+    let Some(entry) = entries.into_iter().next() else { return Ok(None) };
+    let value = STANDARD.decode(&entry.value).map_err(|_| Nonsense::Shape("the value is not base64"))?;
+    Ok(Some((entry.modify_index, value)))
+}
+
+/// Consul's `/v1/kv/KEY`: the marker. A key without a value counts as a marker that is not ours.
+pub(crate) fn memory(body: &[u8]) -> Result<Memory, Nonsense> {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
     }
-    let entries: Vec<Entry> = read(body)?;
-    let Some(entry) = entries.into_iter().next() else { return Ok(Memory::Blank) };
-    let Ok(value) = STANDARD.decode(&entry.value) else {
-        return Err(Nonsense::Shape("the value is not base64"));
-    };
+    let Some((index, value)) = kv_entry(body)? else { return Ok(Memory::Blank) };
     Ok(match (serde_json::from_slice::<Version>(&value), serde_json::from_slice::<Marker>(&value)) {
-        (Ok(Version { version: MARKER_VERSION }), Ok(marker)) => Memory::Known(entry.modify_index, Box::new(marker)),
+        (Ok(Version { version: MARKER_VERSION }), Ok(marker)) => Memory::Known(index, Box::new(marker)),
         (Ok(Version { version: MARKER_VERSION }), Err(error)) => Memory::Foreign(format!("it is damaged: {error}")),
         (Ok(Version { version }), _) => Memory::Foreign(format!("it has version {version}; a newer image wrote it")),
         (Err(_), _) => Memory::Foreign("it is something else".to_owned()),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use hah_node::closing::Marker;
+use hah_node::closing::{Marker, SetupMarker};
 
 /// A server that is not here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,19 @@ pub(crate) enum Memory {
     /// This one, and the `ModifyIndex` of its key.
     Known(u64, Box<Marker>),
     /// One that this agent does not understand: of a later version, or no marker at all.
+    Foreign(String),
+}
+
+/// The marker of the set-up in Consul's KV store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SetupMemory {
+    /// Consul does not know the token that was sent, or lets it read nothing.
+    NoToken(String),
+    /// There is none.
+    Blank,
+    /// This one, and the `ModifyIndex` of its key.
+    Known(u64, SetupMarker),
+    /// One that this agent does not understand.
     Foreign(String),
 }
 

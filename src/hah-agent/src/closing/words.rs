@@ -31,6 +31,12 @@ pub(crate) enum Unmet {
     Silent(Program, String),
     /// There is no leader, or too few servers for the first time.
     Quorum(Program, u32, Quorum),
+    /// Consul does not know this node's token yet, or not any more.
+    NotSetUp(String),
+    /// Another server is setting the cluster up.
+    SettingUp(String),
+    /// The set-up does not get on.
+    SetUp(String),
     /// The marker could not be read or written.
     Marker(String),
     /// The marker is not for this agent, and there is no job.
@@ -63,6 +69,13 @@ impl fmt::Display for Unmet {
             Self::Starting => formatter.write_str("the agent has just started"),
             Self::Silent(program, why) => write!(formatter, "waiting for {program} on this node: {why}"),
             Self::Quorum(program, expect, quorum) => servers(formatter, *program, *expect, quorum),
+            Self::NotSetUp(why) => write!(
+                formatter,
+                "waiting for a server to make this node's token in Consul: {why}; \
+                 `hah-image flash --node` of one server repeats the set-up"
+            ),
+            Self::SettingUp(node) => write!(formatter, "waiting for {node}, which is setting the cluster up"),
+            Self::SetUp(why) => write!(formatter, "the set-up of the closed cluster does not get on: {why}"),
             Self::Marker(why) => write!(formatter, "waiting for Consul's key-value store: {why}"),
             Self::Foreign(why) => write!(
                 formatter,

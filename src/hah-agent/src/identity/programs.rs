@@ -3,11 +3,12 @@
 //!
 //! Consul and Nomad merge fragments key by key. Vault takes the last `storage` whole, so its fragment repeats the image's.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hah_node::host::in_url;
-use hah_node::identity::{Consul, Identity, Nomad, Policy, Secret, Tls, Vault};
-use hah_node::paths::SECRETS;
+use hah_node::identity::{Consul, Identity, Nomad, Policy, Secret, Setup, Tls, Vault};
+use hah_node::paths::{SECRETS, SETUP};
 use serde_json::{Map, Value, json};
 
 /// Which spelling of TLS and ACL settings Consul understands; see [`hah_node::paths::CONSUL_DIALECT`].
@@ -35,7 +36,7 @@ impl ConsulDialect {
 pub(crate) struct SecretFile<'i> {
     /// `consul/key.pem`.
     pub(crate) name: String,
-    pub(crate) content: &'i str,
+    pub(crate) content: Cow<'i, str>,
     /// Whose it is: the program, by its user's name.
     pub(crate) program: &'static str,
 }
@@ -46,6 +47,7 @@ pub(crate) fn secret_files(identity: &Identity) -> Vec<SecretFile<'_>> {
     if let Some(consul) = &identity.consul {
         pem("consul", consul.tls.as_ref(), &mut files);
         token("consul", "consul.token", consul.tokens.hah.as_ref(), &mut files);
+        token("prometheus", "prometheus/consul_token", consul.tokens.prometheus.as_ref(), &mut files);
     }
     if let Some(nomad) = &identity.nomad {
         pem("nomad", nomad.tls.as_ref(), &mut files);
@@ -56,22 +58,58 @@ pub(crate) fn secret_files(identity: &Identity) -> Vec<SecretFile<'_>> {
         token("vault", "vault/role-id", vault.role_id.as_ref(), &mut files);
         token("vault", "vault/wrapped-secret-id", vault.wrapped_secret_id.as_ref(), &mut files);
     }
+    let setup = identity.setup.as_ref().and_then(|setup| serde_json::to_string(setup).ok());
+    let name = SETUP.strip_prefix(SECRETS).unwrap_or(SETUP).trim_start_matches('/').to_owned();
+    files.extend(setup.map(|setup| SecretFile { name, content: Cow::Owned(setup), program: "root" }));
     files
+}
+
+/// Whose certificates the programs of an identity believe: the program and the authority, PEM. No secrets.
+pub(crate) fn authorities(identity: &Identity) -> Vec<(&'static str, &str)> {
+    let consul = identity.consul.as_ref().and_then(|consul| consul.tls.as_ref());
+    let nomad = identity.nomad.as_ref().and_then(|nomad| nomad.tls.as_ref());
+    let vault = identity.vault.as_ref().and_then(|vault| vault.tls.as_ref());
+    let all = [("consul", consul), ("nomad", nomad), ("vault", vault)];
+    all.into_iter().filter_map(|(program, tls)| Some((program, tls?.ca.as_str()))).collect()
 }
 
 fn pem<'i>(program: &'static str, tls: Option<&'i Tls>, files: &mut Vec<SecretFile<'i>>) {
     let Some(Tls { ca, cert, key }) = tls else { return };
     for (name, content) in [("ca", ca.as_str()), ("cert", cert), ("key", key.reveal())] {
-        files.push(SecretFile { name: format!("{program}/{name}.pem"), content, program });
+        files.push(SecretFile { name: format!("{program}/{name}.pem"), content: content.into(), program });
     }
 }
 
 fn token<'i>(program: &'static str, name: &str, token: Option<&'i Secret>, files: &mut Vec<SecretFile<'i>>) {
-    files.extend(token.map(|token| SecretFile { name: name.to_owned(), content: token.reveal(), program }));
+    files.extend(token.map(|token| SecretFile { name: name.to_owned(), content: token.reveal().into(), program }));
 }
 
-/// `identity.json` for Consul.
-pub(crate) fn consul(consul: &Consul, hostname: &str, dialect: ConsulDialect) -> Value {
+/// The token by which Consul puts services of its own configuration into the catalog, where requests without a token may
+/// not: the agent's own.
+fn services_token(consul: &Consul) -> Option<&Secret> {
+    let asks = consul.acl == Some(Policy::Deny) && consul.tokens.default.is_none();
+    consul.tokens.agent.as_ref().filter(|_| asks)
+}
+
+/// A file of Consul's configuration with [`services_token`] in its services, for versions that have no such setting;
+/// nothing when it has no services.
+pub(crate) fn consul_services(consul: &Consul, file: &Value, dialect: ConsulDialect) -> Option<Value> {
+    let token = services_token(consul).filter(|_| dialect == ConsulDialect::Old)?;
+    let mut file = file.as_object()?.clone();
+    let mut found = false;
+    let mut add = |service: &mut Value| {
+        if let Some(service) = service.as_object_mut() {
+            service.entry("token").or_insert_with(|| token.reveal().into());
+            found = true;
+        }
+    };
+    file.get_mut("service").into_iter().for_each(&mut add);
+    file.get_mut("services").and_then(Value::as_array_mut).into_iter().flatten().for_each(&mut add);
+    found.then_some(Value::Object(file))
+}
+
+/// `identity.json` for Consul. A server that is to set the cluster up brings the management token in.
+pub(crate) fn consul(consul: &Consul, setup: Option<&Setup>, hostname: &str, dialect: ConsulDialect) -> Value {
     let Consul { datacenter, server, bootstrap_expect, retry_join, advertise, bind, encrypt, tls, acl, tokens } =
         consul;
     let mut fragment = Map::new();
@@ -107,11 +145,16 @@ pub(crate) fn consul(consul: &Consul, hostname: &str, dialect: ConsulDialect) ->
     }
     if let Some(policy) = acl {
         let first = if dialect == ConsulDialect::New { "initial_management" } else { "master" };
+        let management = setup.filter(|_| *server == Some(true)).map(|setup| &setup.consul);
+        let services = services_token(consul).filter(|_| dialect == ConsulDialect::New);
         let mut known = Map::new();
-        for (name, token) in
-            [(first, &tokens.initial_management), ("agent", &tokens.agent), ("default", &tokens.default)]
-        {
-            put(&mut known, name, token.as_ref().map(Secret::reveal));
+        for (name, token) in [
+            (first, tokens.initial_management.as_ref().or(management)),
+            ("agent", tokens.agent.as_ref()),
+            ("default", tokens.default.as_ref()),
+            ("config_file_service_registration", services),
+        ] {
+            put(&mut known, name, token.map(Secret::reveal));
         }
         let policy = if *policy == Policy::Deny { "deny" } else { "allow" };
         let mut acl = Map::new();
@@ -250,17 +293,42 @@ mod tests {
             tokens: hah_node::identity::ConsulTokens { initial_management: secret("FIRST"), ..Default::default() },
             ..Consul::default()
         };
-        let new = consul(&settings, "a", ConsulDialect::New);
+        let new = consul(&settings, None, "a", ConsulDialect::New);
         assert_eq!(new["node_name"], "a");
         assert_eq!(new["retry_join"], json!(["10.0.0.1", "[fd00::1]", "pi4.local"]));
         assert_eq!(new["tls"]["internal_rpc"]["key_file"], "/run/hah/secrets/consul/key.pem");
         assert_eq!(new["acl"]["tokens"], json!({"initial_management": "FIRST"}));
         assert_eq!(new["acl"]["default_policy"], "allow");
-        let old = consul(&settings, "a", ConsulDialect::Old);
+        let old = consul(&settings, None, "a", ConsulDialect::Old);
         assert_eq!(old["key_file"], "/run/hah/secrets/consul/key.pem");
         assert_eq!((&old["verify_outgoing"], old.get("tls")), (&json!(true), None));
         assert_eq!(old["acl"]["tokens"], json!({"master": "FIRST"}));
-        assert_eq!(consul(&Consul::default(), "a", ConsulDialect::New), json!({"node_name": "a"}));
+        assert_eq!(consul(&Consul::default(), None, "a", ConsulDialect::New), json!({"node_name": "a"}));
+    }
+
+    #[test]
+    fn a_server_that_sets_a_closed_cluster_up() {
+        let tokens = hah_node::identity::ConsulTokens { agent: secret("AGENT"), ..Default::default() };
+        let settings = Consul { server: Some(true), acl: Some(Policy::Deny), tokens, ..Consul::default() };
+        let setup = Setup { consul: Secret::new("M"), ..Setup::default() };
+        let new = consul(&settings, Some(&setup), "a", ConsulDialect::New);
+        let wanted = json!({"initial_management": "M", "agent": "AGENT", "config_file_service_registration": "AGENT"});
+        assert_eq!(new["acl"]["tokens"], wanted);
+        let old = consul(&settings, Some(&setup), "a", ConsulDialect::Old);
+        assert_eq!(old["acl"]["tokens"], json!({"master": "M", "agent": "AGENT"}));
+        let after = consul(&settings, None, "a", ConsulDialect::Old);
+        assert_eq!(after["acl"]["tokens"], json!({"agent": "AGENT"}));
+        let client = Consul { server: Some(false), ..settings.clone() };
+        assert_eq!(consul(&client, Some(&setup), "a", ConsulDialect::Old)["acl"]["tokens"], json!({"agent": "AGENT"}));
+
+        let file = json!({"services": [{"name": "a"}, {"name": "b", "token": "OWN"}], "service": {"name": "c"}});
+        let wanted = json!({"services": [{"name": "a", "token": "AGENT"}, {"name": "b", "token": "OWN"}],
+            "service": {"name": "c", "token": "AGENT"}});
+        assert_eq!(consul_services(&settings, &file, ConsulDialect::Old), Some(wanted));
+        assert_eq!(consul_services(&settings, &file, ConsulDialect::New), None);
+        assert_eq!(consul_services(&settings, &json!({"datacenter": "x"}), ConsulDialect::Old), None);
+        let open = Consul { acl: Some(Policy::Allow), ..settings };
+        assert_eq!(consul_services(&open, &file, ConsulDialect::Old), None);
     }
 
     #[test]

@@ -9,14 +9,14 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
-use hah_node::identity::{Identity, Interface, Secret};
+use hah_node::identity::{Consul, Identity, Interface, Secret};
 use hah_node::paths;
 use serde_json::Value;
 
 use super::tool::ToolRoot;
 use crate::identity::accounts::{self, Account};
-use crate::identity::network;
 use crate::identity::programs::{self, ConsulDialect};
+use crate::identity::{firewall, network};
 
 const CHPASSWD: &str = "/usr/sbin/chpasswd";
 /// The person's account in every image (Debian Policy 9.2.2: people begin here).
@@ -49,6 +49,7 @@ pub(crate) fn apply(root: &Path, secrets: &Path, identity: &Identity, hostname: 
         ("the SSH server", target.ssh()),
         ("the wired network", target.wired()),
         ("the wireless network", target.wireless()),
+        ("the firewall", target.firewall()),
         ("certificates and tokens", target.secrets()),
         ("Consul", target.consul()),
         ("Nomad", target.nomad()),
@@ -218,7 +219,27 @@ impl Target<'_> {
         self.write("systemd/network/70-identity-wireless.network", &network::network_file("Type=wlan", interface))
     }
 
+    fn firewall(&self) -> io::Result<()> {
+        let Some(settings) = &self.identity.firewall else { return Ok(()) };
+        if !self.has_unit("hah-firewall.service") && !self.etc("systemd/system/hah-firewall.service").exists() {
+            return Err(io::Error::other("the image has no firewall: it was built for a cluster that is not closed"));
+        }
+        self.write(firewall::FILE, &firewall::ruleset(settings))
+    }
+
+    /// The authorities are for everybody: beside the secrets, and none of them.
+    fn authorities(&self) -> io::Result<()> {
+        let Some(directory) = self.secrets.parent().map(|run| run.join("ca")) else { return Ok(()) };
+        for (program, authority) in programs::authorities(self.identity) {
+            make_directory(&directory, 0o755)?;
+            let path = directory.join(format!("{program}.pem"));
+            fs::write(&path, authority).map_err(|error| at(&path, error))?;
+        }
+        Ok(())
+    }
+
     fn secrets(&self) -> io::Result<()> {
+        self.authorities()?;
         let files = programs::secret_files(self.identity);
         if files.is_empty() {
             return Ok(());
@@ -247,7 +268,26 @@ impl Target<'_> {
         };
         let dialect = self.root.join(paths::CONSUL_DIALECT.trim_start_matches('/'));
         let dialect = ConsulDialect::parse(&fs::read_to_string(dialect).unwrap_or_default());
-        self.fragment("consul", &programs::consul(consul, self.hostname, dialect))
+        let setup = self.identity.setup.as_ref();
+        self.fragment("consul", &programs::consul(consul, setup, self.hostname, dialect))?;
+        self.consul_services(consul, dialect)
+    }
+
+    /// Gives the services of the image's own configuration the token that they need to be in the catalog.
+    fn consul_services(&self, consul: &Consul, dialect: ConsulDialect) -> io::Result<()> {
+        let directory = self.etc("consul.d");
+        for entry in fs::read_dir(&directory).map_err(|error| at(&directory, error))? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let file = fs::read(&path).map_err(|error| at(&path, error))?;
+            let file = serde_json::from_slice(&file).ok();
+            if let Some(changed) = file.and_then(|file| programs::consul_services(consul, &file, dialect)) {
+                self.write_private(&path, &serde_json::to_vec(&changed)?, "consul")?;
+            }
+        }
+        Ok(())
     }
 
     fn nomad(&self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Doubles of Consul, Nomad, Prometheus and Vault: only the endpoints that the agent uses, with the answers that the real
 //! programs gave. The contract tests keep Nomad's honest: they run against a real one, too, where there is one.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,13 @@ pub(crate) struct NomadState {
     pub(crate) no_leader: bool,
     /// Whether requests to parse are refused, as with a token that may not.
     pub(crate) no_parse: bool,
+    /// Whether access control is on.
+    pub(crate) closed: bool,
+    /// How often the bootstrap succeeded.
+    pub(crate) bootstraps: u64,
+    /// Tokens, the management token first, with their policies.
+    pub(crate) tokens: Vec<(String, Vec<String>)>,
+    pub(crate) policies: BTreeMap<String, Value>,
 }
 
 impl NomadState {
@@ -103,11 +111,14 @@ pub(crate) fn nomad(listen: &str, endpoints: Arc<Mutex<Endpoints>>, state: Arc<M
 
 fn nomad_answer(request: &Request, state: &mut NomadState) -> Answer {
     let stale = request.query.contains("stale");
-    let words: Vec<&str> = request.path.trim_start_matches("/v1/").split('/').collect();
+    let words: Vec<&str> = request.path.trim_start_matches("/v1/").trim_start_matches('/').split('/').collect();
     if state.no_leader && !stale && words[0] != "agent" {
         return (500, "No cluster leader".to_owned());
     }
     let ok = |value: Value| (200, value.to_string());
+    if let Some(answer) = acl_answer(request, &words, state) {
+        return answer;
+    }
     match (&*request.method, &*words) {
         ("GET", ["status", "leader"]) => ok(json!(if state.no_leader { "" } else { "127.0.0.1:4647" })),
         ("GET", ["status", "peers"]) => ok(json!(["127.0.0.1:4647", "127.0.0.2:4647", "127.0.0.3:4647"])),
@@ -158,7 +169,57 @@ fn nomad_answer(request: &Request, state: &mut NomadState) -> Answer {
             ok(if state.job.is_some() { json!([allocation]) } else { json!([]) })
         }
         ("GET", ["job", _, "evaluations"]) => ok(json!([])),
+        ("GET", ["jobs"]) => ok(json!([])),
+        ("PUT", ["volume", "host", "register"]) => ok(json!({ "Volume": { "ID": "v" } })),
         _ => (404, "Invalid URL".to_owned()),
+    }
+}
+
+/// Access control as the real one answers it: what it refuses, and its own endpoints.
+fn acl_answer(request: &Request, words: &[&str], state: &mut NomadState) -> Option<Answer> {
+    if !state.closed {
+        return None;
+    }
+    let refused = || Some((403, "Permission denied".to_owned()));
+    let ok = |value: Value| Some((200, value.to_string()));
+    let body = || serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+    let given = request.headers.get("x-nomad-token");
+    let known = given.and_then(|given| state.tokens.iter().find(|(secret, _)| secret == given)).cloned();
+    let is_management = known.as_ref().is_some_and(|(_, policies)| policies.is_empty());
+    match (&*request.method, words) {
+        ("PUT" | "POST", ["acl", "bootstrap"]) if !state.tokens.is_empty() => {
+            Some((400, "ACL bootstrap already done (reset index: 7)".to_owned()))
+        }
+        ("PUT" | "POST", ["acl", "bootstrap"]) => {
+            let secret = body()["BootstrapSecret"].as_str()?.to_owned();
+            state.bootstraps += 1;
+            state.tokens.push((secret.clone(), Vec::new()));
+            ok(json!({ "AccessorID": "m", "SecretID": secret, "Type": "management" }))
+        }
+        // No token is needed for these (seen: status/leader and agent/health answer without).
+        ("GET", ["status", _]) => None,
+        ("GET", [".well-known", "jwks.json"]) => ok(json!({ "keys": [] })),
+        _ if given.is_some() && known.is_none() => Some((403, "ACL token not found".to_owned())),
+        ("GET", ["acl", "token", "self"]) if known.is_some() => ok(json!({ "AccessorID": "x" })),
+        ("PUT" | "POST", ["acl", "policy", name]) if is_management => {
+            state.policies.insert((*name).to_owned(), body());
+            Some((200, String::new()))
+        }
+        ("GET", ["acl", "policy", name]) if is_management => match state.policies.get(*name) {
+            Some(policy) => ok(policy.clone()),
+            None => Some((404, "ACL policy not found".to_owned())),
+        },
+        ("PUT" | "POST", ["acl", "token"]) if is_management => {
+            let policies = body()["Policies"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            let secret = format!("d0d0d0d0-0000-4000-8000-{:012}", state.tokens.len());
+            state.tokens.push((secret.clone(), policies));
+            ok(json!({ "AccessorID": "t", "SecretID": secret }))
+        }
+        (_, ["acl", ..]) => refused(),
+        // A node's agent registers volumes, and nobody else but a management token.
+        (_, ["volume", ..]) if !is_management => refused(),
+        _ if known.is_none() => refused(),
+        _ => None,
     }
 }
 
@@ -301,13 +362,20 @@ pub(crate) fn vault(endpoints: Arc<Mutex<Endpoints>>) -> Server {
 
 /// One request of the test itself: status and body; status 0 when there is no answer.
 pub(crate) fn request(method: &str, url: &str, body: &str) -> (u16, String) {
+    asked(method, url, body, &[])
+}
+
+/// The same with headers.
+pub(crate) fn asked(method: &str, url: &str, body: &str, headers: &[(&str, &str)]) -> (u16, String) {
     use std::io::{Read, Write};
     let rest = url.strip_prefix("http://").unwrap();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let Ok(mut stream) = std::net::TcpStream::connect(authority) else { return (0, String::new()) };
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let length = body.len();
-    let head = format!("{method} /{path} HTTP/1.0\r\nHost: {authority}\r\nContent-Length: {length}\r\n\r\n{body}");
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let head =
+        format!("{method} /{path} HTTP/1.0\r\nHost: {authority}\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
     let mut answer = Vec::new();
     if stream.write_all(head.as_bytes()).is_err() || stream.read_to_end(&mut answer).is_err() {
         return (0, String::new());

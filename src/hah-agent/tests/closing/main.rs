@@ -3,6 +3,7 @@
 //! | module | asks |
 //! |---|---|
 //! | [`contract`] | does it close the loop with a real Consul, Prometheus and node_exporter, and a Nomad, real or a double? |
+//! | [`closed`] | does a closed cluster set itself up, and keep strangers out? |
 //! | [`hcl`] | does it close the loop with a job that only Nomad can parse? |
 //! | [`faults`] | is it ever wrong, stuck or spinning when its neighbours misbehave, or when it is killed? |
 //!
@@ -22,6 +23,7 @@
 )]
 
 mod agent;
+mod closed;
 mod contract;
 mod double;
 mod faults;

@@ -27,7 +27,7 @@ pub(super) struct ShowArgs {
 }
 
 /// Keys of node.json that hold secrets, whatever is below them.
-const SECRET: [&str; 7] = ["password_hash", "psk", "encrypt", "key", "tokens", "role_id", "wrapped_secret_id"];
+const SECRET: [&str; 8] = ["password_hash", "psk", "encrypt", "key", "tokens", "role_id", "wrapped_secret_id", "setup"];
 
 /// Runs an `identity` verb.
 pub(super) fn run(context: &Context, verb: &IdentityVerb) -> Result<u8, Failure> {

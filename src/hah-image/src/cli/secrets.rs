@@ -121,6 +121,8 @@ enum Name {
     NomadEncrypt,
     /// Consul's first management token
     ConsulManagement,
+    /// Nomad's first management token
+    NomadManagement,
     /// A node's Vault role-id
     VaultRoleId,
     /// A node's response-wrapped Vault secret-id
@@ -147,6 +149,7 @@ impl Name {
             Self::ConsulEncrypt => Slot::Shared(|secrets| &mut secrets.consul_encrypt),
             Self::NomadEncrypt => Slot::Shared(|secrets| &mut secrets.nomad_encrypt),
             Self::ConsulManagement => Slot::Shared(|secrets| &mut secrets.consul_management),
+            Self::NomadManagement => Slot::Shared(|secrets| &mut secrets.nomad_management),
             Self::VaultRoleId => Slot::Own(|own| &mut own.vault_role_id),
             Self::VaultWrappedSecretId => Slot::Own(|own| &mut own.vault_wrapped_secret_id),
             Self::ConsulAgentToken => Slot::Own(|own| &mut own.consul_agent_token),
@@ -204,6 +207,12 @@ pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> 
 
 /// The project's secrets, opened; none when the fleet wants none and has none.
 pub(super) fn open(context: &Context, project: &Project, cluster: &Cluster, key: &KeyArgs) -> Result<Secrets, Failure> {
+    if cluster.security.is_none() && cluster.wants_gossip() {
+        context.printer.note(
+            "cluster.toml does not say `security`, so the cluster is open: whoever reaches its ports may use them; \
+             docs/identity.md says how to close it",
+        );
+    }
     match secrets::read(project.root())? {
         Some(file) => secrets::decrypt(&file, &key_for(context, &file, key)?),
         None if cluster.wants_secrets() => Err(Failure::user(

@@ -104,6 +104,9 @@ name = {name}
 #datacenter = {name}
 # Time zone of every node; the image's without.
 #timezone = "Europe/Berlin"
+# Who gets in: "closed" to strangers, with access control, TLS and a firewall on every node, or "open". A closed cluster needs
+# `hah-image secrets init`, and of every node an address, or its network in `trusted`; see docs/identity.md.
+#security = "closed"
 # Whether the agents of Consul and of Nomad speak TLS with each other. Their certificates are secrets.
 #tls = true
 
@@ -120,10 +123,13 @@ authorized-keys = [{key}]
 #[network]
 #gateway = "192.168.1.1"
 #dns = ["192.168.1.1"]
+# Who reaches every port of a closed cluster beside its nodes, and which ports everybody reaches beside SSH.
+#trusted = ["192.168.1.0/24"]
+#open-ports = [80, 443]
 
 # Whether Consul asks for tokens, which are secrets: "allow" lets requests without one pass, "deny" does not.
 #[consul]
-#acl = "allow"
+#acl = "deny"
 "##
     );
     for (host, node) in (10..).zip(&answers.nodes) {

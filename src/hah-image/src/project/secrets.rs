@@ -29,8 +29,12 @@ pub const FILE: &str = "secrets.age";
 const FILE_MAX: u64 = 4 << 20;
 /// Certificates count from here: a Pi without network starts with the image's clock.
 const NOT_BEFORE: (i32, u8, u8) = (2020, 1, 1);
-/// How many years certificates last.
+/// How many years authorities last, and the certificates of fleets that are not closed.
 const YEARS: i32 = 10;
+/// How long a certificate of a closed fleet lasts, in seconds: a year.
+const YEAR: u64 = 365 * 86_400;
+/// A certificate that ends within this time, in seconds, is made anew by `secrets update`.
+const RENEWED: u64 = 60 * 86_400;
 
 /// What opens the file.
 pub enum Key {
@@ -175,6 +179,9 @@ pub fn complete(cluster: &Cluster, secrets: &mut Secrets, now: u64) -> Result<Ve
         secrets.consul_management = Some(token()?);
         done.push("Consul's management token".to_owned());
     }
+    if cluster.is_closed() {
+        choose_tokens(cluster, secrets, &mut done)?;
+    }
     if secrets.record_key.is_none() {
         secrets.record_key = Some(random_key()?);
         done.push("the key of the record of flashed cards".to_owned());
@@ -190,33 +197,85 @@ pub fn complete(cluster: &Cluster, secrets: &mut Secrets, now: u64) -> Result<Ve
     Ok(done)
 }
 
-/// The authority and the certificates of [`complete`].
-fn certify(cluster: &Cluster, secrets: &mut Secrets, now: u64, done: &mut Vec<String>) -> Result<(), Failure> {
-    let years = Years::from(now);
-    let ca = match secrets.ca.clone() {
-        Some(ca) => ca,
-        None => {
-            // What another authority signed is worth nothing.
-            for own in secrets.nodes.values_mut() {
-                forget_certificates(own);
+/// The tokens of a closed cluster, which its own set-up makes known to Consul and Nomad.
+fn choose_tokens(cluster: &Cluster, secrets: &mut Secrets, done: &mut Vec<String>) -> Result<(), Failure> {
+    let has_nomad = cluster.nodes.values().any(|member| member.nomad == Role::Server);
+    if secrets.nomad_management.is_none() && has_nomad {
+        secrets.nomad_management = Some(token()?);
+        done.push("Nomad's management token".to_owned());
+    }
+    for (name, member) in &cluster.nodes {
+        let own = secrets.nodes.entry(name.clone()).or_default();
+        // Where there is no Nomad, systemd runs Prometheus, on a server.
+        let runs_prometheus = !has_nomad && member.consul == Role::Server;
+        for (what, wanted, slot) in [
+            ("agent token", member.consul != Role::None, &mut own.consul_agent_token),
+            ("Nomad token for Consul", member.nomad != Role::None, &mut own.nomad_consul_token),
+            ("hah-agent token for Consul", member.consul != Role::None, &mut own.hah_consul_token),
+            ("Prometheus token for Consul", runs_prometheus, &mut own.prometheus_consul_token),
+        ] {
+            if wanted && slot.is_none() {
+                *slot = Some(token()?);
+                done.push(format!("the {what} of {name}"));
             }
-            done.push("the cluster's authority".to_owned());
-            secrets.ca.insert(authority(cluster, years)?).clone()
         }
-    };
+    }
+    Ok(())
+}
+
+/// The authorities and the certificates of [`complete`].
+fn certify(cluster: &Cluster, secrets: &mut Secrets, now: u64, done: &mut Vec<String>) -> Result<(), Failure> {
+    let authorities = authorities(cluster, secrets, now, done)?;
     for (name, member) in &cluster.nodes {
         let own = secrets.nodes.entry(name.clone()).or_default();
         let pairs = [&mut own.consul, &mut own.nomad, &mut own.vault];
-        for (subject, pair) in Subject::all(cluster, name, member).into_iter().zip(pairs) {
-            if subject.role == Role::None {
+        for ((subject, pair), ca) in Subject::all(cluster, name, member).into_iter().zip(pairs).zip(&authorities) {
+            let Some(ca) = ca.as_ref().filter(|_| subject.role != Role::None) else {
                 *pair = None;
-            } else if pair.as_ref().is_none_or(|pair| pair.names != subject.names()) {
-                *pair = Some(subject.certificate(&ca, years)?);
+                continue;
+            };
+            if pair.as_ref().is_none_or(|pair| subject.outgrew(pair) || ends_soon(pair, now)) {
+                *pair = Some(subject.certificate(ca, now)?);
                 done.push(format!("{name}'s certificate for {}", subject.program));
             }
         }
     }
     Ok(())
+}
+
+/// Whether a certificate is to be renewed.
+fn ends_soon(pair: &KeyPair, now: u64) -> bool {
+    pair.until.is_some_and(|until| until < now.saturating_add(RENEWED))
+}
+
+/// Who signs for Consul, Nomad and Vault, as far as any node has them: an authority each; or the one that a cluster of
+/// before has for all.
+fn authorities(
+    cluster: &Cluster,
+    secrets: &mut Secrets,
+    now: u64,
+    done: &mut Vec<String>,
+) -> Result<[Option<KeyPair>; 3], Failure> {
+    if let Some(ca) = &secrets.ca {
+        return Ok([(); 3].map(|()| Some(ca.clone())));
+    }
+    let Secrets { consul_ca, nomad_ca, vault_ca, nodes, .. } = secrets;
+    type Part = (&'static str, fn(&Member) -> Role, fn(&mut NodeSecrets) -> &mut Option<KeyPair>);
+    let parts: [Part; 3] = [
+        ("Consul", |member| member.consul, |own| &mut own.consul),
+        ("Nomad", |member| member.nomad, |own| &mut own.nomad),
+        ("Vault", |member| member.vault, |own| &mut own.vault),
+    ];
+    for ((program, part, own), slot) in parts.into_iter().zip([&mut *consul_ca, nomad_ca, vault_ca]) {
+        if slot.is_some() || cluster.nodes.values().all(|member| part(member) == Role::None) {
+            continue;
+        }
+        *slot = Some(authority(cluster, program, Years::from(now))?);
+        done.push(format!("the authority of {program}"));
+        // What another authority signed is worth nothing.
+        nodes.values_mut().for_each(|node| *own(node) = None);
+    }
+    Ok([consul_ca.clone(), nomad_ca.clone(), vault_ca.clone()])
 }
 
 fn forget_certificates(own: &mut NodeSecrets) {
@@ -241,18 +300,23 @@ pub fn rotate(cluster: &Cluster, secrets: &mut Secrets, kind: Kind, now: u64) ->
     let mut lost = Vec::new();
     match kind {
         Kind::Gossip => (secrets.consul_encrypt, secrets.nomad_encrypt) = (None, None),
-        Kind::Authority => secrets.ca = None,
+        Kind::Authority => {
+            (secrets.ca, secrets.consul_ca, secrets.nomad_ca, secrets.vault_ca) = (None, None, None, None);
+        }
         Kind::Certificates => secrets.nodes.values_mut().for_each(forget_certificates),
         Kind::Tokens => {
-            secrets.consul_management = None;
+            (secrets.consul_management, secrets.nomad_management) = (None, None);
             for (name, own) in &mut secrets.nodes {
                 for (what, token) in [
                     ("agent token", &mut own.consul_agent_token),
                     ("Nomad token for Consul", &mut own.nomad_consul_token),
                     ("hah-agent token for Consul", &mut own.hah_consul_token),
+                    ("Prometheus token for Consul", &mut own.prometheus_consul_token),
                     ("hah-agent token for Nomad", &mut own.hah_nomad_token),
                 ] {
-                    lost.extend(token.take().map(|_| format!("no {what} of {name} until you set one")));
+                    let made = cluster.is_closed() && what != "hah-agent token for Nomad";
+                    let had = token.take().filter(|_| !made);
+                    lost.extend(had.map(|_| format!("no {what} of {name} until you set one")));
                 }
             }
         }
@@ -274,7 +338,7 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
             match pair {
                 _ if subject.role == Role::None => {}
                 None => return Some(what),
-                Some(pair) if pair.names != subject.names() => return Some(format!("{what} with its present names")),
+                Some(pair) if subject.outgrew(pair) => return Some(format!("{what} with its present names")),
                 Some(_) => {}
             }
         }
@@ -282,7 +346,21 @@ pub fn missing(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<Strin
     if member.link == Link::Wlan && secrets.wifi_psk.is_none() {
         return Some("the passphrase of the wireless network".to_owned());
     }
-    (cluster.acl.is_some() && secrets.consul_management.is_none()).then(|| "Consul's management token".to_owned())
+    if cluster.acl.is_some() && secrets.consul_management.is_none() {
+        return Some("Consul's management token".to_owned());
+    }
+    cluster.is_closed().then(|| lacks_token(cluster, secrets, name)).flatten()
+}
+
+/// A token that a closed cluster's node lacks; of a server, which sets up the others', one of any node.
+fn lacks_token(cluster: &Cluster, secrets: &Secrets, name: &str) -> Option<String> {
+    let mut chosen = secrets.clone();
+    let mut lacking = Vec::new();
+    choose_tokens(cluster, &mut chosen, &mut lacking).ok()?;
+    let member = cluster.nodes.get(name)?;
+    let is_server = [member.consul, member.nomad].contains(&Role::Server);
+    let concerns = |what: &&String| what.ends_with(&format!(" of {name}")) || is_server;
+    lacking.iter().find(concerns).cloned()
 }
 
 #[derive(Clone, Copy)]
@@ -335,11 +413,11 @@ fn limit(params: &mut CertificateParams, years: Years) {
     params.not_after = rcgen::date_time_ymd(years.until, 1, 1);
 }
 
-fn authority(cluster: &Cluster, years: Years) -> Result<KeyPair, Failure> {
-    let name = format!("{} cluster authority", cluster.name);
+fn authority(cluster: &Cluster, program: &str, years: Years) -> Result<KeyPair, Failure> {
+    let name = format!("{} {program} authority", cluster.name);
     let key = rcgen::KeyPair::generate().map_err(no_certificate)?;
     let cert = authority_params(&name, years).self_signed(&key).map_err(no_certificate)?;
-    Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names: vec![name] })
+    Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names: vec![name], until: None })
 }
 
 /// Whom a certificate is for.
@@ -363,7 +441,13 @@ impl<'c> Subject<'c> {
         })
     }
 
-    fn certificate(&self, ca: &KeyPair, years: Years) -> Result<KeyPair, Failure> {
+    /// Whether a certificate is for other names than the node has; a closed fleet's says when it ends.
+    fn outgrew(&self, pair: &KeyPair) -> bool {
+        pair.names != self.names() || self.cluster.is_closed() && pair.until.is_none()
+    }
+
+    fn certificate(&self, ca: &KeyPair, now: u64) -> Result<KeyPair, Failure> {
+        let years = Years::from(now);
         let ca_key = rcgen::KeyPair::from_pem(ca.key.reveal()).map_err(no_certificate)?;
         let ca_name = ca.names.first().map(String::as_str).unwrap_or_default();
         let issuer = Issuer::new(authority_params(ca_name, years), ca_key);
@@ -376,9 +460,14 @@ impl<'c> Subject<'c> {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         limit(&mut params, years);
+        let until = self.cluster.is_closed().then(|| now.saturating_add(YEAR));
+        if let Some(until) = until {
+            let (year, month, day) = crate::calendar::year_month_day(until);
+            params.not_after = rcgen::date_time_ymd(year, month, day);
+        }
         let key = rcgen::KeyPair::generate().map_err(no_certificate)?;
         let cert = params.signed_by(&key, &issuer).map_err(no_certificate)?;
-        Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names })
+        Ok(KeyPair { cert: cert.pem(), key: Secret::new(key.serialize_pem()), names, until })
     }
 
     /// Names that the programs look for (`verify_server_hostname` wants the first), and addresses.
@@ -391,6 +480,10 @@ impl<'c> Subject<'c> {
             _ => ["active.vault", "standby.vault", "vault"].map(|name| format!("{name}.service.consul")).to_vec(),
         };
         let name = self.name;
+        if self.cluster.is_closed() {
+            // As Consul's DNS calls the node: to such a name alone Prometheus shows its token.
+            names.push(format!("{name}.node.{}.consul", self.cluster.datacenter));
+        }
         names.extend([name.to_owned(), format!("{name}.local"), "localhost".to_owned(), "127.0.0.1".to_owned()]);
         names.extend(self.member.address.as_ref().and_then(|address| address.split('/').next()).map(str::to_owned));
         names
@@ -398,169 +491,4 @@ impl<'c> Subject<'c> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::fleet::fingerprint;
-    use std::fs;
-
-    use super::*;
-
-    const CLUSTER: &str = "name = \"home\"\ntls = true\nconsul.acl = \"allow\"\n\
-        [nodes.a]\nimage = \"x\"\nconsul = \"server\"\nnomad = \"server\"\naddress = \"10.0.0.1/24\"\n\
-        [nodes.b]\nimage = \"x\"\nconsul = \"client\"\n";
-    /// 2026-11-25.
-    const NOW: u64 = 1_795_600_000;
-
-    fn cluster(text: &str) -> Cluster {
-        hah_plan::recipe::load_cluster("cluster.toml", text).unwrap()
-    }
-
-    fn made() -> Secrets {
-        let mut secrets = Secrets::default();
-        complete(&cluster(CLUSTER), &mut secrets, NOW).unwrap();
-        secrets
-    }
-
-    #[test]
-    fn what_a_cluster_wants() {
-        let cluster = cluster(CLUSTER);
-        let mut secrets = made();
-        for name in ["a", "b"] {
-            let identity = cluster.identity(name, &secrets).unwrap();
-            assert_eq!(identity.flaw(), None, "{name}");
-            assert_eq!(missing(&cluster, &secrets, name), None);
-        }
-        let before = secrets.clone();
-        assert_eq!(complete(&cluster, &mut secrets, NOW).unwrap(), [""; 0], "what is there stays");
-        assert_eq!(secrets, before);
-        let more = self::cluster(&format!("{CLUSTER}[nodes.c]\nimage = \"x\"\nconsul = \"client\"\n"));
-        assert_eq!(missing(&more, &secrets, "c").as_deref(), Some("a certificate of c for consul"));
-        assert_eq!(complete(&more, &mut secrets, NOW).unwrap(), ["c's certificate for consul"]);
-        assert_eq!(secrets.ca, before.ca);
-        assert_eq!(complete(&cluster, &mut secrets, NOW).unwrap(), ["nothing of c any more"]);
-    }
-
-    /// A certificate for names that the node has no longer would be refused by the others.
-    #[test]
-    fn another_address_is_another_certificate() {
-        let (mut secrets, before) = (made(), made());
-        let moved = cluster(&CLUSTER.replace("10.0.0.1", "10.0.0.2"));
-        let wanted = "a certificate of a for consul with its present names";
-        assert_eq!(missing(&moved, &secrets, "a").as_deref(), Some(wanted));
-        let done = complete(&moved, &mut secrets, NOW).unwrap();
-        assert_eq!(done, ["a's certificate for consul", "a's certificate for nomad"]);
-        assert_eq!(missing(&moved, &secrets, "a"), None);
-        assert_ne!(secrets.nodes["a"], before.nodes["a"]);
-        let server = cluster(&CLUSTER.replace("nomad = \"server\"\n", ""));
-        assert_eq!(complete(&server, &mut secrets, NOW).unwrap(), ["a's certificate for consul"]);
-        assert_eq!(secrets.nodes["a"].nomad, None);
-    }
-
-    #[test]
-    fn each_kind_is_rotated_by_itself() {
-        let cluster = cluster(CLUSTER);
-        let mut before = made();
-        before.wifi_psk = Some(Secret::new("correct horse"));
-        before.nodes.get_mut("b").unwrap().consul_agent_token = Some(Secret::new("t"));
-        let rotated = |kind: Kind| {
-            let mut after = before.clone();
-            let done = rotate(&cluster, &mut after, kind, NOW).unwrap();
-            assert_eq!(after.wifi_psk, before.wifi_psk);
-            assert_eq!(missing(&cluster, &after, "a"), None);
-            (after, done)
-        };
-        let (gossip, done) = rotated(Kind::Gossip);
-        assert_eq!(done, ["Consul's gossip key", "Nomad's gossip key"]);
-        assert_ne!((&gossip.consul_encrypt, &gossip.nomad_encrypt), (&before.consul_encrypt, &before.nomad_encrypt));
-        assert_eq!((&gossip.ca, &gossip.nodes), (&before.ca, &before.nodes));
-        let (certificates, _) = rotated(Kind::Certificates);
-        assert_eq!((&certificates.ca, &certificates.consul_encrypt), (&before.ca, &before.consul_encrypt));
-        assert_ne!(certificates.nodes["a"].nomad, before.nodes["a"].nomad);
-        let (authority, done) = rotated(Kind::Authority);
-        assert_eq!(done.len(), 4, "{done:?}");
-        assert_ne!(authority.ca, before.ca);
-        assert_eq!(authority.nodes["b"].consul_agent_token, before.nodes["b"].consul_agent_token);
-        let (tokens, done) = rotated(Kind::Tokens);
-        assert_eq!(done, ["Consul's management token", "no agent token of b until you set one"]);
-        assert_ne!(tokens.consul_management, before.consul_management);
-        assert_eq!(tokens.nodes["b"].consul_agent_token, None);
-    }
-
-    #[test]
-    fn openssl_believes_the_certificates() {
-        if std::process::Command::new("openssl").arg("version").output().is_err() {
-            assert!(std::env::vars().all(|(key, _)| key != "HAH_REQUIRE_ORACLES"), "openssl is missing");
-            return;
-        }
-        let mut secrets = made();
-        // Its authority stays when the cluster is renamed, and goes on signing.
-        let renamed = cluster(&CLUSTER.replace("name = \"home\"", "name = \"house\"\ndatacenter = \"home\""));
-        rotate(&renamed, &mut secrets, Kind::Certificates, NOW).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let put = |name: &str, text: &str| {
-            let path = directory.path().join(name);
-            fs::write(&path, text).unwrap();
-            path
-        };
-        let ca = put("ca.pem", &secrets.ca.unwrap().cert);
-        let own = &secrets.nodes["a"];
-        for (name, pair, host) in
-            [("consul", &own.consul, "server.home.consul"), ("nomad", &own.nomad, "server.global.nomad")]
-        {
-            let cert = put(name, &pair.as_ref().unwrap().cert);
-            for purpose in ["sslserver", "sslclient"] {
-                let mut openssl = std::process::Command::new("openssl");
-                openssl.args(["verify", "-x509_strict", "-purpose", purpose, "-verify_hostname", host, "-CAfile"]);
-                let output = openssl.arg(&ca).arg(&cert).output().unwrap();
-                assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-            }
-            let text =
-                std::process::Command::new("openssl").args(["x509", "-noout", "-text", "-in"]).arg(&cert).output();
-            let text = String::from_utf8(text.unwrap().stdout).unwrap();
-            assert!(text.contains("IP Address:10.0.0.1") && text.contains("2036"), "{text}");
-        }
-    }
-
-    #[test]
-    fn encrypted_for_a_key_and_for_a_passphrase() {
-        let secrets = made();
-        let key = age::x25519::Identity::generate();
-        let file = encrypt(&secrets, &Lock::Recipients(vec![key.to_public()])).unwrap();
-        assert!(file.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----"));
-        assert!(!wants_passphrase(&file).unwrap());
-        assert_eq!(decrypt(&file, &Key::Identities(vec![key])).unwrap(), secrets);
-        let other = Key::Identities(vec![age::x25519::Identity::generate()]);
-        assert!(decrypt(&file, &other).unwrap_err().message().contains("cannot be opened"));
-
-        let phrase = || SecretString::from("correct horse".to_owned());
-        let file = encrypt(&secrets, &Lock::Passphrase(phrase())).unwrap();
-        assert!(wants_passphrase(&file).unwrap());
-        assert_eq!(decrypt(&file, &Key::Passphrase(phrase())).unwrap(), secrets);
-        assert!(decrypt(&file, &Key::Passphrase(SecretString::from("wrong".to_owned()))).is_err());
-        for bad in [&b""[..], b"-----BEGIN AGE ENCRYPTED FILE-----\n", &file[..file.len() / 2]] {
-            assert!(decrypt(bad, &Key::Passphrase(phrase())).is_err());
-        }
-    }
-
-    #[test]
-    fn a_fingerprint_follows_the_identity_and_the_key() {
-        let (cluster, mut secrets) = (cluster(CLUSTER), made());
-        let of =
-            |secrets: &Secrets, node: &str| fingerprint(secrets, &cluster.identity(node, secrets).unwrap()).unwrap();
-        let (a, b) = (of(&secrets, "a"), of(&secrets, "b"));
-        assert_eq!(a.as_ref().map(String::len), Some(32));
-        assert!(a != b && a == of(&secrets, "a"));
-        secrets.record_key = Some(random_key().unwrap());
-        assert_ne!(of(&secrets, "a"), a);
-        secrets.record_key = None;
-        assert_eq!(of(&secrets, "a"), None, "of older secrets");
-        assert!(of(&Secrets::default(), "a").is_some(), "without any");
-    }
-
-    #[test]
-    fn tokens_are_uuids() {
-        let token = token().unwrap();
-        assert_eq!(token.reveal().len(), 36);
-        assert_eq!(&token.reveal()[14..15], "4");
-        assert_ne!(token, self::token().unwrap());
-    }
-}
+mod tests;

@@ -8,10 +8,12 @@ use std::net::IpAddr;
 
 use crate::host::{self, Assigned, Reason};
 
-use super::{Consul, Identity, Interface, Nomad, Secret, Tls, VERSION, Vault, Wifi};
+use super::{Consul, Firewall, Identity, Interface, Nomad, Secret, Setup, Tls, VERSION, Vault, Wifi};
 
 /// Most entries of a list.
 const ENTRIES_MAX: usize = 64;
+/// Most nodes and networks that a node knows of.
+const PEERS_MAX: usize = 512;
 /// Longest line of any kind, in bytes: an RSA key of 16384 bits fits.
 const LINE_MAX: usize = 4096;
 /// Longest certificate or key, in bytes.
@@ -66,7 +68,9 @@ impl Identity {
         self.network.wlan.as_ref().map_or(Ok(()), |found| interface("network.wlan", found))?;
         self.consul.as_ref().map_or(Ok(()), consul)?;
         self.nomad.as_ref().map_or(Ok(()), nomad)?;
-        self.vault.as_ref().map_or(Ok(()), vault)
+        self.vault.as_ref().map_or(Ok(()), vault)?;
+        self.firewall.as_ref().map_or(Ok(()), firewall)?;
+        self.setup.as_ref().map_or(Ok(()), setup)
     }
 }
 
@@ -136,6 +140,7 @@ fn consul(consul: &Consul) -> Checked {
         ("consul.tokens.agent", &tokens.agent),
         ("consul.tokens.default", &tokens.default),
         ("consul.tokens.hah", &tokens.hah),
+        ("consul.tokens.prometheus", &tokens.prometheus),
     ];
     for (field, token) in all {
         secret(field, token.as_ref(), is_token, "is not a token: printable characters without blanks")?;
@@ -171,6 +176,39 @@ fn vault(vault: &Vault) -> Checked {
         secret(field, token.as_ref(), is_token, "is not printable characters without blanks")?;
     }
     Ok(())
+}
+
+fn firewall(firewall: &Firewall) -> Checked {
+    let Firewall { trusted, open_ports } = firewall;
+    require("firewall.trusted", trusted.len() <= PEERS_MAX, "has more than 512 entries")?;
+    for (number, text) in trusted.iter().enumerate() {
+        obey(&format!("firewall.trusted[{number}]"), host::prefix(text))?;
+    }
+    require("firewall.open_ports", open_ports.len() <= ENTRIES_MAX, "has more than 64 entries")?;
+    require("firewall.open_ports", !open_ports.contains(&0), "has port 0, which no packet is for")
+}
+
+fn setup(setup: &Setup) -> Checked {
+    let Setup { consul, nomad, nodes } = setup;
+    let reason = "is not a UUID";
+    require("setup.consul", is_uuid(consul.reveal()), reason)?;
+    secret("setup.nomad", nomad.as_ref(), is_uuid, reason)?;
+    require("setup.nodes", nodes.len() <= PEERS_MAX, "has more than 512 entries")?;
+    for (name, own) in nodes {
+        obey("setup.nodes", host::label(name))?;
+        let tokens = [("agent", &own.agent), ("nomad", &own.nomad), ("hah", &own.hah), ("prometheus", &own.prometheus)];
+        for (part, token) in tokens {
+            secret(&format!("setup.nodes.{name}.{part}"), token.as_ref(), is_uuid, reason)?;
+        }
+    }
+    Ok(())
+}
+
+/// As Consul and Nomad take it for a chosen token: 8-4-4-4-12 lower-case hex digits.
+fn is_uuid(text: &str) -> bool {
+    let lengths = text.split('-').map(str::len);
+    let plain = |byte: u8| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(plain)
 }
 
 fn tls(field: &str, tls: &Tls) -> Checked {

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use hah_node::host::{self, Assigned};
 use hah_node::identity::Policy;
 
+use super::decisions::Closed;
 use super::document::{self, Fields, Item, Value};
 use super::problem::{Located, Place, Problem, Report};
 use super::schema::CLUSTER;
-use crate::cluster::{Cluster, Link, Member, Role, Secrets, WifiNetwork};
+use crate::cluster::{Cluster, Link, Member, Role, Secrets, Security, WifiNetwork};
 
+const SECURITIES: [(&str, Security); 2] = [("closed", Security::Closed), ("open", Security::Open)];
 const ROLES: [(&str, Role); 3] = [("none", Role::None), ("server", Role::Server), ("client", Role::Client)];
 /// Raft with more voters is slower and no safer.
 const SERVERS_MAX: usize = 9;
 
 /// Reads the text of a file.
-pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Report) -> Option<Cluster> {
+pub(super) fn read(
+    text: &std::sync::Arc<super::problem::Text>,
+    report: &mut Report,
+) -> Option<(Cluster, Option<Closed>)> {
     let mut fields = document::parse(text, &CLUSTER, report)?;
     let whole = fields.place.clone();
     let name = fields.text("name").map(|name| name.value).unwrap_or_default();
@@ -23,14 +28,45 @@ pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Rep
     let timezone = fields.text("timezone").map(|zone| zone.value);
     let authorized_keys = fields.table("ssh").texts("authorized-keys").into_iter().map(|key| key.value).collect();
     let wifi = fields.has("wifi").then(|| wifi(fields.table("wifi")));
+    let security = fields.take("security");
+    let security_place = security.as_ref().map(|item| item.place.clone());
+    let security = security.and_then(|item| match &item.value {
+        Value::Text(word) => SECURITIES.iter().find(|(name, _)| name == word).map(|(_, security)| *security),
+        _ => None,
+    });
+    let closed = security_place.filter(|_| security == Some(Security::Closed)).map(|place| Closed { place });
     let mut network = fields.table("network");
     let gateway = network.text("gateway");
     let dns = network.texts("dns").into_iter().map(|server| server.value).collect();
-    let acl = fields
-        .table("consul")
-        .choice("acl", &[("off", None), ("allow", Some(Policy::Allow)), ("deny", Some(Policy::Deny))])
-        .flatten();
-    let tls = fields.is_true("tls");
+    let trusted = network.texts("trusted").into_iter().map(|prefix| prefix.value).collect();
+    let port = |item: Item| match item.value {
+        Value::Integer(number) => u16::try_from(number).ok(),
+        _ => None,
+    };
+    let open_ports = network.list("open-ports").into_iter().filter_map(port).collect();
+    let mut consul = fields.table("consul");
+    let acl_place = consul.take("acl");
+    let acl = acl_place.as_ref().map(|item| &item.value);
+    let acl = match acl {
+        Some(Value::Text(word)) if word == "allow" => Some(Policy::Allow),
+        Some(Value::Text(word)) if word == "deny" => Some(Policy::Deny),
+        _ => None,
+    };
+    let tls_place = fields.take("tls");
+    let tls = tls_place.as_ref().is_some_and(|item| matches!(item.value, Value::Boolean(true)));
+    if let Some(closed) = &closed {
+        let said = [
+            ("consul.acl", "\"deny\"", acl_place.filter(|_| acl != Some(Policy::Deny))),
+            ("tls", "true", tls_place.filter(|_| !tls)),
+        ];
+        for (key, wanted, item) in said {
+            let Some(item) = item else { continue };
+            let reason = format!("`{key}` is not {wanted}, and the cluster is closed");
+            let problem = invalid(reason, "drop the line: `security` decides it");
+            report.at_both(&item.place, problem, (&closed.place, "the cluster is closed here"));
+        }
+    }
+    let (acl, tls) = if closed.is_some() { (Some(Policy::Deny), true) } else { (acl, tls) };
     let recipients = fields.table("secrets").texts("recipients").into_iter().map(|key| key.value).collect();
     let mut places =
         Places { whole, gateway: gateway.as_ref().map(|found| found.place.clone()), nodes: BTreeMap::new() };
@@ -42,12 +78,29 @@ pub(super) fn read(text: &std::sync::Arc<super::problem::Text>, report: &mut Rep
         places.nodes.insert(name.value.clone(), NodePlaces { name: name.place, address });
         nodes.insert(name.value, member);
     }
-    let cluster =
-        Cluster { name, datacenter, timezone, authorized_keys, wifi, gateway, dns, acl, tls, recipients, nodes };
+    let cluster = Cluster {
+        name,
+        datacenter,
+        timezone,
+        authorized_keys,
+        security,
+        wifi,
+        gateway,
+        dns,
+        trusted,
+        open_ports,
+        acl,
+        tls,
+        recipients,
+        nodes,
+    };
     if report.is_empty() {
         check(&cluster, &places, report);
     }
-    Some(cluster)
+    if let Some(closed) = closed.as_ref().filter(|_| report.is_empty()) {
+        check_closed(&cluster, &places, closed, report);
+    }
+    Some((cluster, closed))
 }
 
 fn wifi(mut fields: Fields) -> WifiNetwork {
@@ -123,6 +176,37 @@ fn check(cluster: &Cluster, places: &Places, report: &mut Report) {
         } else if servers > SERVERS_MAX || (servers > 0 && servers.is_multiple_of(2)) {
             let reason = format!("{servers} nodes are servers of {program}, expected 1, 3, 5, 7 or 9");
             report.at(&places.whole, invalid(reason, "an even number tolerates no more failures than one less"));
+        }
+    }
+}
+
+/// What a closed fleet needs besides.
+fn check_closed(cluster: &Cluster, places: &Places, closed: &Closed, report: &mut Report) {
+    let has_nomad = cluster.nodes.values().any(|member| member.nomad == Role::Server);
+    for (name, member) in &cluster.nodes {
+        let Some(NodePlaces { name: place, .. }) = places.nodes.get(name) else { continue };
+        let mut refuse = |reason: String, hint| {
+            report.at_both(place, invalid(reason, hint), (&closed.place, "the cluster is closed here"));
+        };
+        if member.address.is_none() && cluster.trusted.is_empty() {
+            refuse(
+                format!("the other nodes of the closed cluster would not let {name} in, which has no address"),
+                "give it an `address`, or name its network in `trusted` of `[network]`",
+            );
+        }
+        if member.nomad != Role::None && member.consul == Role::None {
+            refuse(
+                format!("{name} has Nomad and no Consul, in which Nomad's servers find each other"),
+                "let it be a client of consul",
+            );
+        }
+        if has_nomad && member.consul == Role::Server && member.nomad == Role::None {
+            refuse(
+                format!(
+                    "{name} is a server of Consul and has no Nomad, whose keys Consul's servers ask their own node for"
+                ),
+                "let it be a client of nomad",
+            );
         }
     }
 }

@@ -84,6 +84,7 @@ pub(super) static HOST: Kind =
     ruled("a host name: letters, digits and `-`", r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", host::label);
 pub(super) static ADDRESS: Kind =
     ruled("ADDRESS/PREFIX", r"^[0-9A-Fa-f.:]+/[0-9]{1,3}$", |text| Assigned::parse(text).map(drop));
+pub(super) static PREFIX: Kind = ruled("a network or an IP address", r"^[0-9A-Fa-f.:/]+$", host::prefix);
 pub(super) static GATEWAY: Kind = ruled("an IP address", r"^[0-9A-Fa-f.:]+$", |text| host::gateway(text, &[]));
 pub(super) static NAME_SERVER: Kind = ruled("an IP address", r"^[0-9A-Fa-f.:]+(%[^#]+)?(#.+)?$", host::name_server);
 pub(super) static DATACENTER: Kind =

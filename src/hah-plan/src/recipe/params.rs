@@ -321,8 +321,16 @@ pub struct Override {
     pub text: String,
 }
 
+/// Every recipe's parameters, and who said what of them.
+pub(super) struct Settled {
+    pub(super) settings: Settings,
+    /// Recipe and parameter of what the image or an override says, and where; what counts comes first.
+    pub(super) said: Vec<((String, String), Place)>,
+}
+
 /// Every recipe's parameters: the default, or what the image says, or what an override says.
-pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], report: &mut Report) -> Settings {
+pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], report: &mut Report) -> Settled {
+    let mut said = Vec::new();
     let mut settings = Settings::new();
     for recipe in recipes {
         let defaults = recipe.params.iter().filter_map(|(name, param)| match &param.default {
@@ -336,6 +344,7 @@ pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], 
         let Assignment { recipe, param, value } = assignment;
         let Some(declared) = declared(recipes, &image.name, (&recipe, &param), report) else { return };
         let shown = format!("{}.{}", recipe.value, param.value);
+        said.push(((recipe.value.clone(), param.value.clone()), value.place.clone()));
         match declared.accept(&shown, value, report) {
             Some(setting) => {
                 settings.entry(recipe.value).or_default().insert(param.value, setting);
@@ -360,7 +369,9 @@ pub(super) fn settle(recipes: &[Recipe], image: &Image, overrides: &[Override], 
             }
         }
     }
-    settings
+    // What was said last counts.
+    said.reverse();
+    Settled { settings, said }
 }
 
 fn declared<'a>(

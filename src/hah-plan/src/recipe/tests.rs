@@ -7,6 +7,7 @@ mod jobs;
 mod line_ends;
 mod messages;
 mod schema;
+mod closed;
 mod shipped;
 
 use super::*;

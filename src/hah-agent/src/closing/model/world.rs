@@ -1,6 +1,8 @@
 //! The simulated world, and one schedule of it.
 
+mod gate;
 mod surprises;
+mod visited;
 
 use hah_node::closing::{Marker, Phase, Resubmit, Rung};
 
@@ -8,7 +10,9 @@ use super::Coverage;
 use crate::closing::machine::{Action, Event, Intent, Mutation, Now, Question, Reply, Said, Settings, State, step};
 use crate::closing::pace::{self, Jitter, Millis};
 use crate::closing::view::{Health, Job, Memory, Monitoring, Quorum, Registered, Targets};
-use crate::closing::words::{Note, Unmet};
+use crate::closing::words::Unmet;
+pub(super) use visited::VISITED;
+use visited::visit;
 
 /// A request that is not lost arrives within this time.
 pub(super) const ARRIVES_WITHIN: Millis = 25_000;
@@ -18,34 +22,6 @@ pub(super) const ASKS_MAX: u32 = 150;
 const REST_WITHIN: Millis = 600_000;
 /// Steps of a schedule: far more than any takes that sleeps at all.
 const STEPS_MAX: u32 = 20_000;
-
-/// What else than rungs has to be visited.
-pub(super) const VISITED: [&str; 24] = [
-    "conflict",
-    "claim lost",
-    "claimed by another",
-    "not submitted yet",
-    "stopped",
-    "lost",
-    "lost, others submit",
-    "resubmitted",
-    "updated",
-    "newer elsewhere",
-    "changed by hand",
-    "foreign marker",
-    "foreign marker, no job",
-    "taken over",
-    "no leader",
-    "too few servers",
-    "job waits",
-    "Prometheus down",
-    "targets down",
-    "fell",
-    "person started it again",
-    "forgotten by Nomad",
-    "five agents",
-    "went back",
-];
 
 /// An invariant that did not hold.
 #[derive(Debug)]
@@ -71,6 +47,10 @@ struct Agent {
     clock: i64,
     window: Millis,
     asks: u32,
+    /// Whether its disk has the secrets of the set-up.
+    holds: bool,
+    /// Whether Nomad knows its token.
+    token: bool,
 }
 
 struct SimJob {
@@ -121,6 +101,8 @@ pub(super) struct Schedule {
     clocks_jump: bool,
     /// A person who purges what several slow servers submit: one in four schedules, since that is where it gets narrow.
     narrow: bool,
+    /// In a closed cluster.
+    gate: Option<gate::Gate>,
     log: Option<String>,
 }
 
@@ -139,6 +121,7 @@ impl Schedule {
         let count = if narrow { 3 } else { [1, 2, 2, 3, 3, 3, 4, 5][dice.below(8) as usize] };
         let clocks_jump = !narrow && dice.below(4) == 0;
         let mixed = !narrow && dice.below(3) == 0;
+        let closed = !narrow && dice.below(3) == 0;
         let agents = (0..count)
             .map(|number| {
                 let version = if mixed { dice.below(2) as usize } else { 0 };
@@ -152,10 +135,28 @@ impl Schedule {
                     submit: narrow || number == 0 || dice.below(4) != 0,
                     resubmit,
                     vault: false,
+                    closed,
+                    holds: false,
                     mutation,
                 };
-                let settings = Settings { submit: settings.submit && settings.nomad.is_some(), ..settings };
-                Agent { settings, version, state: None, incarnation: 0, wake: 0, clock: 0, window: 0, asks: 0 }
+                let submit = settings.submit && settings.nomad.is_some();
+                // A client of a closed cluster has no token that reads the job.
+                let knows = submit || !closed;
+                let job = settings.job.clone().filter(|_| knows);
+                let settings = Settings { submit, job, hcl: settings.hcl && knows, ..settings };
+                let holds = closed && submit;
+                Agent {
+                    settings,
+                    version,
+                    state: None,
+                    incarnation: 0,
+                    wake: 0,
+                    clock: 0,
+                    window: 0,
+                    asks: 0,
+                    holds,
+                    token: false,
+                }
             })
             .collect();
         Self {
@@ -178,6 +179,7 @@ impl Schedule {
             resubmit,
             clocks_jump,
             narrow,
+            gate: closed.then(gate::Gate::default),
             log: None,
         }
     }
@@ -257,6 +259,9 @@ impl Schedule {
     }
 
     fn at_rest(&self) -> bool {
+        if !self.gate_is_shut() {
+            return false;
+        }
         let job = self.job.as_ref().is_some_and(|job| !job.stopped);
         let gone = self.forbidden || self.unnoticed;
         let foreign = matches!(self.kv, Some((_, Memory::Foreign(_))));
@@ -277,6 +282,7 @@ impl Schedule {
         let seed = self.dice.below(u64::MAX);
         let now = self.clock(number);
         let agent = &mut self.agents[number];
+        agent.settings.holds = agent.holds;
         agent.state = Some(State::new(seed, now));
         agent.incarnation += 1;
         agent.wake = self.now;
@@ -434,7 +440,15 @@ impl Schedule {
     ) -> Result<Reply, Verdict> {
         let quorum = |(leader, peers): (bool, u32)| Quorum { leader, peers, alive: Some(peers), ..Quorum::default() };
         let refused = || Reply::Failed(String::new());
+        if let Some(reply) = self.keep_out(agent, question) {
+            return Ok(reply);
+        }
         let reply = match question {
+            Question::Setup
+            | Question::WriteSetup(..)
+            | Question::SetUpConsul
+            | Question::SetUpNomad
+            | Question::Finish => self.set_up(agent, question, seen)?,
             Question::Consul => Reply::Quorum(quorum(self.consul)),
             Question::Nomad => Reply::Quorum(quorum(self.nomad)),
             Question::Memory | Question::Write(..) if !self.consul.0 => refused(),
@@ -530,32 +544,4 @@ impl Schedule {
 
 fn describe(state: &State) -> String {
     format!("{} ({:?})", state.rung, state.waiting)
-}
-
-/// What a pass that has ended has seen.
-fn visit(state: &State, seen: &mut Coverage) {
-    seen.add(state.rung.name());
-    match &state.waiting {
-        Some(Unmet::Claimed(_)) => seen.add("claimed by another"),
-        Some(Unmet::NotSubmitted) => seen.add("not submitted yet"),
-        Some(Unmet::Stopped) => seen.add("stopped"),
-        Some(Unmet::Lost) => seen.add("lost"),
-        Some(Unmet::LostElsewhere) => seen.add("lost, others submit"),
-        Some(Unmet::Foreign(_)) => seen.add("foreign marker, no job"),
-        Some(Unmet::Quorum(_, _, quorum)) if quorum.leader => seen.add("too few servers"),
-        Some(Unmet::Quorum(..)) => seen.add("no leader"),
-        Some(Unmet::Job(_)) => seen.add("job waits"),
-        Some(Unmet::Prometheus(_)) => seen.add("Prometheus down"),
-        Some(Unmet::Targets(_)) => seen.add("targets down"),
-        _ => {}
-    }
-    for note in &state.notes {
-        match note {
-            Note::Newer(_) => seen.add("newer elsewhere"),
-            Note::ChangedByHand => seen.add("changed by hand"),
-            Note::WentBack(..) => seen.add("went back"),
-            Note::Foreign(_) => seen.add("foreign marker"),
-            _ => {}
-        }
-    }
 }

@@ -54,6 +54,7 @@ fn secrets() -> Secrets {
         cert: format!("-----BEGIN {name}-----\nA\n-----END {name}-----\n"),
         key: Secret::new(format!("-----BEGIN KEY {name}-----\nA\n-----END KEY {name}-----\n")),
         names: Vec::new(),
+        until: None,
     };
     let own = NodeSecrets { consul: Some(pair("CONSUL")), nomad: Some(pair("NOMAD")), ..NodeSecrets::default() };
     Secrets {
@@ -351,4 +352,85 @@ fn servers_with_ipv6_are_joined_in_brackets() {
     assert_eq!(consul.retry_join, ["192.168.1.11", "pi3-b.local", "[fd00::10]"]);
     assert_eq!(consul.advertise.as_deref(), Some("fd00::10"));
     assert_eq!(identity.vault.unwrap().retry_join, ["http://[fd00::10]:8200"]);
+}
+
+/// [`GOOD`] with strangers kept out.
+fn closed_text() -> String {
+    GOOD.replace("tls = true\n", "security = \"closed\"\n")
+        .replace("[consul]\nacl = \"allow\"\n", "")
+        .replace("dns = [", "trusted = [\"192.168.1.0/24\"]\nopen-ports = [80]\ndns = [")
+}
+
+#[test]
+fn a_closed_fleet_decides_what_can_be_decided() {
+    let cluster = load_cluster("cluster.toml", &closed_text()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(cluster.is_closed() && cluster.tls && cluster.wants_secrets());
+    assert_eq!(cluster.acl, Some(Policy::Deny));
+    let uuid = |digit: &str| Some(Secret::new([8, 4, 4, 4, 12].map(|length| digit.repeat(length)).join("-")));
+    let mut secrets = secrets();
+    secrets.consul_management = uuid("1");
+    secrets.nomad_management = uuid("2");
+    for (name, digit) in [("pi4-a", "3"), ("zero-a", "4")] {
+        let own = secrets.nodes.get_mut(name).unwrap();
+        (own.consul_agent_token, own.hah_consul_token, own.nomad_consul_token) =
+            (uuid(digit), uuid(digit), uuid(digit));
+    }
+    let server = cluster.identity("pi4-a", &secrets).unwrap();
+    assert_eq!(server.flaw(), None);
+    let firewall = server.firewall.unwrap();
+    assert_eq!(firewall.trusted, ["192.168.1.11", "192.168.1.10", "192.168.1.0/24"]);
+    assert_eq!(firewall.open_ports, [80]);
+    let consul = server.consul.unwrap();
+    assert_eq!((consul.acl, consul.tokens.initial_management), (Some(Policy::Deny), None));
+    assert_eq!(consul.tokens.agent, uuid("3"));
+    assert!(server.nomad.unwrap().acl);
+    assert_eq!(server.vault.unwrap().retry_join, ["https://192.168.1.10:8200"]);
+    let setup = server.setup.unwrap();
+    assert_eq!((Some(setup.consul), setup.nomad), (uuid("1"), uuid("2")));
+    assert_eq!((setup.nodes["pi4-a"].submits, setup.nodes["zero-a"].submits), (true, false));
+    assert_eq!((&setup.nodes["zero-a"].agent, &setup.nodes["zero-a"].nomad), (&uuid("4"), &None));
+
+    let client = cluster.identity("zero-a", &secrets).unwrap();
+    assert_eq!(client.flaw(), None);
+    assert_eq!(client.setup, None, "clients hold nothing that opens the others");
+    assert!(client.firewall.is_some());
+    assert_eq!(client.consul.unwrap().tokens.hah, uuid("4"));
+    let open = good().identity("pi4-a", &secrets).unwrap();
+    assert_eq!((open.setup, open.firewall, open.nomad.unwrap().acl), (None, None, false));
+}
+
+#[test]
+fn what_contradicts_a_closed_fleet() {
+    let refused = |change: (&str, &str), parts: &[&str]| {
+        let text = closed_text();
+        assert!(text.contains(change.0), "{}", change.0);
+        let said = load_cluster("cluster.toml", &text.replace(change.0, change.1)).unwrap_err().to_string();
+        for part in parts {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+    };
+    let here = "the cluster is closed here";
+    refused(
+        ("security = \"closed\"\n", "security = \"closed\"\ntls = false\n"),
+        &["`tls` is not true, and the cluster is closed", here],
+    );
+    refused(
+        ("[nodes.pi4-a]", "[consul]\nacl = \"allow\"\n[nodes.pi4-a]"),
+        &["`consul.acl` is not \"deny\", and the cluster is closed", here],
+    );
+    refused(
+        ("trusted = [\"192.168.1.0/24\"]\n", ""),
+        &["would not let pi3-b in, which has no address", "would not let zero-a in", here],
+    );
+    refused(("192.168.1.0/24", "0.0.0.0/0"), &["is so large that strangers are in it"]);
+    refused(("192.168.1.0/24", "192.168.1.7/24"), &["bits behind the prefix are set"]);
+    refused(("closed", "shut"), &["`security` cannot be `shut`", "closed, open"]);
+    refused(("open-ports = [80]", "open-ports = [0]"), &["expected 1 to 65535"]);
+    let server = "[nodes.pi3-a]\nimage = \"pi3-server\"\naddress = \"192.168.1.11/24\"\nconsul = \"server\"\nnomad = \"client\"\n";
+    refused((server, &server.replace("nomad = \"client\"\n", "")), &["pi3-a is a server of Consul and has no Nomad"]);
+    let odd = "[nodes.odd]\nimage = \"x\"\naddress = \"192.168.1.12/24\"\nnomad = \"client\"\n[nodes.zero-a]";
+    refused(("[nodes.zero-a]", odd), &["odd has Nomad and no Consul"]);
+    // What agrees may be said.
+    let said = closed_text().replace("security", "tls = true\nsecurity");
+    load_cluster("cluster.toml", &said).unwrap_or_else(|problems| panic!("{problems}"));
 }

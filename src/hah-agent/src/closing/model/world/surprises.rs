@@ -11,7 +11,7 @@ impl Schedule {
     /// Something happens.
     pub(super) fn surprise(&mut self, seen: &mut Coverage) {
         let number = self.dice.below(self.agents.len() as u64) as usize;
-        match self.dice.below(21) {
+        match self.dice.below(22) {
             0 => self.consul = (!self.consul.0, 3),
             1 => self.nomad = (!self.nomad.0, 3),
             2 => {
@@ -48,6 +48,7 @@ impl Schedule {
                 self.kv = Some((self.index, Memory::Foreign(String::new())));
                 self.note(|| "somebody overwrites the marker".to_owned());
             }
+            20 => self.undo(number),
             18 if self.clocks_jump => {
                 let jump = [-3_600_000, -5_000, 5_000, 100_000, 3_600_000][self.dice.below(5) as usize];
                 self.agents[number].clock += jump;
