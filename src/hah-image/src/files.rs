@@ -71,6 +71,11 @@ impl FileError {
         self.source.kind()
     }
 
+    /// The operating system's error alone, for a sentence that names the file already.
+    pub fn into_cause(self) -> io::Error {
+        self.source
+    }
+
     /// Whether there is no such file.
     pub fn is_missing(&self) -> bool {
         self.kind() == io::ErrorKind::NotFound

@@ -206,7 +206,7 @@ fn chain(error: &reqwest::Error) -> String {
 pub(super) fn local<S: Sink>(path: &Path, length: Length, sink: &mut S) -> Result<(), Setback> {
     let not_there = |error: std::io::Error| Setback::Next(Problem::NotThere(error.to_string()));
     sink.restart()?;
-    let mut file = files::open(path).map_err(|error| not_there(error.into()))?;
+    let mut file = files::open(path).map_err(|error| not_there(error.into_cause()))?;
     let meta = file.metadata().map_err(not_there)?;
     if !meta.is_file() {
         return Err(Setback::Next(Problem::NotThere("it is not a file".to_owned())));
