@@ -20,6 +20,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Architectures and absolute paths of the agents in `directory`.
+#[expect(clippy::disallowed_methods, reason = "a build script has no doorway of its own")]
 fn agents(directory: &Path) -> io::Result<Vec<(String, String)>> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("HAH_AGENTS={}: {error}", directory.display()));
     let directory = fs::canonicalize(directory).map_err(named)?;
