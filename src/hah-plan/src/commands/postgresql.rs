@@ -61,8 +61,8 @@ fn pg_conftool(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Ref
         return process.unknown(&args.join(" "));
     }
     let text = process.text_of(file)?;
-    let settings = text.lines().filter_map(setting);
-    let Some(value) = settings.filter(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value).last() else {
+    let mut settings = text.lines().filter_map(setting);
+    let Some((_, value)) = settings.rfind(|(name, _)| name.eq_ignore_ascii_case(key)) else {
         if options.has("v") {
             process.print_line(format!("# {key} not found in {file}"));
         }
@@ -142,11 +142,11 @@ fn pam_getenv(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refu
     let options = process.options(args, "l s", Order::Any)?;
     let [name] = options.operands.as_slice() else { return process.unknown(&args.join(" ")) };
     let text = process.text_of("/etc/environment")?;
-    let line = text.lines().filter_map(|line| {
+    let mut values = text.lines().filter_map(|line| {
         let line = line.trim_start();
         line.strip_prefix("export ").unwrap_or(line).trim_start().strip_prefix(name.as_str())?.strip_prefix('=')
     });
-    match line.last().map(|value| value.trim().trim_matches(['"', '\''])) {
+    match values.next_back().map(|value| value.trim().trim_matches(['"', '\''])) {
         Some(value) if value.contains(['$', '@', '\\']) => process.unknown("on a value that refers to others"),
         Some(value) => {
             process.print_line(value);

@@ -158,9 +158,9 @@ fn services_of(target: &Target<'_>, package: &PackageName) -> Result<BTreeSet<St
 /// Whether a unit's text says `DefaultDependencies=no` (systemd.syntax(7) has the words for it).
 fn is_early(text: &str) -> bool {
     let values = text.lines().filter_map(|line| line.trim().split_once('='));
-    let values = values.filter(|(key, _)| key.trim_end() == "DefaultDependencies").map(|(_, value)| value.trim());
+    let mut values = values.filter(|(key, _)| key.trim_end() == "DefaultDependencies").map(|(_, value)| value.trim());
     values
-        .last()
+        .next_back()
         .is_some_and(|value| ["no", "false", "0", "off", "n", "f"].contains(&value.to_ascii_lowercase().as_str()))
 }
 
