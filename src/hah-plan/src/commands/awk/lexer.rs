@@ -214,9 +214,9 @@ pub(super) fn unescaped(text: &[u8]) -> Vec<u8> {
             }
             b'x' if text.get(at).is_some_and(u8::is_ascii_hexdigit) => {
                 let digits = text[at..].iter().take(2).take_while(|byte| byte.is_ascii_hexdigit()).count();
-                let value = text[at..at + digits].iter().fold(0, |value, digit| {
-                    value * 16 + char::from(*digit).to_digit(16).unwrap_or_default()
-                });
+                let value = text[at..at + digits]
+                    .iter()
+                    .fold(0, |value, digit| value * 16 + char::from(*digit).to_digit(16).unwrap_or_default());
                 at += digits;
                 out.push(value as u8);
             }

@@ -55,8 +55,8 @@ pub(super) fn run(target: &mut Target<'_>, certificates: &[TreePath]) -> Result<
 
 /// The value of a variable of a file of `NAME=VALUE`, without its quotes.
 fn setting(text: &str, name: &str) -> Option<String> {
-    let lines = text.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
-    lines.last().map(|value| value.trim_matches(['\'', '"']).to_owned())
+    let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
+    lines.next_back().map(|value| value.trim_matches(['\'', '"']).to_owned())
 }
 
 /// The file for certificates by alias, all of them dated `time` (milliseconds since 1970). `None` when an alias is too long.
