@@ -11,7 +11,6 @@ pub fn unix_now() -> u64 {
 }
 
 /// How long `work` takes, beside what it gives.
-#[expect(clippy::disallowed_methods, reason = "this is the doorway")]
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let start = Instant::now();
     let done = work();

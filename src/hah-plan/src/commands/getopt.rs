@@ -244,7 +244,7 @@ impl Sorted {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_types, reason = "tests ask the machine's own getopt(1)")]
+    #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests ask the machine's own getopt(1)")]
 
     use crate::commands::playground::Playground;
 

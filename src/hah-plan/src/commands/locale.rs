@@ -76,7 +76,7 @@ fn effective(process: &Process<'_, '_>, category: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_types, reason = "tests ask the machine's own locale(1)")]
+    #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests ask the machine's own locale(1)")]
 
     use crate::commands::playground::Playground;
 
