@@ -248,7 +248,7 @@ mod tests {
         std::fs::write(&answers, "some/name\ta b\\\\c\nother/flag\ttrue\n").unwrap();
         let module = include_str!("first_boot/confmodule.sh").replace("/usr/lib/hah/first-boot/answers", &answers);
         let script = "set -eu\ndb_version 2.0\ndb_capb backup\ndb_settitle some/title\ndb_input high some/name || true\n\
-                      db_go\ndb_get some/name; echo \"$RET\"\ndb_set other/flag false; db_get other/flag; echo \"$RET\"\n\
+                      db_go\ndb_get some/name; printf '%s\\n' \"$RET\"\ndb_set other/flag false; db_get other/flag; echo \"$RET\"\n\
                       db_get none/such || echo \"$? $RET\"\ndb_stop\n";
         for shell in ["dash", "bash"] {
             let output =

@@ -103,7 +103,6 @@ fn links_agree_with_systemctl() {
     let ours = links(&target);
     assert_eq!(ours, theirs);
     assert!(ours.contains_key("etc/systemd/system/getty.target.wants/getty@tty1.service"));
-    assert!(ours.contains_key("etc/systemd/system/ssh.service.wants/sshd-keygen.service"));
 }
 
 #[test]
