@@ -15,6 +15,7 @@ mod image;
 mod oracle;
 mod programs;
 mod qemu;
+mod release;
 mod repro;
 mod say;
 mod test;
@@ -43,6 +44,8 @@ cargo xtask VERB
   fuzz [TARGET] [--seconds N]
                      the parsers of outside input, one target or all, 600 s each
   fuzz --seeds       all of them, on the committed seeds only
+  release [--checksums | --publish TAG]
+                     the program as people download it, in target/dist; its checksums; the forge's release of a tag
   tidy               the house rules that rustc and clippy do not know
   generate [--check] the committed files that hah-image prints: schemas, manual page
 ";
@@ -72,6 +75,9 @@ fn main() -> ExitCode {
             Some(task) => run(|shell| fuzz::run(shell, task)),
             None => return usage(),
         },
+        ["release"] => run(release::build),
+        ["release", "--checksums"] => run(release::checksums),
+        ["release", "--publish", tag] => run(|shell| release::publish(shell, tag)),
         ["tidy"] => run(tidy::check),
         ["generate"] => run(|shell| generate::run(shell, generate::Mode::Write)),
         ["generate", "--check"] => run(|shell| generate::run(shell, generate::Mode::Check)),

@@ -96,6 +96,11 @@ pub(crate) fn run(shell: &Shell, lanes: Lanes) -> Result<()> {
     shell.set_var("HAH_AGENT_AARCH64", &agent);
     say::step("lints");
     cmd!(shell, "cargo clippy --quiet --workspace --all-targets -- -D warnings").quiet().run()?;
+    say::step("documentation");
+    cmd!(shell, "cargo doc --quiet --workspace --no-deps --document-private-items")
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .quiet()
+        .run()?;
     // Before the tests: it leaves the real packages in the cache, which some of them want.
     image::build(shell, "lab")?;
     // The tests build variants of both images, offline: this locks the second one and fetches what only it needs.

@@ -22,6 +22,7 @@ mod identity;
 mod init;
 mod lock;
 mod reference;
+mod reporting;
 mod review;
 mod run;
 mod secrets;

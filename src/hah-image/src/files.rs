@@ -4,6 +4,8 @@
 //! `fetch::partial`. Every error here says what was to be done with which file, so that its hint can tell a file that must
 //! be readable from a directory that must be writable.
 
+#![cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "the doorway to the file system"))]
+
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -67,6 +69,11 @@ impl FileError {
     /// Kind of the operating system's error.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
+    }
+
+    /// The operating system's error alone, for a sentence that names the file already.
+    pub fn into_cause(self) -> io::Error {
+        self.source
     }
 
     /// Whether there is no such file.

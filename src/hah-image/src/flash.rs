@@ -14,7 +14,8 @@ use std::path::PathBuf;
 
 use hah_node::identity::Identity;
 
-use crate::printer::{Outcome, Printer, human_bytes};
+use crate::printer::human_bytes;
+use crate::reporter::Reporter;
 
 pub mod device;
 pub mod refusal;
@@ -84,12 +85,12 @@ pub struct Flashed {
 }
 
 /// Flashes.
-pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, FlashError> {
+pub fn flash(reporter: &dyn Reporter, job: Job<'_>) -> Result<Flashed, FlashError> {
     let Job { image, content, mut target, node, verify } = job;
     let path = target.path().to_owned();
     let shown = path.display().to_string();
     let total = image.mapped_bytes();
-    let step = printer.transfer("Writing", shown.clone(), total);
+    let step = reporter.transfer("Writing", &shown, total);
     let written =
         writer::write(image, &mut target, verify, &|bytes| step.advance(bytes)).map_err(FlashError::on(&path))?;
     step.set_message("syncing");
@@ -99,11 +100,11 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, FlashError> {
         skipped => format!(", {} without content skipped", human_bytes(skipped)),
     };
     let speed = step.speed(written.bytes).map(|speed| format!(" at {}/s", human_bytes(speed))).unwrap_or_default();
-    step.done("Wrote", &format!("{} to {shown}{speed}{rest}", human_bytes(written.bytes)), Outcome::Made);
+    step.done("Wrote", &format!("{} to {shown}{speed}{rest}", human_bytes(written.bytes)));
 
     let mut repaired = 0;
     if verify == Verify::All {
-        let step = printer.transfer("Verifying", shown.clone(), Some(written.bytes));
+        let step = reporter.transfer("Verifying", &shown, Some(written.bytes));
         repaired = writer::verify(image, &mut target, &written, &|bytes| step.advance(bytes))
             .and_then(|repaired| Ok(repaired + wipe::verify_wiped(&mut target, &written)?))
             .map_err(FlashError::on(&path))?;
@@ -112,21 +113,21 @@ pub fn flash(printer: &Printer, job: Job<'_>) -> Result<Flashed, FlashError> {
             1 => ", after one place was written again".to_owned(),
             count => format!(", after {count} places were written again"),
         };
-        step.done("Verified", &format!("{shown}{note}"), Outcome::Made);
+        step.done("Verified", &format!("{shown}{note}"));
     }
     if written.image_bytes < content.end() {
         let error = WriteError::CutOff { wanted: content.end(), found: written.image_bytes };
         return Err(FlashError::on(&path)(error));
     }
     if let Some(node) = node {
-        let step = printer.step("Identifying", node.name.to_owned(), None);
+        let step = reporter.step("Identifying", node.name);
         card::put_identity(&mut target, &written, node.identity)
             .map_err(|source| FlashError::Identify { path: path.clone(), source: Box::new(source) })?;
-        step.done("Identified", &format!("{shown} as {}", node.name), Outcome::Made);
+        step.done("Identified", &format!("{shown} as {}", node.name));
     }
     writer::write_head(&mut target, &written).map_err(FlashError::on(&path))?;
     if repaired > 0 {
-        printer.warning(&format!("{shown} did not keep what was written at first: do not trust this card for long"));
+        reporter.warning(&format!("{shown} did not keep what was written at first: do not trust this card for long"));
     }
     let skipped = written.image_bytes.saturating_sub(written.bytes);
     Ok(Flashed { path, written: written.bytes, skipped, repaired, verified: verify })

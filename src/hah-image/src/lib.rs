@@ -9,15 +9,19 @@
 //! | [`fetch`] | the network |
 //! | [`files`], [`files::draft`] | files that are read, and files in the making |
 //! | [`store`] | the cache |
-//! | [`qemu`], [`project::init`] | other processes: QEMU, `ssh-add` |
+//! | [`programs`] | other programs: QEMU, `ssh-add` |
 //! | [`flash`] | block devices |
 //!
 //! [`build`] is the conductor of an image, and what it conducts is below it.
+
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests make and read their own files"))]
 
 pub mod cli;
 pub mod failure;
 pub mod advice;
 pub mod files;
+pub mod programs;
+pub mod reporter;
 pub mod printer;
 pub mod clock;
 mod calendar;

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use hah_plan::diagnostic::{Diagnostics, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use unit_prefix::NumberPrefix;
 
 /// How much is said, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -417,14 +418,10 @@ impl Drop for Step<'_> {
 
 /// `1.4 GiB`, `12.0 MiB`, `310 B`.
 pub fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
+    match NumberPrefix::binary(bytes as f64) {
+        NumberPrefix::Standalone(bytes) => format!("{bytes} B"),
+        NumberPrefix::Prefixed(prefix, value) => format!("{value:.1} {prefix}B"),
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub enum ProjectError {
     Lock {
         /// Where it is.
         path: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: LockError,
     },
     /// More than [`DEPTH_MAX`] directories in one another.
@@ -90,7 +90,7 @@ pub enum ProjectError {
     /// A file that no recipe should carry.
     #[error("{} has {bytes} bytes; a file of a recipe has at most {FILE_MAX}", path.display())]
     TooLarge {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Its length.
         bytes: u64,
@@ -100,7 +100,7 @@ pub enum ProjectError {
     NoBoard {
         /// The manifest.
         manifest: PathBuf,
-        /// The image.
+        /// Path of the image file.
         image: PathBuf,
     },
 }
@@ -313,7 +313,7 @@ pub fn settings_directory(directory: &Path) -> PathBuf {
 
 /// The project's directory: `directory` itself, or the nearest one above the current one that looks like a project.
 fn find(directory: &Path) -> Result<PathBuf, ProjectError> {
-    let start = files::canonicalize(directory).map_err(|error| ProjectError::NoDirectory(error))?;
+    let start = files::canonicalize(directory).map_err(ProjectError::NoDirectory)?;
     let looks_right = |path: &Path| {
         path.join("hah-image.toml").is_file() || path.join(LOCK).is_file() || path.join("images").is_dir()
     };

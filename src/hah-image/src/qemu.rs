@@ -9,7 +9,6 @@ use std::io::{self, Read as _};
 use std::net::TcpListener;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use hah_format::disk::Extent;
 use hah_format::disk::window::Window;
@@ -21,6 +20,7 @@ use crate::build::assemble::boot::GENERATION;
 use crate::files::draft;
 use crate::files::place::{Place, PlaceError};
 use crate::files::{self, FileError};
+use crate::programs;
 
 /// Ports of a node that are forwarded from the host: the services of the stack, and ssh.
 pub const PORTS: [(&str, u16); 6] =
@@ -28,7 +28,7 @@ pub const PORTS: [(&str, u16); 6] =
 
 /// What is to be booted.
 pub struct Guest<'a> {
-    /// The image.
+    /// Path of the image file.
     pub image: &'a Path,
     /// The machine.
     pub machine: &'a Machine,
@@ -66,17 +66,17 @@ pub enum QemuError {
     /// The image has no boot partition as `build` makes it.
     #[error("{} is not an image that can be booted", image.display())]
     Image {
-        /// The image.
+        /// Path of the image file.
         image: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The program is not there.
     #[error("cannot run {program}")]
     Start {
-        /// Which.
+        /// Name of the program.
         program: String,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
     /// qemu-img failed, with these words.
@@ -252,7 +252,7 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Qemu
     }
     // qemu-img writes to whatever has the name.
     Place::of(&disk)?;
-    let output = Command::new("qemu-img")
+    let output = programs::command("qemu-img")
         .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
         .arg(&image)
         .arg(&disk)
@@ -271,6 +271,7 @@ pub fn missing(program: &str, source: io::Error) -> QemuError {
     QemuError::Start { program: program.to_owned(), source }
 }
 
+#[expect(clippy::disallowed_methods, reason = "asks whether a port is free, and lets go of it")]
 /// A free host port for each service: the guest's own number when it can be had, else 10000 more, and so on.
 fn forwards(node: u16) -> Vec<(&'static str, u16, u16)> {
     let mut taken = Vec::new();

@@ -150,10 +150,10 @@ impl Store {
     /// Opens the store at `root`, creating it, and sweeps what dead processes left unfinished.
     pub fn open(root: &Path, access: Access) -> Result<Self, StoreError> {
         for bucket in [Bucket::Downloads, Bucket::Packs, Bucket::Derived] {
-            files::create_directory(&root.join(bucket.directory()))?;
+            files::create_directory(root.join(bucket.directory()))?;
         }
         for name in ["built", "roots", "derived-of", "locks", "tmp"] {
-            files::create_directory(&root.join(name))?;
+            files::create_directory(root.join(name))?;
         }
         let lock = open_lock(&root.join("lock"))?;
         match access {
@@ -218,6 +218,7 @@ impl Store {
 }
 
 /// Opens a lock file, creating it.
+#[expect(clippy::disallowed_methods, reason = "a lock is never content: it comes into being empty, and stays so")]
 fn open_lock(path: &Path) -> Result<File, StoreError> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
     Ok(file.map_err(failed(Action::Create, path))?)

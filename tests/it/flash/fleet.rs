@@ -109,14 +109,15 @@ fn every_node_gets_its_card() {
     assert!(again.stderr.contains("pi4-a was flashed at") && again.stderr.contains("3 of 3 cards are done"), "{again}");
     assert_eq!(digest(&card(&toy, "pi4-a")), before);
     toy.run(&["secrets", "rotate", "gossip", "--age-identity", "../key"]).succeeded();
-    flash(&toy, &["--yes"]).failed(2, &["nobody to ask for the cards of pi4-a, zero-a, zero-b", "--card NAME=DEVICE"]);
+    flash(&toy, &["--yes"])
+        .failed(2, &["the cards of pi4-a, zero-a, zero-b cannot be asked for", "--card NAME=DEVICE"]);
     scripted(&toy, &NODES, &[]).succeeded();
     assert_ne!(digest(&card(&toy, "pi4-a")), before);
     // One node's new address is that node's card alone.
     let mut cluster = toy.read("project/cluster.toml");
     cluster.extend(b"address = \"192.168.1.12/24\"\n");
     toy.write("project/cluster.toml", cluster);
-    let run = flash(&toy, &["--yes"]).failed(2, &["nobody to ask for the cards of zero-b"]);
+    let run = flash(&toy, &["--yes"]).failed(2, &["the cards of zero-b cannot be asked for"]);
     assert!(run.stderr.contains("pi4-a was flashed at"), "{run}");
     scripted(&toy, &NODES, &[]).succeeded();
     assert_eq!(recorded(&toy).last().unwrap(), "zero-b");
@@ -148,7 +149,7 @@ fn what_is_wrong_is_said_before_the_first_card() {
     let toy = fleet();
     old_card(&card(&toy, "pi4-a"), size(&toy.image()) + ROOM, 0xa5);
     let before = digest(&card(&toy, "pi4-a"));
-    scripted(&toy, &["pi4-a", "zero-a"], &[]).failed(2, &["nobody to ask for the cards of zero-b"]);
+    scripted(&toy, &["pi4-a", "zero-a"], &[]).failed(2, &["the cards of zero-b cannot be asked for"]);
     flash(&toy, &["--yes", "--card", "zero-c=x.img"]).failed(1, &["no node `zero-c`", "did you mean"]);
     flash(&toy, &["--yes", "--card", "zero-a=x.img", "--card", "zero-b=./x.img"])
         .failed(2, &["zero-a and zero-b cannot have the same card"]);
@@ -157,7 +158,7 @@ fn what_is_wrong_is_said_before_the_first_card() {
     assert_eq!(flash(&toy, &["--card", "zero-a"]).code, Some(2));
     let all = cards(&NODES);
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    flash(&toy, &all).failed(2, &["nobody to ask whether the cards may be erased", "--yes"]);
+    flash(&toy, &all).failed(2, &["nobody can be asked whether the cards may be erased", "--yes"]);
     let image = toy.read("project/out/toy.img");
     std::fs::remove_file(toy.image()).unwrap();
     scripted(&toy, &NODES, &[]).failed(1, &["not built yet: toy", "hah-image build toy"]);

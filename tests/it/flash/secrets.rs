@@ -199,7 +199,7 @@ fn secrets_are_made_anew_and_read_one_by_one() {
     assert_eq!(get("consul-encrypt"), consul);
     set(&["consul-encrypt"], "short").failed(1, &["consul.encrypt", "nothing was changed"]);
     run(&["get", "password-hash"]).failed(1, &["secrets.age has no password-hash"]);
-    run(&["get", "vault-role-id"]).failed(2, &["whose? say --node NAME"]);
+    run(&["get", "vault-role-id"]).failed(2, &["say whose with --node NAME"]);
     run(&["get", "wifi-psk", "--node", "pi4-a"]).failed(2, &["the same for all nodes"]);
     run(&["update"]).succeeded();
 }
@@ -226,12 +226,12 @@ fn secrets_that_cannot_be_opened() {
     toy.write("wrong", "something else\n");
     toy.run(&["identity", "show", "pi4-a", "--passphrase-file", "../wrong"])
         .failed(1, &["secrets.age cannot be opened"]);
-    toy.run(&["identity", "show", "pi4-a"]).failed(2, &["nobody to ask", "--passphrase-file"]);
+    toy.run(&["identity", "show", "pi4-a"]).failed(2, &["the passphrase cannot be asked for", "--passphrase-file"]);
     toy.run(&["secrets", "init", "--passphrase-file", "../phrase"]).failed(1, &["is there already", "secrets update"]);
     // The passphrase may come from the environment.
     let mut command = toy.command(&["secrets", "get", "nomad-encrypt"]);
     Run::of(command.env("HAH_IMAGE_PASSPHRASE", format!("{CANARY}-of-age"))).succeeded();
-    set(&toy, &["vault-role-id"], "x").failed(2, &["whose? say --node NAME"]);
+    set(&toy, &["vault-role-id"], "x").failed(2, &["say whose with --node NAME"]);
     set(&toy, &["vault-role-id", "--node", "pi4-b"], "x").failed(1, &["did you mean `pi4-a`?"]);
     assert_eq!(toy.read("project/secrets.age"), before);
     std::fs::remove_file(toy.path("project/secrets.age")).unwrap();

@@ -244,7 +244,10 @@ mod tests {
             ("shell.rs", "use crate::commands;"),
             ("commands.rs", "use crate::shell;"),
         ];
-        assert_eq!(circles_of(&sources), ["modules in a circle: a → b (a:2); b → c (b::inner:1); c → a (c:1);"]);
+        assert_eq!(
+            circles_of("hah-plan", &sources),
+            ["modules in a circle: a → b (a:2); b → c (b::inner:1); c → a (c:1);"]
+        );
     }
 
     #[test]

@@ -198,7 +198,7 @@ fn told(error: &pack::PackError) -> String {
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, pack::OpenError> {
-    let file = File::open(path).map_err(pack::OpenError::from)?;
+    let file = files::open(path).map_err(|error| pack::OpenError::from(io::Error::from(error)))?;
     pack::read_manifest(BufReader::with_capacity(1 << 16, file))
 }
 

@@ -42,7 +42,7 @@ pub(super) struct FlashArgs {
     /// Give the card the identity of this node of cluster.toml
     #[arg(long, value_name = "NAME", conflicts_with = "identity")]
     node: Option<String>,
-    /// Flash a card for every node of cluster.toml, one after the other; a second run goes on where the first one stopped
+    /// Flash a card for every node of cluster.toml, one after the other; a second run picks up where the first one stopped
     #[arg(long, conflicts_with_all = ["image", "device", "node", "identity", "bmap", "no_bmap"])]
     fleet: bool,
     /// With --fleet: the card of a node; repeatable; the others' are asked for
@@ -74,7 +74,7 @@ pub(super) struct FlashArgs {
     /// Largest device that may be erased
     #[arg(long, value_name = "SIZE", default_value_t = ByteSize(MAX_BYTES))]
     max_size: ByteSize,
-    /// Allow disks that are built into this machine, but never the one that it runs from
+    /// Allow disks that are built into this machine, though never the one that it runs from
     #[arg(long)]
     allow_fixed: bool,
     /// Make the file DEVICE, of this size: the card of a virtual machine; without it, as large as a node needs

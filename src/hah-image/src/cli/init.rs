@@ -194,7 +194,7 @@ fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile])
         step.done("Created", &path.strip_prefix(".").unwrap_or(&path).display().to_string(), Outcome::Made);
     }
     if answers.key.is_none() {
-        printer.warning("nobody can log in yet: cluster.toml and the images have places for an SSH key");
+        printer.warning("nobody can log in yet: put an SSH key into cluster.toml and the images");
     }
     let image = answers.nodes.first().map_or("lab", |node| node.kind.image());
     let enter = if args.project == Path::new(".") {

@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 
 use clap::Args;
 use hah_plan::recipe::{ByteSize, ParseUnitError};
@@ -11,6 +10,7 @@ use hah_plan::recipe::{ByteSize, ParseUnitError};
 use super::{Context, shell};
 use crate::advice::Exit;
 use crate::failure::Failure;
+use crate::programs;
 use crate::project::Project;
 use crate::qemu::{self, Guest, Link};
 
@@ -100,7 +100,7 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     }
     let prepared = qemu::prepare(&guest)?;
     announce(context, args, &prepared);
-    let status = Command::new(&prepared.program)
+    let status = programs::command(&prepared.program)
         .args(&prepared.args)
         .args(&args.extra)
         .status()

@@ -78,7 +78,7 @@ impl Rotated {
         }
     }
 
-    /// What a running cluster must be told besides, since it keeps the old ones in its data.
+    /// What else a running cluster needs, since it keeps the old ones in its data.
     fn besides(self) -> &'static str {
         match self {
             Self::Gossip => {
@@ -179,7 +179,7 @@ impl ValueArgs {
                 Ok(at(secrets.nodes.entry(node.clone()).or_default()))
             }
             (Slot::Own(_), Some(node)) => Err(no_such_node(cluster, node).into()),
-            (Slot::Own(_), None) => usage("whose? say --node NAME"),
+            (Slot::Own(_), None) => usage("this value is a node's own: say whose with --node NAME"),
         }
     }
 
@@ -260,7 +260,7 @@ fn passphrase(context: &Context, args: &KeyArgs, question: &str) -> Result<Secre
     if !context.printer.can_ask() {
         return Err(Failure::new(
             Exit::Usage,
-            "there is nobody to ask for the passphrase",
+            "the passphrase cannot be asked for: this is not a terminal",
             Some("--passphrase-file FILE or HAH_IMAGE_PASSPHRASE says it; a file for age keys needs none".into()),
         ));
     }
@@ -382,7 +382,7 @@ fn report(context: &Context, path: &Path, added: &[String]) {
         context.printer.note(&format!("{} now has {what}", path.display()));
     }
     if added.is_empty() {
-        context.printer.note(&format!("{} lacks nothing", path.display()));
+        context.printer.note(&format!("{} is complete", path.display()));
     }
     context
         .printer

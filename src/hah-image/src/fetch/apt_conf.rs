@@ -10,6 +10,11 @@
 //! Names do not mind case, the last value counts, and files are read in apt's order: `APT_CONFIG`, `apt.conf.d` by name,
 //! `apt.conf`. Like apt's sources this is a convenience: what follows something that cannot be read in a file is left out.
 
+#![cfg_attr(
+    not(test),
+    expect(clippy::disallowed_methods, reason = "also compiled into fuzz targets, without the doorway")
+)]
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

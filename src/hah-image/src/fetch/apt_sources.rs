@@ -4,6 +4,11 @@
 //! Only the URI matters, and only when its path says which archive it is: it ends in `/debian` or `/debian-security`.
 //! This is a convenience, so what cannot be understood is passed over; everything fetched is verified anyway.
 
+#![cfg_attr(
+    not(test),
+    expect(clippy::disallowed_methods, reason = "also compiled into fuzz targets, without the doorway")
+)]
+
 use std::path::{Path, PathBuf};
 
 use hah_plan::debian::control::stanzas;

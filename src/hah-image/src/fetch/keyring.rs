@@ -187,7 +187,7 @@ impl SignatureError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Missing | Self::Malformed(_) => "the mirror does not serve a Debian archive here: check its URL",
-            Self::Bad { .. } => "the mirror or somebody on the way changed it: use another mirror",
+            Self::Bad { .. } => "the mirror, or somebody on the way, changed it: use another mirror",
             Self::KeyExpired { .. } | Self::Kind { .. } => "a newer hah-image may know the archive's newer keys",
             Self::Key { .. } | Self::Weak { .. } => {
                 "apt of Debian 13 refuses it, too: ask its owner for a new key, which --keyring FILE or `key-source` can name"

@@ -4,6 +4,11 @@
 //! are resumed by the next one. A part may be renamed or removed while somebody waits for its lock; whoever gets the lock
 //! looks whether the name still means the file that is locked, and begins anew when it does not.
 
+#![cfg_attr(
+    not(test),
+    expect(clippy::disallowed_methods, reason = "the doorway of downloads, which grow where they are")
+)]
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, OnceLock};
 
 use reqwest::Url;
 
 use super::apt_conf::{AptConf, Told};
+use crate::programs;
 
 /// What counts besides apt's files, where apt looks, too.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +120,7 @@ impl Question {
 
 /// The first line that the program writes, if it ends well.
 fn ask(program: &Path, site: &str) -> Option<String> {
-    let output = Command::new(program).arg(site).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output = programs::command(program).arg(site).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.lines().next().unwrap_or_default().trim().to_owned())
 }

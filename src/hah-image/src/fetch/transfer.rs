@@ -1,6 +1,5 @@
 //! One attempt at one place: HTTP with `Range` and timeouts, or a local file.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use tokio::time::timeout;
 use super::partial::Part;
 use super::route::Route;
 use super::{FetchError, FetchOptions, Problem, Proxies};
+use crate::files;
 
 /// Longest wait that a server may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
@@ -34,6 +34,7 @@ impl From<FetchError> for Setback {
 
 /// An HTTP client for one runtime, whose connections go by `route`.
 pub(super) fn client(options: &FetchOptions, route: &Route) -> Result<reqwest::Client, FetchError> {
+    #[expect(clippy::disallowed_methods, reason = "the doorway to the network")]
     let builder = reqwest::Client::builder()
         .user_agent(concat!("hah-image/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout);
@@ -205,7 +206,7 @@ fn chain(error: &reqwest::Error) -> String {
 pub(super) fn local<S: Sink>(path: &Path, length: Length, sink: &mut S) -> Result<(), Setback> {
     let not_there = |error: std::io::Error| Setback::Next(Problem::NotThere(error.to_string()));
     sink.restart()?;
-    let mut file = File::open(path).map_err(not_there)?;
+    let mut file = files::open(path).map_err(|error| not_there(error.into_cause()))?;
     let meta = file.metadata().map_err(not_there)?;
     if !meta.is_file() {
         return Err(Setback::Next(Problem::NotThere("it is not a file".to_owned())));

@@ -6,6 +6,8 @@
 //! This is the one doorway through which a person's files come into being or are replaced; [`super::place`] has the rule of what
 //! may be replaced, and `cargo xtask tidy` finds whoever goes past both.
 
+#![cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "the doorway to the file system"))]
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;

@@ -10,6 +10,8 @@
 //! [`Draft::publish`](super::Draft::publish) asks again right before it renames, so nothing is replaced that came in the
 //! meantime. Whoever works for minutes asks before it begins, too.
 
+#![cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "the doorway to the file system"))]
+
 use std::ffi::OsStr;
 use std::fs::{FileType, Metadata};
 use std::io;

@@ -60,7 +60,7 @@ pub enum ChooseError {
     /// Something speaks against this file.
     #[error("{} {refusal}", path.display())]
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// What speaks against it.
         refusal: Refusal,
@@ -83,7 +83,7 @@ pub enum ChooseError {
     /// `--size` for a file that is there.
     #[error("{} is there, with {length} bytes", path.display())]
     OtherSize {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Its length in bytes.
         length: u64,
@@ -103,9 +103,9 @@ pub enum ChooseError {
     /// It cannot be opened.
     #[error("cannot open {}", path.display())]
     Open {
-        /// Which.
+        /// Path of the device or file.
         path: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
 }

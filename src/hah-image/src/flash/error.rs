@@ -22,17 +22,17 @@ pub enum WriteError {
     /// The image cannot be read.
     #[error("cannot read the image at byte {offset}: {source}")]
     Read {
-        /// Where.
+        /// Offset on the card, in bytes.
         offset: u64,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
     /// The image is not what its block map says.
     #[error("the image is damaged between bytes {start} and {end}: they are not what its block map says")]
     Damaged {
-        /// First byte.
+        /// Offset of its first byte.
         start: u64,
-        /// First byte behind.
+        /// Offset of the first byte behind it.
         end: u64,
     },
     /// The image ends before its block map does.
@@ -49,41 +49,41 @@ pub enum WriteError {
     /// The card is full.
     #[error("it has {capacity} bytes and the image has more")]
     TooSmall {
-        /// What it has.
+        /// Bytes that the card has.
         capacity: u64,
     },
     /// The card went away.
     #[error("it went away at byte {offset}")]
     Gone {
-        /// Where.
+        /// Offset on the card, in bytes.
         offset: u64,
     },
     /// The card does not take a write.
     #[error("cannot write at byte {offset}: {source}")]
     Write {
-        /// Where.
+        /// Offset on the card, in bytes.
         offset: u64,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
     /// The card does not give back what was written.
     #[error("cannot read back at byte {offset}: {source}")]
     ReadBack {
-        /// Where.
+        /// Offset on the card, in bytes.
         offset: u64,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
     /// The card gives back something else.
     #[error("it does not keep what is written at byte {offset}, tried {TRIES} times")]
     Bad {
-        /// Where.
+        /// Offset on the card, in bytes.
         offset: u64,
     },
     /// The card does not say that it is done.
     #[error("cannot finish writing: {source}")]
     Sync {
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
 }
@@ -138,7 +138,7 @@ pub enum FlashError {
     Write {
         /// The device or file.
         path: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: WriteError,
     },
     /// The engine failed while an identity was put onto a card.
@@ -149,7 +149,7 @@ pub enum FlashError {
     Identify {
         /// The device or file.
         path: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: Box<FlashError>,
     },
     /// The image is not there.
@@ -172,7 +172,7 @@ pub enum FlashError {
     /// Image and block map differ in length.
     #[error("{} has {found} bytes and its block map is of one with {wanted}", path.display())]
     ForeignMap {
-        /// The image.
+        /// Path of the image file.
         path: PathBuf,
         /// Its length in bytes.
         found: u64,
@@ -182,52 +182,52 @@ pub enum FlashError {
     /// The block map cannot be read.
     #[error("{}", path.display())]
     Map {
-        /// The block map.
+        /// Path of the block map.
         path: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: BmapError,
     },
     /// A packed image does not unpack.
     #[error("{} cannot be unpacked", path.display())]
     Unpack {
-        /// The image.
+        /// Path of the image file.
         path: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
     /// A zip archive cannot be read.
     #[error("{}", path.display())]
     Zip {
-        /// The archive.
+        /// Path of the zip archive.
         path: PathBuf,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: ArchiveError,
     },
     /// A member of a zip archive does not unpack.
     #[error("{}: `{member}` cannot be unpacked", path.display())]
     ZipMember {
-        /// The archive.
+        /// Path of the zip archive.
         path: PathBuf,
-        /// The member.
+        /// Name of the member in the archive.
         member: String,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: io::Error,
     },
     /// A zip archive without an image.
     #[error("{}: {}", path.display(), if members.is_empty() { "there is no file in this archive".to_owned() } else {
         format!("none of the files in this archive is a disk image: {members}") })]
     NoImageInZip {
-        /// The archive.
+        /// Path of the zip archive.
         path: PathBuf,
-        /// Its files.
+        /// Names of the files in it, or of the first few.
         members: String,
     },
     /// A zip archive with several images.
     #[error("{}: there is more than one image in this archive: {members}", path.display())]
     ImagesInZip {
-        /// The archive.
+        /// Path of the zip archive.
         path: PathBuf,
-        /// The images.
+        /// Names of those that are images.
         members: String,
     },
     /// Somebody else's image, and nobody said that it is meant.
@@ -250,7 +250,7 @@ pub enum FlashError {
         subject: String,
         /// Its length in bytes, when that is the reason.
         short: Option<u64>,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: DiskError,
     },
     /// The table counts in other sectors.
@@ -258,7 +258,7 @@ pub enum FlashError {
     SectorSize {
         /// The file, or what is packed in it.
         subject: String,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: DiskError,
     },
     /// The table is there and cannot be right.
@@ -266,7 +266,7 @@ pub enum FlashError {
     NotWhole {
         /// The file, or what is packed in it.
         subject: String,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         source: DiskError,
     },
     /// The image has no place for an identity.
@@ -278,9 +278,9 @@ pub enum FlashError {
     /// The record is longer than anybody's.
     #[error("{} is larger than {max} bytes", path.display())]
     RecordTooLarge {
-        /// The record.
+        /// Path of the record.
         path: PathBuf,
-        /// The limit.
+        /// The most that is read, in bytes.
         max: u64,
     },
     /// An entry of the record cannot be written down.

@@ -11,9 +11,9 @@ use super::record::{FlashEntry, FlashRecord};
 use super::source::{Image, Map, PACKINGS};
 use super::target::OpenTarget;
 use super::{Flashed, Job, Node, Verify, card, flash};
-use crate::printer::Printer;
 use crate::project::Project;
 use crate::project::fleet::FleetNode;
+use crate::reporter::Reporter;
 
 /// A built image that was looked into and hashed.
 pub struct BuiltImage {
@@ -90,10 +90,15 @@ pub struct NodeCard<'a> {
 
 impl NodeCard<'_> {
     /// Flashes the card, and puts that on record.
-    pub fn flash(self, printer: &Printer, target: OpenTarget, record: &mut FlashRecord) -> Result<Flashed, FlashError> {
+    pub fn flash(
+        self,
+        reporter: &dyn Reporter,
+        target: OpenTarget,
+        record: &mut FlashRecord,
+    ) -> Result<Flashed, FlashError> {
         let Self { node, image, content, image_sha256, device, verify } = self;
         let whose = Node { name: &node.name, identity: &node.identity };
-        let flashed = flash(printer, Job { image, content, target, node: Some(whose), verify })?;
+        let flashed = flash(reporter, Job { image, content, target, node: Some(whose), verify })?;
         record.add(FlashEntry {
             time: crate::calendar::minute(crate::clock::unix_now()),
             node: node.name.clone(),

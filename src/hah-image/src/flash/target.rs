@@ -1,5 +1,10 @@
 //! The doorway to the card: one device or file, opened for us alone, written directly and read back past every cache.
 
+#![cfg_attr(
+    not(test),
+    expect(clippy::disallowed_methods, reason = "the doorway to cards, which are opened directly and for us alone")
+)]
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _};

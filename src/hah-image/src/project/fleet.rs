@@ -35,9 +35,9 @@ pub enum FleetError {
     /// A node would refuse its identity.
     #[error("the identity{} cannot be used: {flaw}", node.as_ref().map(|node| format!(" of {node}")).unwrap_or_default())]
     Flaw {
-        /// Whose.
+        /// Name of the node, when it is known.
         node: Option<String>,
-        /// Why.
+        /// The cause, as whoever met it tells it.
         flaw: String,
     },
     /// An identity that does not fit into what a node reads.

@@ -370,8 +370,7 @@ struct Years {
 
 impl Years {
     fn from(now: u64) -> Self {
-        // A clock that is beyond all years is as good as one that was never set.
-        Self { until: i32::try_from(crate::calendar::year(now)).unwrap_or(1970) + YEARS }
+        Self { until: crate::calendar::year(now) + YEARS }
     }
 }
 
@@ -389,9 +388,8 @@ fn random_key() -> Result<Secret, Failure> {
 
 /// A token as Consul wants it: a random UUID.
 fn token() -> Result<Secret, Failure> {
-    let number = u128::from_be_bytes(random::<16>()?) & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
-    let hex = Zeroizing::new(format!("{number:032x}"));
-    Ok(Secret::new([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")))
+    let token = uuid::Builder::from_random_bytes(random()?).into_uuid();
+    Ok(Secret::new(token.hyphenated().to_string()))
 }
 
 fn no_certificate(error: rcgen::Error) -> Failure {

@@ -216,41 +216,24 @@ pub fn parse_date(text: &str) -> Option<i64> {
     };
     let (day, year) = (number(day, 1..=31)?, number(year, 1970..=9999)?);
     let (hour, minute, second) = (number(hour, 0..=23)?, number(minute, 0..=59)?, number(second, 0..=60)?);
-    if !matches!(zone, "UTC" | "GMT" | "Z" | "+0000" | "-0000") || day > days_in(year, month) {
+    if !matches!(zone, "UTC" | "GMT" | "Z" | "+0000" | "-0000") {
         return None;
     }
-    Some(unix_seconds(year, month, day) + (hour * 60 + minute) * 60 + second)
+    Some(unix_seconds(year, month, day)? + (hour * 60 + minute) * 60 + second)
 }
 
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
+/// The beginning of a Gregorian day in seconds since 1970 UTC; none of a day that no year has.
+pub(crate) fn unix_seconds(year: i64, month: i64, day: i64) -> Option<i64> {
+    let month = time::Month::try_from(u8::try_from(month).ok()?).ok()?;
+    let day = time::Date::from_calendar_date(year.try_into().ok()?, month, day.try_into().ok()?).ok()?;
+    Some(day.midnight().as_utc().unix_timestamp())
 }
 
-/// The beginning of a Gregorian day in seconds since 1970 UTC. Years count from March, so that the leap day comes last.
-pub(crate) fn unix_seconds(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    (year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468) * 86_400
-}
-
-/// `2026-09-12T07:55:41Z`, from seconds since 1970 UTC (RFC 3339).
+/// `2026-09-12T07:55:41Z`, from seconds since 1970 UTC (RFC 3339). What is beyond the year 9999 counts as its end.
 pub fn rfc3339(seconds: i64) -> String {
-    let days = seconds.div_euclid(86_400) + 719_468;
-    let clock = seconds.rem_euclid(86_400);
-    // The inverse of `unix_seconds`: 400 years have 146097 days, and the last day of a century or of four years is one more.
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let year = era * 400 + year + i64::from(month >= 10);
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", clock / 3_600, clock / 60 % 60, clock % 60)
+    let moment = time::UtcDateTime::from_unix_timestamp(seconds).unwrap_or(time::UtcDateTime::MAX);
+    let ((year, month, day), (hour, minute, second)) = (moment.to_calendar_date(), moment.as_hms());
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))
 }
 
 /// The packages of one `Packages` file, in file order.
@@ -525,7 +508,7 @@ mod tests {
         for day in 0..60_000 {
             let text = rfc3339(day * 86_400);
             let number = |range: std::ops::Range<usize>| text[range].parse().unwrap();
-            assert_eq!(unix_seconds(number(0..4), number(5..7), number(8..10)), day * 86_400);
+            assert_eq!(unix_seconds(number(0..4), number(5..7), number(8..10)), Some(day * 86_400));
         }
     }
 

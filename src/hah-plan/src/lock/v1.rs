@@ -189,7 +189,8 @@ fn date_seconds(date: &Datetime) -> Option<i64> {
     let second = time.second.unwrap_or(0);
     let whole = time.nanosecond.unwrap_or(0) == 0;
     let clock = (i64::from(time.hour) * 60 + i64::from(time.minute)) * 60 + i64::from(second);
-    (utc && whole).then(|| unix_seconds(i64::from(day.year), i64::from(day.month), i64::from(day.day)) + clock)
+    let midnight = unix_seconds(i64::from(day.year), i64::from(day.month), i64::from(day.day))?;
+    (utc && whole).then_some(midnight + clock)
 }
 
 pub(super) fn parse(text: &str) -> Result<Lock, LockError> {

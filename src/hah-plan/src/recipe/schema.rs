@@ -5,6 +5,7 @@
 
 mod fleet;
 mod packages;
+mod noun;
 
 use super::kinds::{
     ARCHITECTURE, DROP_IN, FIELD, Kind, LINE, MEMBER, MODE, NAME, PACKAGE, PARAM, PATH, PATTERN, QUESTION, REASON,
@@ -61,24 +62,6 @@ pub(super) enum Shape {
     Either(&'static Shape, &'static Shape),
     /// A parameter's value, which its declaration types.
     Value,
-}
-
-impl Shape {
-    /// What to call it in `expected …`.
-    pub(super) fn noun(&self) -> String {
-        match self {
-            Self::Text(_) | Self::Choice(_) => "a string".to_owned(),
-            Self::Integer(..) => "an integer".to_owned(),
-            Self::Boolean => "`true` or `false`".to_owned(),
-            Self::List(item) => match item {
-                Self::Table(_) => "an array of tables".to_owned(),
-                _ => format!("an array, each item {}", item.noun()),
-            },
-            Self::Table(_) | Self::Named(..) => "a table".to_owned(),
-            Self::Either(short, long) => format!("{} or {}", short.noun(), long.noun()),
-            Self::Value => "a string, integer, boolean or array".to_owned(),
-        }
-    }
 }
 
 const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {

@@ -100,9 +100,12 @@ impl Fleet<'_> {
             left.iter().map(|node| node.name.as_str()).filter(|name| !self.cards.contains_key(name)).collect();
         if !printer.can_ask() && (!cardless.is_empty() || (self.consent == Consent::Asked && !left.is_empty())) {
             return Err(match cardless.as_slice() {
-                [] => usage("there is nobody to ask whether the cards may be erased", Some("say --yes")),
+                [] => usage(
+                    "this is not a terminal, so nobody can be asked whether the cards may be erased",
+                    Some("say --yes"),
+                ),
                 names => usage(
-                    format!("there is nobody to ask for the cards of {}", names.join(", ")),
+                    format!("this is not a terminal, so the cards of {} cannot be asked for", names.join(", ")),
                     Some("say --card NAME=DEVICE for each, or run it on a terminal"),
                 ),
             });

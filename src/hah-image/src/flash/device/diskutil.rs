@@ -4,13 +4,13 @@
 //! refuse.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::{Attachment, Device};
+use crate::programs;
 
 /// Every external disk.
 pub(super) fn disks() -> Vec<Device> {
-    let output = Command::new("/usr/sbin/diskutil").args(["list", "external", "physical"]).output();
+    let output = programs::command("/usr/sbin/diskutil").args(["list", "external", "physical"]).output();
     let Ok(output) = output else { return Vec::new() };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let names =
@@ -20,7 +20,7 @@ pub(super) fn disks() -> Vec<Device> {
 
 /// The disk at a path: `/dev/disk4`, `/dev/rdisk4`.
 pub(super) fn disk(path: &Path) -> Option<Device> {
-    let output = Command::new("/usr/sbin/diskutil").arg("info").arg(path).output().ok()?;
+    let output = programs::command("/usr/sbin/diskutil").arg("info").arg(path).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let value = |key: &str| {
         text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(':').map(str::trim).map(str::to_owned))

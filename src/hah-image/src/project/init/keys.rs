@@ -1,9 +1,10 @@
 //! The SSH keys that a person may mean: those of the agent, then those of `~/.ssh`.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::files;
+use crate::programs;
 use crate::project::settings::Environment;
 
 /// A public key, and where it was found.
@@ -40,7 +41,7 @@ pub fn find(environment: &Environment) -> Vec<Found> {
 
 /// Asks `ssh-add`, which knows every kind of agent; without it there are none.
 fn of_agent() -> Vec<Found> {
-    let output = Command::new("ssh-add").arg("-L").stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let output = programs::command("ssh-add").arg("-L").stdin(Stdio::null()).stderr(Stdio::null()).output();
     let text = output.map(|output| output.stdout).unwrap_or_default();
     let keys = String::from_utf8_lossy(&text).lines().filter_map(|line| parse(line).ok()).collect::<Vec<_>>();
     keys.into_iter().map(|line| Found { line, origin: "the agent".to_owned() }).collect()
