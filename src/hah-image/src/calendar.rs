@@ -29,9 +29,8 @@ pub(crate) fn day(seconds: u64) -> String {
 
 /// The day, as certificates take it; far beyond all years for a clock that is.
 pub(crate) fn year_month_day(seconds: u64) -> (i32, u8, u8) {
-    let Date { year, month, day, second: _ } = Date::of(seconds);
-    let small = |number: u64| u8::try_from(number).unwrap_or(1);
-    (i32::try_from(year).unwrap_or(i32::MAX).min(9999), small(month), small(day))
+    let (year, month, day) = moment(seconds).to_calendar_date();
+    (year, u8::from(month), day)
 }
 
 /// The year: 2025.
