@@ -205,7 +205,7 @@ impl Store {
 
     /// Removes `key`, if it is there.
     pub fn remove(&self, bucket: Bucket, key: &Sha256) -> Result<(), StoreError> {
-        files::if_there(files::remove(&self.path(bucket, key)))?;
+        files::if_there(files::remove(self.path(bucket, key)))?;
         Ok(())
     }
 
