@@ -81,7 +81,6 @@ mod tests {
     use crate::commands::playground::Playground;
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "whether a missing oracle is a failure")]
     fn variables_are_shown_as_the_real_one_shows_them() {
         let is_there = std::process::Command::new("locale").output().is_ok();
         if !is_there {
