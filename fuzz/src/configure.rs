@@ -12,10 +12,10 @@ use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 use hah_node::disk::DiskId;
 use hah_plan::configure::{self, ImageIdentity, PASSES, Target};
+use hah_plan::contents::{Contents, ContentsError};
 use hah_plan::debian::{Architecture, PackageName};
 use hah_plan::merge::Provenance;
 use hah_plan::recipe::{self, Sources};
-use hah_plan::contents::{Contents, ContentsError};
 use hah_plan::rootfs::{Content, Root, UnpackedPackage};
 use hah_plan::scripts::{
     self, Configuration, Effects, Manager, ReviewTable, ScriptError, Sourced, UnitAction, UnitEffect,

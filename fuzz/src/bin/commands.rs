@@ -13,8 +13,8 @@ use hah_format::kmod::ModuleFacts;
 use hah_format::path::TreePath;
 use hah_format::tree::Node;
 use hah_plan::commands::{self, Process};
-use hah_plan::merge::Provenance;
 use hah_plan::contents::{Contents, ContentsError};
+use hah_plan::merge::Provenance;
 use hah_plan::rootfs::{Content, Root};
 use hah_plan::world::{Budget, World};
 
