@@ -4,8 +4,8 @@ use hah_node::closing::{SETUP_VERSION, SetupMarker};
 use hah_node::identity::Secret;
 use serde::Deserialize;
 
+use super::super::view::SetupMemory;
 use super::{Nonsense, kv_entry, or_default, read};
-use crate::closing::view::SetupMemory;
 
 /// Consul's `/v1/kv/KEY`: the marker of the set-up.
 pub(crate) fn setup_memory(body: &[u8]) -> Result<SetupMemory, Nonsense> {
