@@ -144,7 +144,7 @@ pub fn run(input: &[u8], passes: &[&str]) -> Option<Root> {
         let manager = if directory.ends_with("user") { Manager::User } else { Manager::System };
         let directory = TreePath::parse(directory).ok()?;
         effects.units.extend(packages[0].tree.entries(&directory).map(|(path, _)| {
-            let what = UnitEffect { manager, unit: path.name().into(), action: UnitAction::Preset };
+            let what = UnitEffect { manager, unit: path.name().into(), action: UnitAction::Enable };
             Sourced { what, package: packages[0].name.clone() }
         }));
     }

@@ -80,7 +80,7 @@ pub struct World<'a> {
     pub machine: String,
     /// What scripts have asked for that is no file: accounts, alternatives, units, …
     pub effects: Effects,
-    /// Users and groups; see [`accounts`].
+    /// Users and groups; see [`crate::accounts`].
     pub accounts: LiveAccounts,
     /// Questions and answers; see [`crate::debconf`].
     pub debconf: Debconf,

@@ -1,6 +1,6 @@
 //! The tables that say what recipe, image and board files may contain.
 //!
-//! One table serves the parser ([`super::check`]), the JSON Schema ([`super::json_schema`]) and the did-you-mean, so the
+//! One table serves the parser ([`super::document`]), the JSON Schema ([`super::json_schema`]) and the did-you-mean, so the
 //! three cannot disagree.
 
 mod fleet;

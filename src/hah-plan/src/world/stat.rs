@@ -42,7 +42,7 @@ impl Stat {
         matches!(self.kind, Kind::File(()))
     }
 
-    /// Whether it is a symbolic link (only with [`Follow::No`]).
+    /// Whether it is a symbolic link (only with `Follow::No`).
     pub fn is_symlink(&self) -> bool {
         matches!(self.kind, Kind::Symlink(_))
     }
