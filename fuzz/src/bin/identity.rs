@@ -51,7 +51,7 @@ fn check(identity: &Identity) {
     let hostname = identity.hostname.as_deref().unwrap_or("x");
     if let Some(consul) = &identity.consul {
         for dialect in [programs::ConsulDialect::Old, programs::ConsulDialect::New] {
-            assert!(programs::consul(consul, hostname, dialect).is_object());
+            assert!(programs::consul(consul, identity.setup.as_ref(), hostname, dialect).is_object());
         }
     }
     if let Some(nomad) = &identity.nomad {

@@ -2,7 +2,7 @@
 //!
 //! A build executes no byte of the target, and yet knows what every package's scripts do on a first installation:
 //! [`crate::shell`] evaluates them, [`crate::commands`] stands in for the programs that they call, and the
-//! [`World`] that both see and change is the root in the making.
+//! [`World`](crate::world::World) that both see and change is the root in the making.
 //!
 //! | step | is |
 //! |---|---|
