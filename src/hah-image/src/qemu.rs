@@ -185,7 +185,8 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
                 push("-dtb", directory.join("board.dtb").into());
             }
             let cmdline = String::from_utf8_lossy(&cmdline);
-            let words = cmdline.split_whitespace().chain(machine.cmdline.iter().map(String::as_str));
+            let kept = cmdline.split_whitespace().filter(|word| !machine.without.iter().any(|other| other == word));
+            let words = kept.chain(machine.cmdline.iter().map(String::as_str));
             push("-append", words.collect::<Vec<_>>().join(" ").into());
         }
         MachineBoot::Uefi => {

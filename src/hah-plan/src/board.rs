@@ -229,6 +229,8 @@ pub struct Machine {
     pub device_tree: Option<String>,
     /// Words to append to the kernel command line.
     pub cmdline: Vec<String>,
+    /// Words of the image's command line to leave out.
+    pub without: Vec<String>,
     /// How the kernel is started.
     pub boot: MachineBoot,
     /// Whether the processor may be the host's own, where the host has one of the same architecture and KVM.

@@ -209,6 +209,7 @@ fn machine(item: Item, device_trees: &[String], report: &mut Report) -> Option<M
     let console = fields.integer("console-serial").map_or(0, |found| found.value);
     let args = strings(&mut fields, "args");
     let cmdline = strings(&mut fields, "cmdline");
+    let without = strings(&mut fields, "without");
     Some(Machine {
         name: fields.text("name")?.value,
         program: fields.text("program")?.value,
@@ -219,6 +220,7 @@ fn machine(item: Item, device_trees: &[String], report: &mut Report) -> Option<M
         console_serial: u32::try_from(console).ok()?,
         device_tree: device_tree.map(|text| text.value),
         cmdline,
+        without,
         boot: fields
             .choice("boot", &[("direct", MachineBoot::Direct), ("uefi", MachineBoot::Uefi)])
             .unwrap_or(MachineBoot::Direct),

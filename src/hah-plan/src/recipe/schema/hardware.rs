@@ -81,6 +81,11 @@ static MACHINE: Object = Object {
         optional("device-tree", Shape::Text(&LINE), "The device tree to pass."),
         optional("cmdline", Shape::List(&Shape::Text(&WORDS)), "Words to append to the kernel command line."),
         optional(
+            "without",
+            Shape::List(&Shape::Text(&WORDS)),
+            "Words of the image's command line to leave out: a console that the board has and the machine has not.",
+        ),
+        optional(
             "boot",
             Shape::Choice(&["direct", "uefi"]),
             "`direct`, the default: QEMU loads the kernel. `uefi`: firmware reads the disk, and `cmdline` reaches nobody.",
