@@ -132,11 +132,14 @@ impl Architecture {
     }
 
     /// Whether a program that says `variable=value` of itself runs on the least of its boards. Go adds options to a
-    /// level after a comma (`7,softfloat`, `v8.1,crypto`); those of ARM say how floating point is done, and count for
-    /// nothing, those of arm64 are instructions that the board may lack.
+    /// level after a comma: those of GOARM say how floating point is done, and count for nothing (`7,softfloat`), those of
+    /// GOARM64 are instructions that the board may lack (`v8.1,crypto`). A GOARM that is no number says nothing.
     pub fn runs_go(&self, value: &str) -> bool {
-        let level = if self.is_64 { value } else { value.split(',').next().unwrap_or(value) };
-        self.go.runs.contains(&level)
+        if self.is_64 {
+            return self.go.runs.contains(&value);
+        }
+        let level = value.split(',').next().unwrap_or(value);
+        level.parse::<u32>().is_err() || self.go.runs.contains(&level)
     }
 }
 
@@ -166,6 +169,7 @@ mod tests {
             ("armel", "6", true),
             ("armel", "6,softfloat", true),
             ("armel", "5", true),
+            ("armel", "odd", true),
             ("armel", "7,hardfloat", false),
             ("amd64", "v1", true),
             ("amd64", "v3", false),

@@ -198,17 +198,17 @@ mod tests {
           correct `arch.armel` of the artifact, or feed the build for armel
         ");
         insta::assert_snapshot!(says(&go("7"), Architecture::Armel), @"
-        it was built with GOARM=7 for ARMv7, and the board's processor is an ARMv6
-          on the board it would die of an illegal instruction: take the vendor's armv6 build, or build it with GOARM=6
+        it was built with GOARM=7, and Raspberry Pi Zero and 1 need GOARM=6
+          on the board it would die of an illegal instruction: take a build for an older processor, or build it with GOARM=6
         ");
         let newer = built_with(("GOARM64", "v8.1,crypto"), program(AARCH64, None, &[]));
         insta::assert_snapshot!(says(&newer, Architecture::Arm64), @"
-        it was built with GOARM64=v8.1,crypto, and Raspberry Pi 3 and 4 have v8.0 without extensions
-          on those boards it would die of an illegal instruction: build it with GOARM64=v8.0
+        it was built with GOARM64=v8.1,crypto, and Raspberry Pi 3 and 4 need GOARM64=v8.0
+          on the board it would die of an illegal instruction: take a build for an older processor, or build it with GOARM64=v8.0
         ");
         insta::assert_snapshot!(says(&go("7,hardfloat"), Architecture::Armel), @"
-        it was built with GOARM=7 for ARMv7, and the board's processor is an ARMv6
-          on the board it would die of an illegal instruction: take the vendor's armv6 build, or build it with GOARM=6
+        it was built with GOARM=7,hardfloat, and Raspberry Pi Zero and 1 need GOARM=6
+          on the board it would die of an illegal instruction: take a build for an older processor, or build it with GOARM=6
         ");
         insta::assert_snapshot!(says(&program(ARM, Some("/lib/ld-linux-armhf.so.3"), &["libc.so.6"]), Architecture::Armel), @"
         it is started by /lib/ld-linux-armhf.so.3, which the image does not have
