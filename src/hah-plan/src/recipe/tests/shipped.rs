@@ -65,7 +65,7 @@ fn every_recipe_loads_alone() {
 #[test]
 fn every_board_loads() {
     let sources = shipped();
-    assert_eq!(sources.boards(), ["rpi-arm64", "virt"]);
+    assert_eq!(sources.boards(), ["pc-amd64", "rpi-arm64", "rpi-armel", "rpi5", "virt"]);
     for name in sources.boards() {
         let board = load_board(&sources, name).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         assert!(!board.stage1_modules.is_empty() && !board.machines.is_empty());
@@ -151,7 +151,11 @@ fn the_lab_is_what_the_issue_says() {
 fn every_loop_is_understood() {
     let sources = shipped();
     for name in sources.images() {
+        let has_consul = image(name, &[]).units.iter().any(|unit| unit.name == "consul.service");
         for sets in [&[][..], &["telemetry.resubmit=never", "consul.bootstrap-expect=5"]] {
+            if !has_consul && !sets.is_empty() {
+                continue;
+            }
             let system = image(name, sets);
             let config: hah_node::closing::Loop = serde_json::from_str(&file(&system, "/etc/hah/loop.json")).unwrap();
             assert_eq!(config.version, hah_node::closing::VERSION);
