@@ -127,7 +127,7 @@ fn the_file_is_as_documented() {
     [[image]]
     name = "lab"
     architecture = "arm64"
-    request = "86425fed1177407caf0008ccb1ba96b3cc82fd81fcf34fd080ebb7b6d3fcaad4"
+    request = "b35d190d98d027c1bc007b479fb455672e67cd272ad331ffd4b226c283e0a3d0"
     epoch = 2026-11-21T00:53:03Z
     askers = ["board virt", "essential", "recipe base"]
 

@@ -151,11 +151,11 @@ fn the_lab_is_what_the_issue_says() {
 fn every_loop_is_understood() {
     let sources = shipped();
     for name in sources.images() {
-        let has_consul = image(name, &[]).units.iter().any(|unit| unit.name == "consul.service");
+        // Where there is no Consul there is no loop.
+        if !image(name, &[]).units.iter().any(|unit| unit.name == "consul.service") {
+            continue;
+        }
         for sets in [&[][..], &["telemetry.resubmit=never", "consul.bootstrap-expect=5"]] {
-            if !has_consul && !sets.is_empty() {
-                continue;
-            }
             let system = image(name, sets);
             let config: hah_node::closing::Loop = serde_json::from_str(&file(&system, "/etc/hah/loop.json")).unwrap();
             assert_eq!(config.version, hah_node::closing::VERSION);
