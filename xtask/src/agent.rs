@@ -39,7 +39,7 @@ pub(crate) fn directory() -> Result<PathBuf> {
 }
 
 /// The architecture that Debian calls `name`.
-fn architecture(name: &str) -> Result<&'static Architecture> {
+pub(crate) fn architecture(name: &str) -> Result<&'static Architecture> {
     Architecture::of_debian(name).with_context(|| {
         let known: Vec<&str> = ARCHITECTURES.iter().map(|row| row.debian).collect();
         format!("there is no architecture {name}; there are {}", known.join(", "))

@@ -1,6 +1,7 @@
 //! `cargo xtask image`: from a fresh clone to a card image.
 
 use anyhow::{Context, Result};
+use hah_node::architecture::Architecture;
 use xshell::{Shell, cmd};
 
 use crate::{agent, apt, qemu, say, workspace};
@@ -9,8 +10,9 @@ use crate::{agent, apt, qemu, say, workspace};
 pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     install_compiler(shell)?;
     // An image can be built and flashed without QEMU; only running it cannot be.
-    let lacking = qemu::install(shell).err();
-    agent::build(shell, &architecture(shell, name)?, None)?;
+    let architecture = architecture(shell, name)?;
+    let lacking = qemu::install(shell, architecture).err();
+    agent::build(shell, architecture.debian, None)?;
     shell.create_dir("out")?;
     let image = format!("out/{name}.img");
     say::step(&format!("building {image}"));
@@ -34,12 +36,12 @@ pub(crate) fn build(shell: &Shell, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Debian's name of the architecture of `images/NAME.toml`: its board's.
-fn architecture(shell: &Shell, name: &str) -> Result<String> {
+/// The architecture of `images/NAME.toml`: its board's.
+pub(crate) fn architecture(shell: &Shell, name: &str) -> Result<&'static Architecture> {
     let image = shell.read_file(format!("images/{name}.toml"))?;
     let board = text_of(&image, "board").with_context(|| format!("images/{name}.toml names no board"))?;
     let board = shell.read_file(format!("recipes/boards/{board}.toml"))?;
-    text_of(&board, "architecture").context("its board names no architecture")
+    agent::architecture(&text_of(&board, "architecture").context("its board names no architecture")?)
 }
 
 /// The text that a line `KEY = "TEXT"` gives to `key`: as much of TOML as our own files need here.

@@ -32,7 +32,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
 /// Builds the image; returns its path.
 pub(crate) fn prepare(shell: &Shell) -> Result<std::path::PathBuf> {
     apt::install(shell, &["openssh-client"])?;
-    qemu::install(shell)?;
+    qemu::install(shell, agent::architecture("arm64")?)?;
     image::install_compiler(shell)?;
     let agent = agent::build(shell, "arm64", None)?;
     cmd!(shell, "cargo build --quiet --package hah-image").quiet().run()?;

@@ -137,7 +137,7 @@ mod tests {
             "## `hah-image build`",
             "## `hah-image store verify`",
             "| `-o, --output <FILE>` |",
-            "| `IMAGE` | The image: images/NAME.toml; `lab` without |",
+            "| `IMAGE…` | The images: images/NAME.toml; `lab` without |",
             "| `--compress <KIND>` | Also write a compressed copy: `zst` |",
             "Exit codes: 0 done",
         ] {
