@@ -134,7 +134,9 @@ fn an_agent_of_another_kind() {
     let toy = Toy::new();
     let mut foreign = crate::archive::elf::program(b"");
     foreign[18] = 62;
-    for (agent, says) in [(b"#!/bin/sh\n".to_vec(), "not an ELF program"), (foreign, "is for amd64, and the image is arm64")] {
+    for (agent, says) in
+        [(b"#!/bin/sh\n".to_vec(), "not an ELF program"), (foreign, "is for amd64, and the image is arm64")]
+    {
         toy.write("agent", agent);
         toy.run(&["build", "toy"]).failed(1, &[says]);
     }
