@@ -260,8 +260,7 @@ fn doctor_tells_what_is_there() {
 fn doctor_fails_where_nothing_can_be_built() {
     let toy = Toy::new();
     toy.write("agent", "no program");
-    toy.run(&["doctor"])
-        .failed(1, &["nothing can be built here: there is no agent for arm64", "is not an ELF program"]);
+    toy.run(&["doctor"]).failed(1, &["nothing can be built here: there is no agent: ", "is not an ELF program"]);
     let run = toy.run(&["doctor", "--json"]);
     assert_eq!(run.code, Some(1), "{run}");
     let checks: Vec<serde_json::Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

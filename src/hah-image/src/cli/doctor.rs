@@ -95,14 +95,16 @@ fn needed(settings: &Settings) -> Vec<Check> {
 /// Which architectures images can be built for.
 fn agents(settings: &Settings) -> Check {
     if let Some(path) = &settings.agent {
-        let fits = |row: &&Architecture| row.debian.parse().is_ok_and(|name| agent::binary(settings, name).is_ok());
-        return match ARCHITECTURES.iter().find(fits) {
-            Some(row) => Check::good(format!("an agent for {} is at hand", row.debian)),
-            None => Check::bad(
-                format!("{} is no agent", path.value.display()),
-                "build one with `cargo xtask agent ARCHITECTURE` and pass it with --agent FILE",
-            ),
-        };
+        let tried = |row: &Architecture| row.debian.parse().ok().map(|name| agent::binary(settings, name));
+        if let Some(row) = ARCHITECTURES.iter().find(|row| matches!(tried(row), Some(Ok(_)))) {
+            return Check::good(format!("an agent for {} is at hand", row.debian));
+        }
+        let reason = ARCHITECTURES.iter().find_map(|row| tried(row)?.err());
+        let reason = reason.map_or_else(|| path.value.display().to_string(), |failure| failure.message().to_owned());
+        return Check::bad(
+            format!("there is no agent: {reason}"),
+            "build one with `cargo xtask agent ARCHITECTURE` and pass it with --agent FILE",
+        );
     }
     let embedded: Vec<&str> = agent::embedded().collect();
     if embedded.is_empty() {

@@ -108,8 +108,8 @@ pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: Vec<u8
     }
     for (name, bytes) in generation {
         files.insert(path(&format!("{GENERATION}/{name}"))?, bytes.clone());
-        // Only firmware that reads config.txt falls back on it.
-        if board.config_txt.is_some() {
+        // Firmware falls back on it; a boot loader with entries of its own does not.
+        if board.boot_files.is_empty() {
             files.insert(path(&name)?, bytes);
         }
     }
