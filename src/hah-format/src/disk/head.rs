@@ -1,7 +1,7 @@
 //! Whether what begins with these bytes is a disk: its partition table, from its beginning alone.
 //!
 //! A stream tells its size and its last sector when it is too late, so nothing here needs them: of a GPT the primary table
-//! counts, with both of its checksums. Stricter than [`read`](super::read) where a stranger's bytes may look like a table
+//! counts, with both of its checksums. Stricter than [`read`](fn@super::read) where a stranger's bytes may look like a table
 //! by accident: flags of an MBR entry are 0x00 or 0x80, and a disk has a partition.
 
 use flate2::Crc;
