@@ -7,7 +7,7 @@
 //! | a link | followed to its end, which is one of the two above; the link itself stays |
 //! | a device, FIFO, socket, directory | refused: renaming over it would put a file where a device was |
 //!
-//! [`Draft::publish`](super::Draft::publish) asks again right before it renames, so nothing is replaced that came in the
+//! [`Draft::publish`](super::draft::Draft::publish) asks again right before it renames, so nothing is replaced that came in the
 //! meantime. Whoever works for minutes asks before it begins, too.
 
 #![cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "the doorway to the file system"))]
