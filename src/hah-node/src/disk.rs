@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::uuid;
+
 /// Number of the boot partition, from 1.
 pub const BOOT: u32 = 1;
 /// Number of the root partition.
@@ -113,10 +115,7 @@ impl DiskId {
     pub fn partuuid(&self, number: u32) -> String {
         match self {
             Self::Mbr(signature) => format!("{signature:08x}-{number:02x}"),
-            Self::Gpt(disk) => {
-                let guid = format!("{:032x}", Self::partition_guid(*disk, number));
-                [&guid[..8], &guid[8..12], &guid[12..16], &guid[16..20], &guid[20..]].join("-")
-            }
+            Self::Gpt(disk) => uuid::text(Self::partition_guid(*disk, number)),
         }
     }
 }

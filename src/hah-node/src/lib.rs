@@ -4,6 +4,7 @@
 
 pub mod architecture;
 pub mod address;
+pub mod uuid;
 pub mod disk;
 pub mod host;
 pub mod identity;

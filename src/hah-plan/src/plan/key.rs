@@ -4,6 +4,7 @@ use std::fmt;
 
 use hah_format::digest::Sha256;
 use hah_node::disk::DiskId;
+use hah_node::uuid;
 
 use super::encoder::Encoder;
 use crate::board::Table;
@@ -33,11 +34,7 @@ impl Key {
 
     /// A version-8 UUID (RFC 9562 §5.8: vendor-specific) derived from the key for `purpose`.
     pub fn derive_uuid(&self, purpose: &str) -> u128 {
-        let bytes = *self.derive(purpose).as_bytes();
-        let mut half = [0u8; 16];
-        half.copy_from_slice(&bytes[..16]);
-        let number = u128::from_be_bytes(half);
-        number & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62
+        uuid::of_digest(*self.derive(purpose).as_bytes())
     }
 
     fn derive(&self, purpose: &str) -> Sha256 {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use hah_node::closing::{self, SetupMarker};
 use hah_node::identity::{Identity, Secret, Setup};
-use hah_node::paths;
+use hah_node::{paths, uuid};
 use hyper::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -108,12 +108,7 @@ impl Wanted {
 /// The accessor of a token with a chosen secret: a UUID that tells nothing about it.
 pub(crate) fn accessor(secret: &Secret) -> String {
     let digest = Sha256::new_with_prefix("hah accessor\n").chain_update(secret.reveal()).finalize();
-    let number = digest.iter().take(16).fold(0u128, |number, byte| number << 8 | u128::from(*byte));
-    // Version 8 (RFC 9562): made in a way of our own.
-    let number = number & !(0xf << 76) & !(0x3 << 62) | 0x8 << 76 | 0x2 << 62;
-    let hex = format!("{number:032x}");
-    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
-    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
+    uuid::text(uuid::of_digest(digest.into()))
 }
 
 /// Every token that a cluster wants.
