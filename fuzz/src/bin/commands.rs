@@ -7,30 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use hah_format::digest::Sha256;
-use hah_format::elf::ElfFacts;
-use hah_format::kmod::ModuleFacts;
 use hah_format::path::TreePath;
 use hah_format::tree::Node;
 use hah_plan::commands::{self, Process};
-use hah_plan::contents::{Contents, ContentsError};
+use hah_plan::contents::InlineOnly;
 use hah_plan::merge::Provenance;
 use hah_plan::rootfs::{Content, Root};
 use hah_plan::world::{Budget, World};
-
-struct Nothing;
-
-impl Contents for Nothing {
-    fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
-        Err(ContentsError { sha256: *sha256, reason: "nothing is stored".to_owned() })
-    }
-    fn elf(&self, _: &Sha256) -> Option<&ElfFacts> {
-        None
-    }
-    fn module(&self, _: &Sha256) -> Option<&ModuleFacts> {
-        None
-    }
-}
 
 const NAMES: [&str; 12] =
     ["grep", "egrep", "sed", "awk", "find", "expr", "printf", "tr", "sort", "cut", "diff", "xargs"];
@@ -40,7 +23,7 @@ fn run(name: &str, args: &[String], input: &[u8]) -> (Option<u8>, Vec<u8>, Vec<u
     let path = |text: &str| TreePath::parse(text).unwrap();
     let _ = tree.insert(path("work/f"), Node::file(0o644, Content::inline(input.to_vec())));
     let _ = tree.insert(path("work/d/g"), Node::file(0o600, Content::inline(b"one two\nthree\n".to_vec())));
-    let mut world = World::new(tree, Provenance::default(), &Nothing, 1_700_000_000);
+    let mut world = World::new(tree, Provenance::default(), &InlineOnly, 1_700_000_000);
     world.budget = Budget { steps: 200_000, bytes: 16 << 20 };
     let env = BTreeMap::from([("LC_ALL".to_owned(), "C.UTF-8".to_owned())]);
     let mut stdin = input.to_vec();

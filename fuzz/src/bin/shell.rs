@@ -6,31 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use hah_format::digest::Sha256;
-use hah_format::elf::ElfFacts;
-use hah_format::kmod::ModuleFacts;
 use hah_format::path::TreePath;
 use hah_format::tree::Node;
 use hah_plan::commands::{Finished, Process, Programs, Refusal};
-use hah_plan::contents::{Contents, ContentsError};
+use hah_plan::contents::InlineOnly;
 use hah_plan::merge::Provenance;
 use hah_plan::rootfs::{Content, Root};
 use hah_plan::shell::{Script, Stopped, run};
 use hah_plan::world::{Budget, World};
 
+/// No program is there.
 struct Nothing;
-
-impl Contents for Nothing {
-    fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
-        Err(ContentsError { sha256: *sha256, reason: "nothing is stored".to_owned() })
-    }
-    fn elf(&self, _: &Sha256) -> Option<&ElfFacts> {
-        None
-    }
-    fn module(&self, _: &Sha256) -> Option<&ModuleFacts> {
-        None
-    }
-}
 
 impl Programs for Nothing {
     fn call(&self, _: &mut Process<'_, '_>, _: &[String]) -> Result<Option<u8>, Refusal> {
@@ -48,7 +34,7 @@ fn evaluate(text: &str) -> (Result<Finished, Stopped>, Root) {
     let _ = tree.insert(path("work/f"), file(0o644, "one two\nthree\n"));
     let _ = tree.insert(path("work/s"), file(0o755, "#!/bin/sh\necho \"$@\"\n"));
     let _ = tree.insert(path("usr/bin/tool"), file(0o755, "\u{7f}ELF"));
-    let mut world = World::new(tree, Provenance::default(), &Nothing, 1_700_000_000);
+    let mut world = World::new(tree, Provenance::default(), &InlineOnly, 1_700_000_000);
     world.budget = Budget { steps: 20_000, bytes: 8 << 20 };
     let script = Script {
         name: "script".to_owned(),

@@ -52,3 +52,20 @@ pub trait Contents {
         }
     }
 }
+
+/// Those of a root whose files are all inline: nothing is stored. For tests and fuzz targets.
+pub struct InlineOnly;
+
+impl Contents for InlineOnly {
+    fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
+        Err(ContentsError { sha256: *sha256, reason: "nothing is stored".to_owned() })
+    }
+
+    fn elf(&self, _: &Sha256) -> Option<&ElfFacts> {
+        None
+    }
+
+    fn module(&self, _: &Sha256) -> Option<&ModuleFacts> {
+        None
+    }
+}

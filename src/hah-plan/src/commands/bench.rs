@@ -2,32 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hah_format::digest::Sha256;
-use hah_format::elf::ElfFacts;
-use hah_format::kmod::ModuleFacts;
 use hah_format::path::TreePath;
 use hah_format::tree::Node;
 
 use super::{Process, Refusal, find};
-use crate::contents::{Contents, ContentsError};
+use crate::contents::InlineOnly;
 use crate::merge::Provenance;
 use crate::rootfs::{Content, Root, UnpackedPackage};
 use crate::world::World;
-
-/// Only inline files.
-pub(crate) struct Inline;
-
-impl Contents for Inline {
-    fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
-        Err(ContentsError { sha256: *sha256, reason: "nothing is stored".to_owned() })
-    }
-    fn elf(&self, _: &Sha256) -> Option<&ElfFacts> {
-        None
-    }
-    fn module(&self, _: &Sha256) -> Option<&ModuleFacts> {
-        None
-    }
-}
 
 /// A tree of these files, mode 0644.
 pub(crate) fn tree(files: &[(&str, &str)]) -> Root {
@@ -40,7 +22,7 @@ pub(crate) fn tree(files: &[(&str, &str)]) -> Root {
 
 /// A world of these files, at noon of 2026-01-01.
 pub(crate) fn world(files: &[(&str, &str)]) -> World<'static> {
-    World::new(tree(files), Provenance::default(), &Inline, 1_767_268_800)
+    World::new(tree(files), Provenance::default(), &InlineOnly, 1_767_268_800)
 }
 
 /// A package with this control file and these files.

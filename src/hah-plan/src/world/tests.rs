@@ -1,22 +1,5 @@
 use super::*;
-use crate::contents::ContentsError;
-use hah_format::digest::Sha256;
-use hah_format::elf::ElfFacts;
-use hah_format::kmod::ModuleFacts;
-
-struct Nothing;
-
-impl Contents for Nothing {
-    fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
-        Err(ContentsError { sha256: *sha256, reason: "nothing is stored".to_owned() })
-    }
-    fn elf(&self, _: &Sha256) -> Option<&ElfFacts> {
-        None
-    }
-    fn module(&self, _: &Sha256) -> Option<&ModuleFacts> {
-        None
-    }
-}
+use crate::contents::InlineOnly;
 
 fn path(text: &str) -> TreePath {
     TreePath::parse(text).unwrap()
@@ -28,7 +11,7 @@ fn world() -> World<'static> {
     tree.insert(path("bin"), Node::symlink("usr/bin")).unwrap();
     tree.insert(path("etc/self"), Node::symlink("self")).unwrap();
     tree.insert(path("dev"), Node::dir(0o755)).unwrap();
-    World::new(tree, Provenance::default(), &Nothing, 1_700_000_000)
+    World::new(tree, Provenance::default(), &InlineOnly, 1_700_000_000)
 }
 
 #[test]

@@ -6,35 +6,17 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command as Program, Stdio};
 
-use hah_format::digest::Sha256;
-use hah_format::elf::ElfFacts;
-use hah_format::kmod::ModuleFacts;
 use hah_format::path::TreePath;
 use hah_format::tree::{Kind, Node};
 
 use crate::commands::{Finished, Process, Refusal};
-use crate::contents::{Contents, ContentsError};
+use crate::contents::{Contents, InlineOnly};
 use crate::merge::Provenance;
 use crate::rootfs::{Content, Root};
 use crate::world::World;
 
 /// The time of all files, and of now.
 pub(super) const EPOCH: u32 = 1_700_000_000;
-
-/// Nothing is stored: fixtures are inline.
-pub(super) struct Nothing;
-
-impl Contents for Nothing {
-    fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
-        Err(ContentsError { sha256: *sha256, reason: "nothing is stored".to_owned() })
-    }
-    fn elf(&self, _: &Sha256) -> Option<&ElfFacts> {
-        None
-    }
-    fn module(&self, _: &Sha256) -> Option<&ModuleFacts> {
-        None
-    }
-}
 
 /// One file of a fixture.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +126,7 @@ pub(super) fn with_process<T>(files: &Files, run: impl FnOnce(&mut Process<'_, '
         node.meta.mtime = EPOCH;
         tree.insert(path(&format!("work/{name}")), node).unwrap();
     }
-    let mut world = World::new(tree, Provenance::default(), &Nothing, EPOCH);
+    let mut world = World::new(tree, Provenance::default(), &InlineOnly, EPOCH);
     let env =
         BTreeMap::from([("LC_ALL".to_owned(), "C.UTF-8".to_owned()), ("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
     let mut stdin = Vec::new();
@@ -185,9 +167,9 @@ fn ours(row: &Row, files: &Files) -> Result<(Seen, String), Refusal> {
         let name = path.as_str()["work/".len()..].to_owned();
         let file = match &node.kind {
             Kind::Dir => File::Dir(node.meta.mode),
-            Kind::File(content) => File::Text(node.meta.mode, Nothing.bytes(content).unwrap()),
+            Kind::File(content) => File::Text(node.meta.mode, InlineOnly.bytes(content).unwrap()),
             Kind::HardLink(first) => match &tree.get(first).unwrap().kind {
-                Kind::File(content) => File::Text(node.meta.mode, Nothing.bytes(content).unwrap()),
+                Kind::File(content) => File::Text(node.meta.mode, InlineOnly.bytes(content).unwrap()),
                 other => panic!("a name of {other:?}"),
             },
             Kind::Symlink(target) => File::Link(target.to_string()),
