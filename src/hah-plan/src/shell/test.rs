@@ -1,7 +1,5 @@
 //! `test` and `[`: POSIX's by the number of arguments, and dash's `-nt -ot -ef`, `-a`, `-o` and parentheses.
 
-use hah_format::tree::{Kind, Owner};
-
 use super::{Eval, Halt, Shell};
 use crate::world::Follow;
 
@@ -157,25 +155,7 @@ impl Reader<'_, '_, '_> {
         let follow = if matches!(operator, "-h" | "-L") { Follow::No } else { Follow::Yes };
         let found = self.shell.world.stat(&self.shell.cwd, operand, follow);
         let Ok(stat) = self.shell.final_only(found).map_err(Wrong::Halt)? else { return Ok(false) };
-        Ok(match operator {
-            "-b" => matches!(stat.kind, Kind::BlockDevice(..)),
-            "-c" => matches!(stat.kind, Kind::CharDevice(..)),
-            "-d" => stat.is_dir(),
-            "-f" => stat.is_file(),
-            "-g" => stat.meta.mode & 0o2000 != 0,
-            "-h" | "-L" => stat.is_symlink(),
-            "-k" => stat.meta.mode & 0o1000 != 0,
-            "-p" => matches!(stat.kind, Kind::Fifo),
-            "-s" => stat.size > 0 || stat.is_dir(),
-            "-u" => stat.meta.mode & 0o4000 != 0,
-            // For root, what somebody may execute.
-            "-x" => stat.is_dir() || stat.is_executable(),
-            "-O" => stat.meta.user == Owner::ROOT,
-            "-G" => stat.meta.group == Owner::ROOT,
-            "-S" => false,
-            // Root reads and writes everything.
-            _ => true,
-        })
+        Ok(stat.answers(operator))
     }
 
     fn binary(&mut self, left: &str, operator: &str, right: &str) -> Answer {

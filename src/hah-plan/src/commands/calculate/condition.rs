@@ -1,7 +1,5 @@
 //! test(1) and `[`: POSIX's rules by the number of arguments, and coreutils' operators.
 
-use hah_format::tree::Kind;
-
 use super::decimal;
 use crate::commands::{Process, Refusal};
 
@@ -69,25 +67,10 @@ fn unary(process: &Process<'_, '_>, operator: &str, operand: &str) -> Answer {
     }
     let found = if matches!(operator, "-h" | "-L") { process.lstat(operand) } else { process.stat(operand) };
     let Ok(stat) = found else { return Ok(Ok(false)) };
-    Ok(Ok(match operator {
-        "-b" => matches!(stat.kind, Kind::BlockDevice(..)),
-        "-c" => matches!(stat.kind, Kind::CharDevice(..)),
-        "-d" => stat.is_dir(),
-        "-f" => stat.is_file(),
-        "-g" => stat.meta.mode & 0o2000 != 0,
-        "-h" | "-L" => stat.is_symlink(),
-        "-k" => stat.meta.mode & 0o1000 != 0,
-        "-O" => stat.meta.user == hah_format::tree::Owner::ROOT,
-        "-G" => stat.meta.group == hah_format::tree::Owner::ROOT,
-        "-p" => matches!(stat.kind, Kind::Fifo),
-        "-s" => stat.size > 0,
-        "-S" => false,
-        "-u" => stat.meta.mode & 0o4000 != 0,
-        // Root may read and write everything, and enter every directory.
-        "-x" => stat.is_dir() || stat.is_executable(),
-        "-N" => return process.unknown("-N"),
-        _ => true,
-    }))
+    match operator {
+        "-N" => process.unknown("-N"),
+        _ => Ok(Ok(stat.answers(operator))),
+    }
 }
 
 fn binary(process: &Process<'_, '_>, left: &str, operator: &str, right: &str) -> Answer {
