@@ -1,5 +1,6 @@
 //! The right side of sed's `s`: text, groups, and changes of case.
 
+use super::escapes::{named, numbered};
 use super::script::ScriptError;
 use crate::commands::regex::Range;
 
@@ -28,32 +29,9 @@ pub(super) fn parse_replacement(text: &str) -> Result<Vec<Replacement>, ScriptEr
                 Some(other) => {
                     plain.push(match other {
                         'n' => '\n',
-                        't' => '\t',
-                        'r' => '\r',
-                        'a' => '\u{7}',
-                        'f' => '\u{c}',
-                        'v' => '\u{b}',
-                        'x' | 'd' | 'o' => {
-                            let (base, most) = match other {
-                                'x' => (16, 2),
-                                'd' => (10, 3),
-                                _ => (8, 3),
-                            };
-                            let (mut code, mut count) = (0, 0);
-                            while count < most
-                                && let Some(digit) = left.peek().and_then(|digit| digit.to_digit(base))
-                            {
-                                code = code * base + digit;
-                                left.next();
-                                count += 1;
-                            }
-                            match char::from_u32(code).filter(|made| count > 0 && made.is_ascii()) {
-                                Some(made) => made,
-                                None => return Err(ScriptError::Refused(format!("\\{other} of such a character"))),
-                            }
-                        }
+                        'x' | 'd' | 'o' => numbered(other, &mut left)?,
                         'c' => return Err(ScriptError::Refused("\\c in a replacement".to_owned())),
-                        other => other,
+                        other => named(other).unwrap_or(other),
                     });
                     continue;
                 }
