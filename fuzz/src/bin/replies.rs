@@ -35,6 +35,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
         evaluations.extend(reply::evaluations(answer).unwrap_or_default());
         trials.extend(reply::trial(answer));
         memory(answer);
+        access_control(answer);
         for file in [reply::job_file(answer, "own"), reply::parsed_job(answer, "own")].into_iter().flatten() {
             assert!(!file.id.is_empty() && !file.hah_job.is_empty());
             // It goes into the body of a request as it is.
@@ -80,4 +81,19 @@ fn memory(answer: &[u8]) {
         let written = serde_json::to_vec(&*marker).unwrap();
         assert_eq!(serde_json::from_slice::<Marker>(&written).unwrap(), *marker);
     }
+}
+
+/// What Consul and Nomad say of access control.
+fn access_control(answer: &[u8]) {
+    let named: Vec<reply::Named> = reply::named(answer).unwrap_or_default();
+    let tokens: Vec<reply::AclToken> = reply::acl_tokens(answer).unwrap_or_default();
+    let bindings: Vec<reply::BindingRule> = reply::binding_rules(answer).unwrap_or_default();
+    // An entry has at least two bytes.
+    for entries in [named.len(), tokens.len(), bindings.len()] {
+        assert!(entries <= answer.len() / 2);
+    }
+    let _ = reply::setup_memory(answer);
+    let _ = reply::rules(answer);
+    let _ = reply::datacenter(answer);
+    let _ = reply::secret_id(answer);
 }
