@@ -148,12 +148,6 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>, FileError> {
     std::fs::read(path).map_err(failed(Action::Read, path))
 }
 
-/// A file's content, if the file is there.
-pub fn read_if_there(path: impl AsRef<Path>) -> Result<Option<Vec<u8>>, FileError> {
-    let path = path.as_ref();
-    if_there(read(path))
-}
-
 /// At most `limit` bytes of a file.
 pub fn read_up_to(path: impl AsRef<Path>, limit: u64) -> Result<Vec<u8>, FileError> {
     let path = path.as_ref();

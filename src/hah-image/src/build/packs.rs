@@ -214,7 +214,7 @@ impl PackSet {
         let error = |reason: String| ContentsError { sha256: *sha256, reason };
         for stored in self.derived.lock().map_err(|_| error("another reader died".into()))?.iter() {
             if let Some((_, data)) = files(&stored.manifest).find(|(digest, _)| digest == sha256) {
-                let mut file = open(&stored.path).map_err(|cause| error(cause.to_string()))?;
+                let mut file = files::open(&stored.path).map_err(|cause| error(cause.to_string()))?;
                 return stored.read(&mut file, data).map_err(error);
             }
         }
@@ -227,7 +227,7 @@ impl Stored {
     pub fn intact_file(&self, name: &str) -> Option<Vec<u8>> {
         let node = self.manifest.tree.get(&TreePath::parse(name).ok()?)?;
         let Kind::File(packed) = &node.kind else { return None };
-        let bytes = self.read(&mut open(&self.path).ok()?, &packed.data).ok()?;
+        let bytes = self.read(&mut files::open(&self.path).ok()?, &packed.data).ok()?;
         (Sha256::of(&bytes) == packed.sha256).then_some(bytes)
     }
 
@@ -248,10 +248,6 @@ fn files(manifest: &Manifest) -> impl Iterator<Item = (Sha256, &FileData)> {
     })
 }
 
-fn open(path: &Path) -> Result<File, files::FileError> {
-    files::open(path)
-}
-
 impl Contents for PackSet {
     fn read(&self, sha256: &Sha256) -> Result<Vec<u8>, ContentsError> {
         let error = |reason: String| ContentsError { sha256: *sha256, reason };
@@ -262,7 +258,7 @@ impl Contents for PackSet {
         let mut slot = self.index.open[*index].lock().map_err(|_| error("another reader died".into()))?;
         let file = match slot.as_mut() {
             Some(file) => file,
-            None => slot.insert(open(&stored.path).map_err(|cause| error(cause.to_string()))?),
+            None => slot.insert(files::open(&stored.path).map_err(|cause| error(cause.to_string()))?),
         };
         stored.read(file, data).map_err(error)
     }

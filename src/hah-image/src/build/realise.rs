@@ -145,13 +145,7 @@ impl<'a> Realising<'a> {
 
     /// What those images need that can still be made.
     fn waited_for(&self, states: &[StepState]) -> BTreeSet<Key> {
-        let failures = &self.realised.failures;
-        let images = self.plan.steps().iter().zip(states).filter(|(step, _)| step.image().is_some());
-        let closures = images
-            .filter(|(_, state)| **state == StepState::Make)
-            .map(|(step, _)| self.plan.closure(&step.key))
-            .filter(|closure| closure.iter().all(|key| !failures.contains_key(key)));
-        closures.flatten().collect()
+        waiting(self.plan, states, &self.realised).into_iter().flatten().collect()
     }
 
     /// Asks the substituters for what is to be made. Downloads can be had in no other way.
@@ -257,6 +251,16 @@ fn size(step: &Derivation) -> u64 {
     }
 }
 
+/// What each image needs that is to be made and can still be made.
+fn waiting(plan: &Plan, states: &[StepState], realised: &Realised) -> Vec<BTreeSet<Key>> {
+    let images = plan.steps().iter().zip(states).filter(|(step, _)| step.image().is_some());
+    images
+        .filter(|(_, state)| **state == StepState::Make)
+        .map(|(step, _)| plan.closure(&step.key))
+        .filter(|closure| closure.iter().all(|key| !realised.failures.contains_key(key)))
+        .collect()
+}
+
 /// Which images still wait for steps; those that cannot be made any more do not.
 struct Waiting {
     images: Mutex<Vec<BTreeSet<Key>>>,
@@ -264,12 +268,7 @@ struct Waiting {
 
 impl Waiting {
     fn new(plan: &Plan, states: &[StepState], realised: &Realised) -> Self {
-        let images = plan.steps().iter().zip(states).filter(|(step, _)| step.image().is_some());
-        let closures = images
-            .filter(|(_, state)| **state == StepState::Make)
-            .map(|(step, _)| plan.closure(&step.key))
-            .filter(|closure| closure.iter().all(|key| !realised.failures.contains_key(key)));
-        Self { images: Mutex::new(closures.collect()) }
+        Self { images: Mutex::new(waiting(plan, states, realised)) }
     }
 
     fn need(&self, step: &Key) -> bool {

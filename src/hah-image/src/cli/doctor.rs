@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hah_node::architecture::{ARCHITECTURES, Architecture};
+use hah_node::architecture::ARCHITECTURES;
 use hah_plan::recipe;
 
 use super::Context;
@@ -95,12 +95,17 @@ fn needed(settings: &Settings) -> Vec<Check> {
 /// Which architectures images can be built for.
 fn agents(settings: &Settings) -> Check {
     if let Some(path) = &settings.agent {
-        let tried = |row: &Architecture| row.debian.parse().ok().map(|name| agent::binary(settings, name));
-        if let Some(row) = ARCHITECTURES.iter().find(|row| matches!(tried(row), Some(Ok(_)))) {
-            return Check::good(format!("an agent for {} is at hand", row.debian));
+        let mut first = None;
+        for row in &ARCHITECTURES {
+            match row.debian.parse().map(|name| agent::binary(settings, name)) {
+                Ok(Ok(_)) => return Check::good(format!("an agent for {} is at hand", row.debian)),
+                Ok(Err(failure)) => {
+                    first.get_or_insert(failure);
+                }
+                Err(_) => {}
+            }
         }
-        let reason = ARCHITECTURES.iter().find_map(|row| tried(row)?.err());
-        let reason = reason.map_or_else(|| path.value.display().to_string(), |failure| failure.message().to_owned());
+        let reason = first.map_or_else(|| path.value.display().to_string(), |failure| failure.message().to_owned());
         return Check::bad(
             format!("there is no agent: {reason}"),
             "build one with `cargo xtask agent ARCHITECTURE` and pass it with --agent FILE",

@@ -11,13 +11,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hah_format::digest::{Hashing, Sha256};
 
 use super::FetchError;
+use crate::files::draft::names;
 
 /// How often a lock that somebody else holds is tried.
 const LOCK_POLL: Duration = Duration::from_millis(100);
@@ -146,15 +146,5 @@ impl Drop for Part {
         if self.hashed.bytes() == 0 && names(&self.path, &self.file).unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
         }
-    }
-}
-
-/// Whether `path` still names `file`.
-fn names(path: &Path, file: &File) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match std::fs::metadata(path) {
-        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -127,8 +127,8 @@ pub fn sweep(directory: &Path, is_draft: impl Fn(&str) -> bool) -> io::Result<()
     Ok(())
 }
 
-/// Whether `path` names `file`.
-fn names(path: &Path, file: &File) -> io::Result<bool> {
+/// Whether `path` still names `file`.
+pub fn names(path: &Path, file: &File) -> io::Result<bool> {
     let ours = file.metadata()?;
     match std::fs::metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),

@@ -143,8 +143,8 @@ fn files_in<'a>(
     package: &'a UnpackedPackage,
     directory: &'a TreePath,
 ) -> impl Iterator<Item = (&'a TreePath, &'a Content)> {
-    package.tree.iter().filter_map(|(path, node)| match &node.kind {
-        Kind::File(content) if path.parent().as_ref() == Some(directory) => Some((path, content)),
+    package.tree.entries(directory).filter_map(|(path, node)| match &node.kind {
+        Kind::File(content) => Some((path, content)),
         _ => None,
     })
 }

@@ -23,7 +23,7 @@ use hah_plan::lock::LockedArtifact;
 use hah_plan::plan::{ArtifactStep, Key, packing};
 use hah_plan::rootfs::{Content, Root, UnpackedArtifact};
 
-use super::{Stored, open};
+use super::Stored;
 use crate::failure::Failure;
 use crate::files;
 use crate::store::{Bucket, Store, StoreError};
@@ -127,7 +127,7 @@ impl ArtifactPack {
                 let hint = "`hah-image store verify` finds and removes damaged packs".to_owned();
                 Failure::build(format!("artifact {}: {}: {error}", self.artifact, install.path), Some(hint))
             };
-            let mut file = open(&self.stored.path)?;
+            let mut file = files::open(&self.stored.path)?;
             let Manifest { block_size, fragments, .. } = &self.stored.manifest;
             let area = Area { source: &mut file, start: 0, block_size: *block_size, fragments };
             let mut reader = FileReader::<File>::new(area, data).map_err(|error| failed(&error))?;
