@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::disk::DiskId;
+use crate::generation::Slot;
 
 /// Version of [`Stage1`]; stage 1 refuses others, since image and agent are always built together.
 pub const VERSION: u32 = 1;
@@ -12,6 +13,8 @@ pub const CMDLINE_DEBUG: &str = "hah.debug";
 /// `hah.disk=ID`: the disk's id instead of [`Stage1::disk`], for a card that carries another one; see
 /// [`crate::disk::DiskId::parse`].
 pub const CMDLINE_DISK: &str = "hah.disk";
+/// `hah.generation=N`: the slot of the generation that kernel and initramfs are of; without it, what was flashed.
+pub const CMDLINE_GENERATION: &str = "hah.generation";
 /// `hah.reboot=SECONDS`: how long a failure stays on the console before the reboot; 0 stops instead.
 pub const CMDLINE_REBOOT: &str = "hah.reboot";
 
@@ -70,6 +73,24 @@ pub struct Report {
     pub data: String,
     /// Size of the data partition in bytes.
     pub data_bytes: u64,
+    /// Kernel name of the partition with generation 0's root file system: `mmcblk0p2`.
+    #[serde(default)]
+    pub flashed_root: String,
+    /// The id of the disk, as [`DiskId`] prints it.
+    #[serde(default)]
+    pub disk_id: String,
+    /// Which generation this boot is of.
+    #[serde(default = "flashed")]
+    pub generation: Slot,
+    /// The generation that starts when this one does not last.
+    #[serde(default = "flashed")]
+    pub good: Slot,
+    /// Whether this boot's generation is on trial.
+    #[serde(default)]
+    pub on_trial: bool,
+    /// Whether state is in memory, because the data partition could not be used.
+    #[serde(default)]
+    pub rescue: bool,
     /// What happened to the data partition in this boot.
     pub data_action: DataAction,
     /// Files, directories and links that were copied from the image to the data partition in this boot.
@@ -85,6 +106,10 @@ pub struct Report {
     pub steps: Vec<Step>,
     /// What went wrong without stopping the boot: sentences.
     pub warnings: Vec<String>,
+}
+
+fn flashed() -> Slot {
+    Slot::FLASHED
 }
 
 /// Where a node's identity comes from.
