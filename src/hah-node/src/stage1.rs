@@ -12,6 +12,8 @@ pub const CMDLINE_DEBUG: &str = "hah.debug";
 /// `hah.disk=ID`: the disk's id instead of [`Stage1::disk`], for a card that carries another one; see
 /// [`crate::disk::DiskId::parse`].
 pub const CMDLINE_DISK: &str = "hah.disk";
+/// `hah.generation=N`: the slot of the generation that kernel and initramfs are of; without it, what was flashed.
+pub const CMDLINE_GENERATION: &str = "hah.generation";
 /// `hah.reboot=SECONDS`: how long a failure stays on the console before the reboot; 0 stops instead.
 pub const CMDLINE_REBOOT: &str = "hah.reboot";
 
