@@ -3,6 +3,7 @@
 mod plan;
 pub(crate) mod several;
 mod contract;
+mod closure;
 mod outputs;
 mod sources;
 mod repeat;
@@ -54,6 +55,26 @@ fn listing(root: &Path) -> Vec<(String, String, String)> {
             (words[0].to_owned(), words[1].to_owned(), words[5..].join(" "))
         })
         .collect()
+}
+
+/// Unpacks an initramfs of plain archives and a compressed last one into `to`, as the kernel does: one after the other. The
+/// names in them, a line each.
+#[track_caller]
+pub(crate) fn unpack_initramfs(initramfs: &Path, to: &Path) -> String {
+    let bytes = std::fs::read(initramfs).unwrap();
+    let zstd = bytes.windows(4).position(|window| window == [0x28, 0xb5, 0x2f, 0xfd]).unwrap();
+    assert!(zstd > 0 && zstd.is_multiple_of(4), "the kernel wants plain archives to end at a multiple of 4");
+    std::fs::create_dir_all(to).unwrap();
+    let mut names = String::new();
+    for (name, bytes, reader) in [("plain", &bytes[..zstd], "cat"), ("packed", &bytes[zstd..], "zstd -dc")] {
+        let archive = initramfs.with_extension(name);
+        std::fs::write(&archive, bytes).unwrap();
+        let cpio = |what: &str| format!("{reader} < '{}' | cpio {what} --quiet", archive.display());
+        names += &judge(Command::new("sh").args(["-c", &cpio("-t")]).current_dir(to));
+        let unpack = cpio("-idmu --no-absolute-filenames --nonmatching 'dev/*'");
+        judge(Command::new("sh").args(["-c", &unpack]).current_dir(to));
+    }
+    names
 }
 
 #[test]
@@ -132,15 +153,13 @@ fn the_disk_is_what_partitioners_and_fat_tools_read() {
         partition(&toy.image(), "boot", &boot);
         judge(Command::new("fsck.fat").arg("-n").arg(&boot));
         let names = judge(Command::new("mdir").args(["-/", "-b", "-i"]).arg(&boot));
-        for name in
-            ["::/cmdline.txt", "::/kernel", "::/initramfs", "::/g0/kernel", "::/g0/initramfs", "::/g0/cmdline.txt"]
+        for name in ["cmdline.txt", "kernel", "initramfs", "g0/kernel", "g0/initramfs", "g0/cmdline.txt", "g0/closure"]
         {
+            let name = format!("::/{name}");
             assert!(names.lines().any(|line| line == name), "{name}: {names}");
         }
-        judge(Command::new("mcopy").args(["-i"]).arg(&boot).arg("::/g0/initramfs").arg(toy.path("initramfs.zst")));
-        judge(Command::new("zstd").args(["-q", "-d"]).arg(toy.path("initramfs.zst")));
-        let list = format!("cpio -t --quiet < {}", toy.path("initramfs").display());
-        let members = judge(Command::new("sh").args(["-c", &list]));
+        judge(Command::new("mcopy").args(["-i"]).arg(&boot).arg("::/g0/initramfs").arg(toy.path("initramfs")));
+        let members = unpack_initramfs(&toy.path("initramfs"), &toy.path("unpacked"));
         for member in ["init", "hah/stage1.json", "hah/modules/toy_bus.ko", "hah/modules/toy_disk.ko", "dev/console"] {
             assert!(members.lines().any(|line| line == member), "{member}: {members}");
         }
@@ -154,7 +173,8 @@ fn what_stands_beside_the_image_describes_it() {
     }
     let toy = Toy::new();
     toy.run(&["build", "toy", "--compress", "zst"]).succeeded();
-    let names = ["toy.bmap", "toy.img", "toy.img.zst", "toy.json", "toy.rpi-imager-manifest", "toy.sha256"];
+    let names =
+        ["toy.bmap", "toy.closure", "toy.img", "toy.img.zst", "toy.json", "toy.rpi-imager-manifest", "toy.sha256"];
     assert_eq!(toy.names("project/out"), names);
     judge(Command::new("sha256sum").args(["-c", "toy.sha256"]).current_dir(toy.path("project/out")));
     let copy = toy.path("copy.img");
@@ -202,9 +222,10 @@ fn a_build_without_changes_does_nothing() {
 fn a_build_notices_what_others_did_to_its_output() {
     let toy = Toy::new();
     let want = toy.build();
-    let changes: [&dyn Fn(&Path); 4] = [
+    let changes: [&dyn Fn(&Path); 5] = [
         &|image| std::fs::remove_file(image).unwrap(),
         &|image| std::fs::remove_file(image.with_extension("bmap")).unwrap(),
+        &|image| std::fs::remove_file(image.with_extension("closure")).unwrap(),
         &|image| std::fs::write(image, "something else").unwrap(),
         &|image| {
             // As a card writer that was pointed at the file would: the same length.

@@ -17,7 +17,7 @@ use crate::{apt, image, say, workspace};
 
 const IMAGE: &str = "lab";
 /// Everything that stands beside an image.
-const COMPANIONS: [&str; 3] = ["sha256", "bmap", "json"];
+const COMPANIONS: [&str; 4] = ["sha256", "bmap", "closure", "json"];
 const CHUNK: usize = 1 << 20;
 
 /// Builds thrice, and compares.

@@ -31,7 +31,7 @@ fn made() -> String {
     for table in ["gpt", "mbr"] {
         toy.write("project/images/toy.toml", format!("{IMAGE}\ntable = \"{table}\"\n"));
         toy.build();
-        for extension in ["img", "bmap", "json"] {
+        for extension in ["img", "bmap", "closure", "json"] {
             add(&format!("{table} {extension}"), &toy.read(&format!("project/out/toy.{extension}")));
         }
     }

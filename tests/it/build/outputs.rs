@@ -65,6 +65,7 @@ fn an_output_that_is_a_fifo_is_refused_before_anything_is_built() {
 fn what_stands_beside_an_image_is_checked_first_too() {
     for (name, more) in [
         ("x.bmap", &[][..]),
+        ("x.closure", &[]),
         ("x.sha256", &[]),
         ("x.json", &[]),
         ("x.rpi-imager-manifest", &[]),
@@ -103,7 +104,11 @@ fn an_output_directory_has_the_image_in_it() {
     for (output, place) in [("../there", "there"), ("../there/", "there"), ("../new/deeper/", "new/deeper")] {
         build_to(&toy, output, &[]).succeeded();
         let names = toy.names(place);
-        assert_eq!(names, ["toy.bmap", "toy.img", "toy.json", "toy.rpi-imager-manifest", "toy.sha256"], "{output}");
+        assert_eq!(
+            names,
+            ["toy.bmap", "toy.closure", "toy.img", "toy.json", "toy.rpi-imager-manifest", "toy.sha256"],
+            "{output}"
+        );
     }
     toy.write("project/there.img/file", "");
     build_to(&toy, "there.img", &[]).succeeded();

@@ -17,9 +17,9 @@ fn faketime() -> Option<String> {
     Some(preload.trim().to_owned()).filter(|preload| !preload.is_empty())
 }
 
-/// The digest of the image, its block map and its manifest.
-fn digests(toy: &Toy) -> [String; 3] {
-    ["img", "bmap", "json"].map(|extension| digest(&toy.image().with_extension(extension)))
+/// The digest of the image, its block map, its closure and its manifest.
+fn digests(toy: &Toy) -> [String; 4] {
+    ["img", "bmap", "closure", "json"].map(|extension| digest(&toy.image().with_extension(extension)))
 }
 
 /// Another directory, umask, time zone, language, number of threads, date and user.

@@ -4,7 +4,7 @@
 //! packs ─→ merge ─→ configure ─┬→ root    (squashfs)
 //!                              ├→ initramfs (modules, agent, stage1.json)
 //!                              └→ boot    (FAT: firmware, kernel, initramfs)
-//!                                   └──────→ disk ─→ .img .bmap .sha256 .json .rpi-imager-manifest
+//!                                   └──────→ disk ─→ .img .bmap .closure .sha256 .json .rpi-imager-manifest
 //! ```
 //!
 //! Everything is decided before the first byte of the image is written: see [`root::layout`] and [`disk::write`].
@@ -32,6 +32,7 @@ pub mod boot;
 pub mod disk;
 pub mod initramfs;
 pub mod root;
+pub mod closure;
 pub mod manifest;
 pub mod imager;
 
@@ -175,6 +176,8 @@ pub struct Parts {
     pub root: root::RootImage,
     /// The boot partition's files.
     pub boot: boot::BootFiles,
+    /// The closure's text.
+    pub closure: Vec<u8>,
     /// The disk.
     pub spec: disk::DiskSpec,
 }
@@ -188,13 +191,23 @@ pub fn parts(assembly: &Assembly<'_>, packs: &PackSet, root: Root, kernel: boot:
     let config = stage1(assembly, modules.names.clone());
     let (boot, root) = rayon::join(
         || {
-            let mut archive = initramfs::microcode(&system.board.microcode, packs, assembly.epoch())?;
-            archive.extend(initramfs::archive(&config, &modules, assembly.agent, assembly.epoch())?);
-            boot::files(system, packs, kernel, archive)
+            let mut archives = initramfs::Initramfs::default();
+            archives.push(&initramfs::microcode(&system.board.microcode, packs, assembly.epoch())?);
+            archives.push(&initramfs::configuration(&config, assembly.epoch())?);
+            archives.push(&initramfs::archive(&modules, assembly.agent, assembly.epoch())?);
+            let files = boot::files(system, packs, kernel, &archives.bytes)?;
+            let described = closure::boot_files(&files, &archives)?;
+            Ok::<_, Failure>((files, described))
         },
-        || root::layout(root, packs, assembly.epoch()),
+        || {
+            let root = root::layout(root, packs, assembly.epoch())?;
+            let chunks = closure::root_chunks(&root)?;
+            Ok::<_, Failure>((root, chunks))
+        },
     );
-    let (boot, root) = (boot?, root?);
+    let ((mut boot, boot_files), (root, root_chunks)) = (boot?, root?);
+    let closure = closure::render(assembly, root_chunks, boot_files)?;
+    boot.insert(boot::closure_path()?, closure.as_slice().into());
     let spec = disk::DiskSpec {
         id: assembly.disk_id(),
         boot_type: system.board.boot_type,
@@ -202,7 +215,7 @@ pub fn parts(assembly: &Assembly<'_>, packs: &PackSet, root: Root, kernel: boot:
         key: assembly.key,
         epoch: assembly.epoch(),
     };
-    Ok(Parts { root, boot, spec })
+    Ok(Parts { root, boot, closure, spec })
 }
 
 fn stage1(assembly: &Assembly<'_>, modules: Vec<String>) -> Stage1 {

@@ -46,7 +46,7 @@ impl BuiltRecord {
         let there = |extension: &str| path.with_extension(extension).exists();
         let same =
             fs::metadata(path).ok()?.len() == record.size && stamp(path).ok()? == (record.inode, record.modified);
-        (same && there("bmap") && there("sha256") && there("json")).then_some(record)
+        (same && there("bmap") && there("closure") && there("sha256") && there("json")).then_some(record)
     }
 
     /// Forgets what stands at `path`, because it is about to change.

@@ -5,12 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::advice::Exit;
-use crate::build::assemble::imager;
+use crate::build::assemble::{closure, imager};
 use crate::failure::Failure;
 use crate::files::place::Place;
 
 /// What stands beside `NAME.img`, as `NAME.EXTENSION`.
-pub const BESIDE: [&str; 4] = ["bmap", "json", "sha256", imager::EXTENSION];
+pub const BESIDE: [&str; 5] = ["bmap", closure::EXTENSION, "json", "sha256", imager::EXTENSION];
 
 /// The image file that `-o OUTPUT` means for image `name`: a directory, or what ends like one, has `NAME.img` in it.
 pub fn image_file(output: &Path, name: &str) -> PathBuf {
@@ -85,7 +85,7 @@ mod tests {
     fn an_image_is_not_called_like_a_file_beside_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        for name in ["lab.json", "lab.bmap", "lab.sha256", "lab.rpi-imager-manifest"] {
+        for name in ["lab.json", "lab.bmap", "lab.sha256", "lab.closure", "lab.rpi-imager-manifest"] {
             let failure = check(&[path(name)], Copies::None).unwrap_err();
             assert!(failure.message().contains("would be the same file"), "{}", failure.message());
         }

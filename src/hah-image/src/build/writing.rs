@@ -135,6 +135,7 @@ impl<'a> Writer<'a> {
         // From here to the new record a death leaves an image and companions that may not belong together.
         BuiltRecord::forget(self.store, output)?;
         beside(output, "bmap", hah_format::bmap::write(written.size, &written.ranges).as_bytes())?;
+        beside(output, assemble::closure::EXTENSION, &parts.closure)?;
         beside(output, "json", manifest.as_bytes())?;
         beside(output, "sha256", &checksum_line(&written.sha256, output.file_name().unwrap_or_default()))?;
         draft.publish(output)?;

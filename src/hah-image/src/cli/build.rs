@@ -25,7 +25,7 @@ pub(super) struct BuildArgs {
     /// All images: the project's own and those that its cluster names
     #[arg(long, conflicts_with = "images")]
     all: bool,
-    /// The image file, or a directory for IMAGE.img; its .bmap, .sha256, .json and .rpi-imager-manifest go beside it
+    /// The image file, or a directory for IMAGE.img; its .bmap, .closure, .sha256, .json and .rpi-imager-manifest go beside it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Fail when hah.lock does not answer the recipes, instead of locking

@@ -14,7 +14,7 @@ use crate::system::System;
 ///
 /// It is part of the key of every kernel, derived file and image; [`hah_format::pack::FORMAT_VERSION`] is the same for
 /// packs. `tests/it/build/contract.rs` holds the digests of what this version makes.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// The identity of a derivation's output.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

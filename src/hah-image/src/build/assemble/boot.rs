@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! bootcode.bin start.elf fixup.dat start4.elf fixup4.dat    firmware, as the board lists it
-//! config.txt                                                os_prefix=g0/ chooses the generation
+//! config.txt                                                os_prefix=g0/ chooses the generation: the boot pointer
+//! hah/boot.txt                                              the same, where there is neither config.txt nor loader.conf
 //! cmdline.txt  kernel  initramfs  *.dtb                     the rescue copy: firmware drops a prefix that has no kernel
 //! EFI/BOOT/BOOTX64.EFI  loader/…                            instead of these, on a PC: systemd-boot and its entries
 //! g0/cmdline.txt  g0/kernel  g0/initramfs  g0/*.dtb         generation 0
+//! g0/closure                                                its description, which the builder adds last
 //! hah/README.txt                                            where `flash` puts a node's identity
 //! ```
 //!
@@ -18,7 +20,9 @@ use std::sync::Arc;
 
 use hah_format::path::TreePath;
 use hah_format::tree::Kind;
-use hah_plan::board::{BootFile, CMDLINE, KernelCompression};
+use hah_node::generation::{Slot, pointer};
+use hah_node::stage1;
+use hah_plan::board::{Board, BootFile, CMDLINE, KernelCompression};
 use hah_plan::contents::{Contents as _, NamedFiles};
 use hah_plan::plan::Derivation;
 use hah_plan::plan::keys::KERNEL_GZIP_LEVEL;
@@ -33,6 +37,10 @@ use crate::store::{Bucket, Store};
 
 /// Directory of generation 0.
 pub const GENERATION: &str = "g0";
+/// The boot loader's entry for generation 0, where it has one for each.
+const LOADER_ENTRY: &str = "loader/entries/g0.conf";
+/// Where the pointer is when no file of the firmware's holds it.
+const OWN_POINTER: (&str, &str) = ("hah/boot.txt", "os_prefix=g0/\n");
 
 /// Says what the directory is for, and makes it exist: `flash` puts a file into it and makes none.
 const IDENTITY_README: &str = "\
@@ -77,8 +85,41 @@ fn kernel_version(system: &System, packages: &[UnpackedPackage]) -> Result<Strin
     }
 }
 
-/// Everything that goes onto the boot partition. `initramfs` is made by [`super::initramfs`].
-pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: Vec<u8>) -> Result<BootFiles, Failure> {
+/// The boot loader's entry of the generation in `slot`, of a board that has such entries.
+pub fn loader_entry(system: &System, slot: &str) -> Option<String> {
+    let entry = system.board.boot_files.iter().find(|file| file.name.as_str() == LOADER_ENTRY)?;
+    let cmdline = format!("{} {}={slot}", system.kernel_cmdline.join(" "), stage1::CMDLINE_GENERATION);
+    Some(entry.content.replace(GENERATION, &format!("g{slot}")).replace(CMDLINE, &cmdline))
+}
+
+/// Puts the boot pointer into the file that firmware or boot loader reads.
+fn put_pointer(board: &Board, files: &mut BootFiles) -> Result<(), Failure> {
+    let mut texts = Vec::new();
+    for (name, before) in pointer::FILES {
+        texts.push((path(name)?, before));
+    }
+    if !texts.iter().any(|(path, _)| files.contains_key(path)) {
+        let (name, text) = OWN_POINTER;
+        files.insert(path(name)?, text.as_bytes().into());
+    }
+    for (path, before) in texts {
+        let Some(bytes) = files.get_mut(&path) else { continue };
+        let equipped = pointer::equip(&String::from_utf8_lossy(bytes), before).map_err(|error| {
+            Failure::build(
+                format!("board {}: {path} chooses no generation: {error}", board.name),
+                Some(format!(
+                    "in the board file, give {path} a line `{before}0…` within its first {} bytes",
+                    pointer::SECTOR - pointer::Pointer::keeping(Slot::FLASHED).line().len() - 1
+                )),
+            )
+        })?;
+        *bytes = equipped.into_bytes().into();
+    }
+    Ok(())
+}
+
+/// Everything that goes onto the boot partition but the closure. `initramfs` is made by [`super::initramfs`].
+pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: &[u8]) -> Result<BootFiles, Failure> {
     let Kernel { version, bytes: kernel } = kernel;
     let board = &system.board;
     let mut files = BootFiles::new();
@@ -92,6 +133,7 @@ pub fn files(system: &System, packs: &PackSet, kernel: Kernel, initramfs: Vec<u8
     for BootFile { name, content } in &board.boot_files {
         files.insert(name.clone(), content.replace(CMDLINE, &cmdline).into_bytes().into());
     }
+    put_pointer(board, &mut files)?;
     if let Some((directory, _)) = hah_node::paths::IDENTITY_ON_BOOT.rsplit_once('/') {
         files.insert(path(&format!("{directory}/README.txt"))?, IDENTITY_README.as_bytes().into());
     }
@@ -178,6 +220,11 @@ fn find<'a>(packages: &'a [UnpackedPackage], path: &TreePath) -> Result<(usize, 
 fn read(packs: &PackSet, path: &TreePath) -> Result<Vec<u8>, Failure> {
     let (_, content) = find(packs.packages(), path)?;
     packs.bytes(content).map_err(|error| Failure::build(format!("{path}: {error}"), None))
+}
+
+/// Where the closure of generation 0 is.
+pub fn closure_path() -> Result<TreePath, Failure> {
+    path(&format!("{GENERATION}/{}", hah_node::generation::CLOSURE))
 }
 
 fn path(text: &str) -> Result<TreePath, Failure> {

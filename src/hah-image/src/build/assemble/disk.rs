@@ -156,7 +156,7 @@ fn write_root(file: &mut File, offset: u64, root: &RootImage) -> Result<(), Fail
     let mut open: Option<(usize, File)> = None;
     for segment in &root.segments {
         match segment {
-            Segment::Fresh(bytes) => file.write_all(bytes)?,
+            Segment::Fresh { bytes, .. } => file.write_all(bytes)?,
             Segment::Pack(index, start, len) => {
                 if open.as_ref().is_none_or(|(opened, _)| opened != index) {
                     open = Some((*index, open_pack(&root.sources[*index].path)?));

@@ -1,4 +1,13 @@
-//! The initramfs: the agent as `/init`, its configuration, and the modules that stage 1 loads, as a zstd-compressed cpio.
+//! The initramfs: what every build changes, and then what few do.
+//!
+//! ```text
+//! microcode     cpio, where the board has any; the kernel looks for it at the start
+//! configuration cpio: /hah/stage1.json, which names the build
+//! the rest      cpio, compressed with zstd: the agent as /init, and the modules that stage 1 loads
+//! ```
+//!
+//! The kernel unpacks archives one after the other, compressed or not; one that is not begins at a multiple of 4 bytes, as
+//! every cpio of ours ends (Documentation/driver-api/early-userspace/buffer-format.rst).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -149,9 +158,42 @@ fn files_in<'a>(
     })
 }
 
-/// The archive. `epoch` (seconds since 1970) is every entry's time.
-pub fn archive(config: &Stage1, modules: &Modules, agent: &[u8], epoch: u32) -> Result<Vec<u8>, Failure> {
-    let failed = |error: &dyn std::fmt::Display| Failure::build(format!("initramfs: {error}"), None);
+/// An initramfs: archives, one after the other.
+#[derive(Default)]
+pub struct Initramfs {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// Where each archive begins, in bytes.
+    pub borders: Vec<usize>,
+}
+
+impl Initramfs {
+    /// Appends an archive, unless it is empty.
+    pub fn push(&mut self, archive: &[u8]) {
+        if !archive.is_empty() {
+            self.borders.push(self.bytes.len());
+            self.bytes.extend_from_slice(archive);
+        }
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Failure {
+    Failure::build(format!("initramfs: {error}"), None)
+}
+
+/// The archive with stage 1's configuration, not compressed. `epoch` (seconds since 1970) is every entry's time.
+pub fn configuration(config: &Stage1, epoch: u32) -> Result<Vec<u8>, Failure> {
+    let json = serde_json::to_vec(config).map_err(|error| failed(&error))?;
+    let path = TreePath::parse(paths::STAGE1_CONFIG).map_err(|error| failed(&error))?;
+    let mut tree: Tree<Arc<[u8]>> = Tree::new();
+    tree.insert(path, Node::file(0o644, json.into())).map_err(|error| failed(&error))?;
+    let mut plain = Vec::new();
+    hah_format::cpio::write(&tree, epoch, &mut plain).map_err(|error| failed(&error))?;
+    Ok(plain)
+}
+
+/// The archive with agent and modules. `epoch` (seconds since 1970) is every entry's time.
+pub fn archive(modules: &Modules, agent: &[u8], epoch: u32) -> Result<Vec<u8>, Failure> {
     let mut tree: Tree<Arc<[u8]>> = Tree::new();
     let mut put = |path: &str, node: Node<Arc<[u8]>>| -> Result<(), Failure> {
         let path = TreePath::parse(path).map_err(|error| failed(&error))?;
@@ -164,8 +206,6 @@ pub fn archive(config: &Stage1, modules: &Modules, agent: &[u8], epoch: u32) -> 
         put(path, Node { meta: hah_format::tree::Meta::root(0o600), kind: Kind::CharDevice(major, minor) })?;
     }
     put("init", Node::file(0o755, agent.into()))?;
-    let json = serde_json::to_vec(config).map_err(|error| failed(&error))?;
-    put(paths::STAGE1_CONFIG, Node::file(0o644, json.into()))?;
     for (name, bytes) in &modules.files {
         put(&format!("{}/{name}", paths::STAGE1_MODULES), Node::file(0o644, bytes.as_slice().into()))?;
     }

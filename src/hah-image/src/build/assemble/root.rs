@@ -21,14 +21,19 @@ pub enum Segment {
     /// From the data area of a pack: its index in [`RootImage::sources`], offset and length in bytes.
     Pack(usize, u64, u64),
     /// Freshly compressed.
-    Fresh(Vec<u8>),
+    Fresh {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Where the blocks of a file or a fragment begin or end, in bytes from the start, rising.
+        borders: Vec<usize>,
+    },
 }
 
 impl Segment {
     fn len(&self) -> u64 {
         match self {
             Self::Pack(_, _, len) => *len,
-            Self::Fresh(bytes) => bytes.len() as u64,
+            Self::Fresh { bytes, .. } => bytes.len() as u64,
         }
     }
 }
@@ -181,12 +186,18 @@ impl Area {
         }
         let packed = packer.finish().map_err(failed)?;
         let placement = self.data.append(packed.data_len, &packed.fragments);
+        let mut runs: Vec<(u64, u64)> =
+            packed.fragments.iter().map(|fragment| (fragment.start, u64::from(fragment.size_word & !STORED))).collect();
         for (digest, id) in ids {
             if let Some(file) = packed.file(id) {
+                runs.push((file.data.start, stored_len(&file.data)));
                 self.placed.insert(digest, file.data.clone().placed(placement));
             }
         }
-        self.segments.push(Segment::Fresh(packed.out));
+        // A file without blocks of its own begins nowhere.
+        let ends = runs.iter().filter(|(_, len)| *len > 0).flat_map(|(start, len)| [*start, start + len]);
+        let borders: BTreeSet<usize> = ends.filter_map(|border| usize::try_from(border).ok()).collect();
+        self.segments.push(Segment::Fresh { bytes: packed.out, borders: borders.into_iter().collect() });
         Ok(())
     }
 }
