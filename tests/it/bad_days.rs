@@ -10,7 +10,7 @@ mod line_ends;
 mod locks;
 mod output;
 mod packages;
-mod paths;
+pub(crate) mod paths;
 mod recipes;
 mod signatures;
 pub(crate) mod store;

@@ -7,6 +7,7 @@
 //! | [`init`] | is a new project one that the others take, and is nothing overwritten? |
 //! | [`bad_days`] | does it fail as it should: message, exit code, nothing half-written? |
 //! | [`cli`] | do the other verbs? |
+//! | [`run`] | does a node in QEMU start what its boot pointer names? |
 //! | [`flash`] | does a card hold what it should, and is nothing else ever erased? |
 //! | [`oracles`] | do foreign programs agree with the lab image? |
 //! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
@@ -36,6 +37,7 @@ mod e2e;
 mod flash;
 mod init;
 mod oracles;
+mod run;
 mod terminal;
 mod stack;
 mod vm;

@@ -1,10 +1,14 @@
 //! Booting an image in QEMU: the machine's disk, kernel and command line, prepared as files and arguments.
 //!
-//! Kernel, initramfs, device tree and command line are taken from the image's own boot partition, so what boots here is
-//! what boots on the board. The image itself is only read: a node's writes go to a qcow2 overlay in its own directory,
-//! which is kept, so that a node comes back with its data. A node's overlay is discarded when the image has changed.
+//! Kernel, initramfs, device tree and command line are taken from the node's own boot partition before each start, by its
+//! boot pointer ([`firmware`]), so what boots here is what boots on the board. The image itself is only read: a node's
+//! writes go to a qcow2 overlay in its own directory, which is kept, so that a node comes back with its data. A node's
+//! overlay is discarded when the image has changed by the time the node is switched on; until then it keeps the image
+//! that it began with.
 
+mod firmware;
 mod uefi;
+pub mod power;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
@@ -14,16 +18,15 @@ use std::path::{Path, PathBuf};
 
 use hah_format::disk::Extent;
 use hah_format::disk::window::Window;
-use hah_format::path::TreePath;
 use hah_node::architecture::{ARCHITECTURES, Architecture};
 use hah_plan::board::{Machine, MachineBoot, MachineDisk, MachineNetwork};
 
 use crate::advice::Advised;
-use crate::build::assemble::boot::GENERATION;
 use crate::files::draft;
 use crate::files::place::{Place, PlaceError};
 use crate::files::{self, FileError};
 use crate::programs;
+use firmware::Source;
 
 /// Ports of a node that are forwarded from the host: the services of the stack, and ssh.
 pub const PORTS: [(&str, u16); 6] =
@@ -133,27 +136,58 @@ pub struct Prepared {
     pub forwards: Vec<(&'static str, u16, u16)>,
     /// Whether the node's disk was made now.
     pub fresh: bool,
+    /// Where on the boot partition the kernel was: `g0`, or nothing for the rescue copy in the root. `None` when the
+    /// machine has firmware of its own, which finds it.
+    pub generation: Option<String>,
 }
 
-/// Writes the node's files and decides the arguments.
+/// The node's disk, in its directory.
+const DISK: &str = "disk.qcow2";
+/// The image that the disk is an overlay of, in the node's directory.
+const BASE: &str = "base.img";
+
+/// Switches a node on: writes its files and decides the arguments.
 pub fn prepare(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
-    let prepared = describe(guest)?;
+    // What is no image is told before anything is written.
+    BootFiles::open(guest.image)?;
     files::create_directory(&guest.directory)?;
-    match guest.machine.boot {
-        MachineBoot::Direct => extract_boot(guest)?,
-        MachineBoot::Uefi => uefi::make_variables(&guest.directory)?,
-    }
     let fresh = overlay(guest.image, &guest.directory, guest.disk_bytes)?;
-    Ok(Prepared { fresh, ..prepared })
+    let source = if fresh { Source::Image } else { Source::Disk };
+    let forwards = if guest.link == Link::User { forwards(guest.node) } else { Vec::new() };
+    Ok(Prepared { fresh, ..start(guest, source, forwards)? })
 }
 
-/// Decides the arguments, and writes nothing.
+/// Starts a node again that has run as `before`, with the ports that it had.
+pub fn prepare_again(guest: &Guest<'_>, before: &Prepared) -> Result<Prepared, QemuError> {
+    start(guest, Source::Disk, before.forwards.clone())
+}
+
+fn start(guest: &Guest<'_>, source: Source, forwards: Vec<(&'static str, u16, u16)>) -> Result<Prepared, QemuError> {
+    let loaded = match guest.machine.boot {
+        MachineBoot::Direct => Some(firmware::extract(guest, source)?),
+        MachineBoot::Uefi => {
+            uefi::make_variables(&guest.directory)?;
+            None
+        }
+    };
+    let cmdline = loaded.as_ref().map(|loaded| loaded.cmdline.as_str()).unwrap_or_default();
+    let prepared = arguments(guest, cmdline, forwards)?;
+    Ok(Prepared { generation: loaded.map(|loaded| loaded.prefix.trim_end_matches('/').to_owned()), ..prepared })
+}
+
+/// Decides the arguments of a node that is switched on for the first time, and writes nothing.
 pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
-    let Guest { image, machine, directory, node, link, .. } = guest;
+    let BootFiles { image, file, boot } = BootFiles::open(guest.image)?;
+    let volume = Window::new(file, boot.offset_bytes(), boot.length_bytes())?;
+    let cmdline = firmware::load(volume, None).map_err(|error| unreadable(image, error))?.cmdline;
+    let forwards = if guest.link == Link::User { forwards(guest.node) } else { Vec::new() };
+    arguments(guest, &cmdline, forwards)
+}
+
+fn arguments(guest: &Guest<'_>, cmdline: &str, forwards: Vec<(&'static str, u16, u16)>) -> Result<Prepared, QemuError> {
+    let Guest { machine, directory, node, link, .. } = guest;
     // QEMU takes what stands before a colon of a relative path for a protocol.
     let directory = std::path::absolute(directory)?;
-    let cmdline = BootFiles::open(image)?.read("cmdline.txt")?;
-    let forwards = if *link == Link::User { forwards(*node) } else { Vec::new() };
     let mut args: Vec<OsString> = machine.args.iter().map(OsString::from).collect();
     if guest.processor == Processor::Fastest
         && machine.accelerated
@@ -175,7 +209,7 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
         MachineDisk::Virtio => "virtio",
         MachineDisk::Sd => "sd",
     };
-    let disk = directory.join("disk.qcow2");
+    let disk = directory.join(DISK);
     push("-drive", option(&format!("if={interface},format=qcow2,cache=unsafe,file="), disk.as_os_str()));
     match machine.boot {
         MachineBoot::Direct => {
@@ -184,7 +218,6 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
             if machine.device_tree.is_some() {
                 push("-dtb", directory.join("board.dtb").into());
             }
-            let cmdline = String::from_utf8_lossy(&cmdline);
             let kept = cmdline.split_whitespace().filter(|word| !machine.without.iter().any(|other| other == word));
             let words = kept.chain(machine.cmdline.iter().map(String::as_str));
             push("-append", words.collect::<Vec<_>>().join(" ").into());
@@ -212,7 +245,7 @@ pub fn describe(guest: &Guest<'_>) -> Result<Prepared, QemuError> {
     if machine.disk == MachineDisk::Virtio {
         push("-device", "virtio-rng-pci".into());
     }
-    Ok(Prepared { program: machine.program.clone(), args, forwards, fresh: false })
+    Ok(Prepared { program: machine.program.clone(), args, forwards, fresh: false, generation: None })
 }
 
 /// The last `KEY=` of an option list, and its value: QEMU wants commas in it twice (qemu(1), `-drive file`).
@@ -227,7 +260,7 @@ fn option(list: &str, value: &OsStr) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// The files of the image's boot partition.
+/// The boot partition of an image.
 struct BootFiles<'a> {
     image: &'a Path,
     file: std::fs::File,
@@ -241,32 +274,10 @@ impl<'a> BootFiles<'a> {
         let boot = table.partitions.first().ok_or_else(|| unreadable(image, "it has no partition"))?.extent;
         Ok(Self { image, file, boot })
     }
-
-    /// A file of generation 0.
-    fn read(&mut self, name: &str) -> Result<Vec<u8>, QemuError> {
-        let Self { image, file, boot } = self;
-        let path = TreePath::parse(&format!("{GENERATION}/{name}")).map_err(|error| unreadable(image, error))?;
-        let window = Window::new(file, boot.offset_bytes(), boot.length_bytes())?;
-        hah_format::fat::read_file(window, &path).map_err(|error| unreadable(image, error))
-    }
 }
 
 fn unreadable(image: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> QemuError {
     QemuError::Image { image: image.to_owned(), source: reason.into() }
-}
-
-/// Copies kernel, initramfs, command line and device tree out of the image's boot partition.
-fn extract_boot(guest: &Guest<'_>) -> Result<(), QemuError> {
-    let directory = &guest.directory;
-    let mut boot = BootFiles::open(guest.image)?;
-    let kernel = boot.read("kernel")?;
-    draft::write(&directory.join("kernel"), &gunzip(kernel)?)?;
-    draft::write(&directory.join("initramfs"), &boot.read("initramfs")?)?;
-    draft::write(&directory.join("cmdline.txt"), &boot.read("cmdline.txt")?)?;
-    if let Some(name) = &guest.machine.device_tree {
-        draft::write(&directory.join("board.dtb"), &boot.read(name)?)?;
-    }
-    Ok(())
 }
 
 /// The kernel itself: firmware unpacks gzip, not every QEMU machine does.
@@ -284,7 +295,8 @@ fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>, QemuError> {
 /// Makes the node's overlay, unless it has one of this very image. Says whether it was made.
 fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, QemuError> {
     // Absolute, so that no path begins with a dash or looks like a protocol.
-    let disk = std::path::absolute(directory.join("disk.qcow2"))?;
+    let directory = std::path::absolute(directory)?;
+    let disk = directory.join(DISK);
     let stamp_path = directory.join("image.stamp");
     let image = files::canonicalize(image)?;
     let metadata = files::metadata(&image)?;
@@ -297,18 +309,25 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Qemu
     }
     // qemu-img writes to whatever has the name.
     Place::of(&disk)?;
-    let output = programs::command("qemu-img")
-        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
-        .arg(&image)
-        .arg(&disk)
-        .arg(disk_bytes.to_string())
-        .output()
-        .map_err(|error| missing("qemu-img", error))?;
-    if !output.status.success() {
-        return Err(QemuError::Overlay(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-    }
+    // The next build gives the image's name to another file, which a node that starts again must not find below its disk.
+    let base = directory.join(BASE);
+    files::if_there(files::remove(&base))?;
+    let base = if draft::link(&image, &base).is_ok() { base } else { image };
+    let mut words: Vec<&OsStr> = ["create", "-q", "-f", "qcow2", "-F", "raw", "-b"].map(OsStr::new).to_vec();
+    let bytes = OsString::from(disk_bytes.to_string());
+    words.extend([base.as_os_str(), disk.as_os_str(), &bytes]);
+    qemu_img(&words)?;
     draft::write(&stamp_path, &stamp)?;
     Ok(true)
+}
+
+/// Runs qemu-img, which must be content.
+fn qemu_img(args: &[&OsStr]) -> Result<(), QemuError> {
+    let output = programs::command("qemu-img").args(args).output().map_err(|error| missing("qemu-img", error))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(QemuError::Overlay(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
 }
 
 /// Why a program of QEMU cannot be started.

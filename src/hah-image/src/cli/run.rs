@@ -10,8 +10,8 @@ use hah_plan::recipe::{ByteSize, ParseUnitError};
 use super::{Context, shell};
 use crate::advice::Exit;
 use crate::failure::Failure;
-use crate::programs;
 use crate::project::Project;
+use crate::qemu::power::{self, Ending};
 use crate::qemu::{self, Guest, Link, Processor};
 
 /// Arguments of `run`.
@@ -44,9 +44,15 @@ pub(super) struct RunArgs {
     /// Begin with an empty disk: first boot happens again
     #[arg(long)]
     fresh: bool,
+    /// End when the node reboots, instead of starting what its boot pointer names then
+    #[arg(long)]
+    once: bool,
     /// Print QEMU's command line; start nothing, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Write the node's files as they are for its next start, print QEMU's command line, and start nothing
+    #[arg(long, conflicts_with = "dry_run")]
+    prepare: bool,
     /// More arguments for QEMU
     #[arg(last = true, value_name = "QEMU-ARGS")]
     extra: Vec<OsString>,
@@ -58,7 +64,7 @@ fn parse_disk(text: &str) -> Result<ByteSize, ParseUnitError> {
     if is_number { format!("{text} GiB").parse() } else { text.parse() }
 }
 
-/// Boots the image and waits until the machine is off.
+/// Boots the image, again and again until the machine is off.
 pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     let project = Project::open(&context.directory)?;
     let path = image_path(&project, &args.image);
@@ -91,28 +97,43 @@ pub(super) fn run(context: &Context, args: &RunArgs) -> Result<u8, Failure> {
     let processor = if args.emulate { Processor::Emulated } else { Processor::Fastest };
     let guest = Guest { image: &path, machine, directory, disk_bytes: args.disk.0, node: args.node, link, processor };
     if args.dry_run {
-        let prepared = qemu::describe(&guest)?;
-        let words = std::iter::once(OsStr::new(&prepared.program))
-            .chain(prepared.args.iter().chain(&args.extra).map(OsString::as_os_str));
-        let mut line = words.map(shell::quoted).collect::<Vec<_>>().join(&b' ');
-        line.push(b'\n');
-        context.printer.data(line);
+        print_line(context, args, &qemu::describe(&guest)?);
         return Ok(0);
     }
     if args.fresh && guest.directory.exists() {
         fs_err::remove_dir_all(&guest.directory)?;
     }
-    let prepared = qemu::prepare(&guest)?;
-    announce(context, args, &prepared);
-    let status = programs::command(&prepared.program)
-        .args(&prepared.args)
-        .args(&args.extra)
-        .status()
-        .map_err(|error| qemu::missing(&prepared.program, error))?;
-    if status.success() {
+    let mut prepared = qemu::prepare(&guest)?;
+    if args.prepare {
+        print_line(context, args, &prepared);
         return Ok(0);
     }
-    Err(Failure::user(format!("{} ended with {status}", prepared.program), None))
+    announce(context, args, &prepared);
+    loop {
+        match power::run(&prepared, &args.extra)? {
+            Ending::Reboot if !args.once => {}
+            Ending::Reboot | Ending::Off => return Ok(0),
+            Ending::Failed(status) => {
+                return Err(Failure::user(format!("{} ended with {status}", prepared.program), None));
+            }
+        }
+        prepared = qemu::prepare_again(&guest, &prepared)?;
+        let what = match prepared.generation.as_deref() {
+            None => "whatever its boot loader chooses".to_owned(),
+            Some("") => "the rescue copy, since its boot pointer names no kernel".to_owned(),
+            Some(directory) => format!("generation {}", directory.trim_start_matches('g')),
+        };
+        context.printer.note(&format!("node {} reboots: {what}", args.node));
+    }
+}
+
+/// The command line, as a shell reads it.
+fn print_line(context: &Context, args: &RunArgs, prepared: &qemu::Prepared) {
+    let words = std::iter::once(OsStr::new(&prepared.program))
+        .chain(prepared.args.iter().chain(&args.extra).map(OsString::as_os_str));
+    let mut line = words.map(shell::quoted).collect::<Vec<_>>().join(&b' ');
+    line.push(b'\n');
+    context.printer.data(line);
 }
 
 fn announce(context: &Context, args: &RunArgs, prepared: &qemu::Prepared) {

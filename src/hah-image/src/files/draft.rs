@@ -89,9 +89,17 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     draft.publish(path)
 }
 
+/// Gives a file a second name, which nothing has yet.
+///
+/// # Errors
+/// Among others, on another file system.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(std::fs::hard_link(from, to).map_err(failed(Action::Create, to))?)
+}
+
 /// Gives a file a second name; a copy of its own where there cannot be one, as on another file system.
 pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
-    if std::fs::hard_link(from, to).is_ok() {
+    if link(from, to).is_ok() {
         return Ok(());
     }
     let mut draft = Draft::of(&Place::of(to)?)?;

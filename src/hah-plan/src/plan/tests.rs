@@ -141,9 +141,9 @@ fn the_plan_of_two_images() {
     65c3a0cb pack toy-tool 1.0-1 (arm64) <- 8e9cdc58
     11111111 fetch toyd 2.0
     0c24e4e8 artifact toyd 2.0 <- 11111111
-    208bfb38 kernel /boot/vmlinuz-VERSION <- 75740ff0 f048eaf5
-    ff0e3451 image first <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 208bfb38
-    6368d6aa image second <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 208bfb38
+    241a0aec kernel /boot/vmlinuz-VERSION <- 75740ff0 f048eaf5
+    958ddf79 image first <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 241a0aec
+    9ccf7422 image second <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 241a0aec
     ");
     assert_eq!(plan, plan_of(&["first", "second"]), "planning is a function");
 }
