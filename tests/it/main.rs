@@ -9,6 +9,7 @@
 //! | [`cli`] | do the other verbs? |
 //! | [`run`] | does a node in QEMU start what its boot pointer names? |
 //! | [`flash`] | does a card hold what it should, and is nothing else ever erased? |
+//! | [`reach`] | does a running node get reached, and by nobody else's key? |
 //! | [`oracles`] | do foreign programs agree with the lab image? |
 //! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
 //! | [`vm`] | does it boot, run, and survive? |
@@ -38,6 +39,7 @@ mod flash;
 mod init;
 mod oracles;
 mod run;
+mod reach;
 mod terminal;
 mod stack;
 mod vm;
