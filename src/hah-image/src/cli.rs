@@ -15,6 +15,7 @@ use crate::project::settings::{Environment, Flags, Settings};
 
 mod build;
 mod config;
+mod deploy;
 mod doctor;
 mod flash;
 mod generate;
@@ -135,6 +136,8 @@ enum Verb {
     Run(run::RunArgs),
     /// Write an image to a card, verify it, and give it a node's identity
     Flash(flash::FlashArgs),
+    /// Bring running nodes to a new generation over ssh, one after the other
+    Deploy(deploy::DeployArgs),
     /// Show what a node's card would get
     #[command(subcommand)]
     Identity(identity::IdentityVerb),
@@ -256,6 +259,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> (Printer, Result
         Verb::Review(args) => review::run(&context, &args),
         Verb::Run(args) => run::run(&context, &args),
         Verb::Flash(args) => flash::run(&context, &args),
+        Verb::Deploy(args) => deploy::run(&context, &args),
         Verb::Identity(verb) => identity::run(&context, &verb),
         Verb::Secrets(verb) => secrets::run(&context, &verb),
         Verb::Ssh(args) => ssh::run(&context, &args),

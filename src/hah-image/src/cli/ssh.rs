@@ -41,6 +41,11 @@ fn parse_option(text: &str) -> Result<String, String> {
 }
 
 impl SshOptions {
+    /// Each `KEY=VALUE`.
+    pub(super) fn words(&self) -> &[String] {
+        &self.options
+    }
+
     /// The way to a node of the project's fleet.
     pub(super) fn route(&self, context: &Context, node: &str) -> Result<Route, Failure> {
         let project = Project::open(&context.directory)?;
