@@ -3,7 +3,7 @@
 mod plan;
 pub(crate) mod several;
 mod contract;
-mod closure;
+pub(crate) mod closure;
 mod outputs;
 mod sources;
 mod repeat;

@@ -9,6 +9,8 @@
 //! | [`cli`] | do the other verbs? |
 //! | [`run`] | does a node in QEMU start what its boot pointer names? |
 //! | [`flash`] | does a card hold what it should, and is nothing else ever erased? |
+//! | [`deploy`] | does a running node get a new generation, and only a node that wants it? |
+//! | [`reach`] | does a running node get reached, and by nobody else's key? |
 //! | [`oracles`] | do foreign programs agree with the lab image? |
 //! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
 //! | [`vm`] | does it boot, run, and survive? |
@@ -33,11 +35,13 @@ mod artifacts;
 mod bad_days;
 mod build;
 mod cli;
+mod deploy;
 mod e2e;
 mod flash;
 mod init;
 mod oracles;
 mod run;
+mod reach;
 mod terminal;
 mod stack;
 mod vm;

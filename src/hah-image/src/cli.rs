@@ -15,6 +15,7 @@ use crate::project::settings::{Environment, Flags, Settings};
 
 mod build;
 mod config;
+mod deploy;
 mod doctor;
 mod flash;
 mod generate;
@@ -27,7 +28,9 @@ mod review;
 mod run;
 mod secrets;
 mod shell;
+mod ssh;
 mod store;
+mod ui;
 mod why;
 
 /// Reproducible SD-card images for the nodes of a home HashiCorp cluster.
@@ -133,12 +136,18 @@ enum Verb {
     Run(run::RunArgs),
     /// Write an image to a card, verify it, and give it a node's identity
     Flash(flash::FlashArgs),
+    /// Bring running nodes to a new generation over ssh, one after the other
+    Deploy(deploy::DeployArgs),
     /// Show what a node's card would get
     #[command(subcommand)]
     Identity(identity::IdentityVerb),
     /// Make and change the secrets of the cluster, kept encrypted beside cluster.toml
     #[command(subcommand)]
     Secrets(secrets::SecretsVerb),
+    /// Log in on a node of cluster.toml, or run a command there
+    Ssh(ssh::SshArgs),
+    /// Open a tunnel to a user interface of the cluster
+    Ui(ui::UiArgs),
     /// Remove cached inputs that no project's lock needs
     Gc(store::GcArgs),
     /// Look after the store
@@ -250,8 +259,11 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> (Printer, Result
         Verb::Review(args) => review::run(&context, &args),
         Verb::Run(args) => run::run(&context, &args),
         Verb::Flash(args) => flash::run(&context, &args),
+        Verb::Deploy(args) => deploy::run(&context, &args),
         Verb::Identity(verb) => identity::run(&context, &verb),
         Verb::Secrets(verb) => secrets::run(&context, &verb),
+        Verb::Ssh(args) => ssh::run(&context, &args),
+        Verb::Ui(args) => ui::run(&context, &args),
         Verb::Gc(args) => store::gc(&context, &args),
         Verb::Store(verb) => store::run(&context, &verb),
         Verb::Config(verb) => config::run(&context, &verb),

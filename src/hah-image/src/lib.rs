@@ -11,6 +11,7 @@
 //! | [`store`] | the cache |
 //! | [`programs`] | other programs: QEMU, `ssh-add` |
 //! | [`flash`] | block devices |
+//! | [`deploy`] | running nodes, by way of `ssh` |
 //!
 //! [`build`] is the conductor of an image, and what it conducts is below it.
 
@@ -31,3 +32,4 @@ pub mod fetch;
 pub mod store;
 pub mod flash;
 pub mod qemu;
+pub mod deploy;

@@ -25,14 +25,14 @@ pub(crate) fn boot_file(image: &Path, name: &str) -> Vec<u8> {
 }
 
 /// An image's closure, its root file system, and its boot files.
-struct Generation {
-    closure: Closure,
-    root: Vec<u8>,
+pub(crate) struct Generation {
+    pub(crate) closure: Closure,
+    pub(crate) root: Vec<u8>,
     boot: Vec<(String, Vec<u8>)>,
 }
 
 impl Generation {
-    fn of(image: &Path) -> Self {
+    pub(crate) fn of(image: &Path) -> Self {
         let closure = closure::parse(&std::fs::read(image.with_extension("closure")).unwrap()).unwrap();
         let there = tempfile::tempdir().unwrap();
         partition(image, "root", &there.path().join("root"));
@@ -53,7 +53,7 @@ impl Generation {
     }
 
     /// Its chunks by digest, cut out of its files.
-    fn chunks(&self) -> BTreeMap<Digest, &[u8]> {
+    pub(crate) fn chunks(&self) -> BTreeMap<Digest, &[u8]> {
         let mut chunks = BTreeMap::new();
         for (bytes, described) in self.files() {
             let mut at = 0;

@@ -1,0 +1,171 @@
+//! A node's trial, followed from here: until it keeps the generation, has gone back, or takes too long.
+
+use std::time::{Duration, Instant};
+
+use hah_node::generation::state::Generations;
+use hah_node::generation::{Digest, Slot};
+
+use super::agent::generations;
+use super::target::Target;
+use super::{DeployError, agent};
+
+/// Pauses between two questions: short at first, since a trial may be over already.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// How long a node that is back in another generation may take to say why.
+const EXPLANATION: Duration = Duration::from_secs(120);
+
+/// What a node's own words mean for a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It runs, and stays.
+    Kept(Slot),
+    /// It did not last there: why.
+    Bad(String),
+    /// It runs on trial.
+    OnTrial,
+    /// It is on the card, and does not run.
+    Staged,
+    /// The node does not have it.
+    Absent,
+}
+
+impl Standing {
+    /// How a generation stands on a node.
+    pub fn of(id: Digest, told: &Generations) -> Self {
+        let here = |slot: Slot| told.generations.iter().any(|one| one.slot == slot && one.id == Some(id));
+        // What runs and is good was kept, whatever became of it once.
+        match here(told.running) {
+            true if told.on_trial => Self::OnTrial,
+            true if told.good == told.running => Self::Kept(told.running),
+            _ => match told.bad.iter().find(|bad| bad.id == id) {
+                Some(bad) => Self::Bad(bad.reason.clone()),
+                None if told.generations.iter().any(|one| one.id == Some(id)) => Self::Staged,
+                None => Self::Absent,
+            },
+        }
+    }
+}
+
+/// Waits until the node has decided about a generation, which it has been told to try. `boot` is the boot in which it was
+/// told, if that is not over yet; `tell` hears what it is at.
+///
+/// # Errors
+/// When the node goes back, or has not decided after `patience`.
+pub fn follow(
+    target: &Target,
+    id: Digest,
+    boot: Option<&str>,
+    patience: Duration,
+    tell: &dyn Fn(&str),
+) -> Result<Slot, DeployError> {
+    let began = Instant::now();
+    let mut pause = PAUSE.0;
+    let mut back_since: Option<Instant> = None;
+    loop {
+        let last = match generations(target) {
+            Err(
+                error @ (DeployError::Unreachable { .. } | DeployError::Command { .. } | DeployError::Stranger { .. }),
+            ) => {
+                // While it goes down and comes up, ssh and agent may fail in many ways.
+                tell("away");
+                back_since = None;
+                error.to_string()
+            }
+            Err(error) => return Err(error),
+            Ok(told) => match Standing::of(id, &told) {
+                Standing::Kept(slot) => return Ok(slot),
+                Standing::Bad(reason) => {
+                    return Err(DeployError::WentBack { node: target.name.clone(), reason });
+                }
+                Standing::OnTrial => {
+                    tell("on trial");
+                    "it is on trial".to_owned()
+                }
+                Standing::Staged | Standing::Absent if boot == Some(told.boot_id.as_str()) => {
+                    tell("going down");
+                    "it has not rebooted".to_owned()
+                }
+                Standing::Staged | Standing::Absent => {
+                    tell("back in another generation");
+                    let since = *back_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= EXPLANATION.min(patience) {
+                        let reason = "the node runs another generation and does not say why".to_owned();
+                        return Err(DeployError::WentBack { node: target.name.clone(), reason });
+                    }
+                    "it runs another generation".to_owned()
+                }
+            },
+        };
+        if began.elapsed() >= patience {
+            let minutes = patience.as_secs() / 60;
+            return Err(DeployError::Late { node: target.name.clone(), minutes, last });
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// Has a node try a generation that it has, and follows the trial.
+///
+/// # Errors
+/// As [`follow`], and when the node does not begin.
+pub fn run(
+    target: &Target,
+    id: Digest,
+    before: &Generations,
+    patience: Duration,
+    tell: &dyn Fn(&str),
+) -> Result<Slot, DeployError> {
+    if Standing::of(id, before) == Standing::OnTrial {
+        // Somebody has begun, and was interrupted.
+        return follow(target, id, None, patience, tell);
+    }
+    agent::try_generation(target, id, agent::When::Now)?;
+    follow(target, id, Some(&before.boot_id), patience, tell)
+}
+
+#[cfg(test)]
+mod tests {
+    use hah_node::generation::state::{Bad, Generation, State};
+
+    use super::*;
+
+    #[test]
+    fn a_node_s_words_are_understood() {
+        let (mine, other) = (Digest([1; 32]), Digest([2; 32]));
+        let slot = |name: u8| Slot::new(name).unwrap();
+        let told = |running: u8, good: u8, on_trial: bool, bad: &[Digest]| Generations {
+            version: 1,
+            hostname: "node".into(),
+            boot_id: "boot".into(),
+            running: slot(running),
+            good: slot(good),
+            on_trial,
+            next: slot(good),
+            generations: [(b'0', other), (b'1', mine)]
+                .map(|(name, id)| Generation {
+                    slot: slot(name),
+                    id: Some(id),
+                    image: "lab".into(),
+                    board: "virt".into(),
+                    key: None,
+                    epoch: 0,
+                    state: State::Staged,
+                })
+                .to_vec(),
+            bad: bad.iter().map(|id| Bad { id: *id, reason: "why".into() }).collect(),
+        };
+        for (told, wanted) in [
+            (told(b'0', b'0', false, &[]), Standing::Staged),
+            (told(b'1', b'0', true, &[]), Standing::OnTrial),
+            (told(b'1', b'1', false, &[]), Standing::Kept(slot(b'1'))),
+            (told(b'1', b'0', false, &[]), Standing::Staged),
+            (told(b'0', b'0', false, &[mine]), Standing::Bad("why".into())),
+            (told(b'0', b'0', false, &[other]), Standing::Staged),
+            (told(b'1', b'1', false, &[mine]), Standing::Kept(slot(b'1'))),
+        ] {
+            assert_eq!(Standing::of(mine, &told), wanted, "{told:?}");
+        }
+        assert_eq!(Standing::of(Digest([3; 32]), &told(b'0', b'0', false, &[])), Standing::Absent);
+    }
+}
