@@ -8,6 +8,7 @@
 //! | [`bad_days`] | does it fail as it should: message, exit code, nothing half-written? |
 //! | [`cli`] | do the other verbs? |
 //! | [`flash`] | does a card hold what it should, and is nothing else ever erased? |
+//! | [`reach`] | does a running node get reached, and by nobody else's key? |
 //! | [`oracles`] | do foreign programs agree with the lab image? |
 //! | [`stack`] | do the real programs take the configurations that the recipes render, and work together? |
 //! | [`vm`] | does it boot, run, and survive? |
@@ -36,6 +37,7 @@ mod e2e;
 mod flash;
 mod init;
 mod oracles;
+mod reach;
 mod terminal;
 mod stack;
 mod vm;

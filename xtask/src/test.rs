@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::{agent, apt, fuzz, generate, image, oracle, programs, say, services, tidy, workspace};
 
 /// The foreign programs that judge what we write, by Debian package.
-const ORACLES: [&str; 43] = [
+const ORACLES: [&str; 44] = [
     "age",
     "apt",
     "binutils",
@@ -39,6 +39,7 @@ const ORACLES: [&str; 43] = [
     "mtools",
     "nftables",
     "openssh-client",
+    "openssh-server",
     "openssl",
     "passwd",
     "procps",

@@ -27,7 +27,9 @@ mod review;
 mod run;
 mod secrets;
 mod shell;
+mod ssh;
 mod store;
+mod ui;
 mod why;
 
 /// Reproducible SD-card images for the nodes of a home HashiCorp cluster.
@@ -139,6 +141,10 @@ enum Verb {
     /// Make and change the secrets of the cluster, kept encrypted beside cluster.toml
     #[command(subcommand)]
     Secrets(secrets::SecretsVerb),
+    /// Log in on a node of cluster.toml, or run a command there
+    Ssh(ssh::SshArgs),
+    /// Open a tunnel to a user interface of the cluster
+    Ui(ui::UiArgs),
     /// Remove cached inputs that no project's lock needs
     Gc(store::GcArgs),
     /// Look after the store
@@ -252,6 +258,8 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> (Printer, Result
         Verb::Flash(args) => flash::run(&context, &args),
         Verb::Identity(verb) => identity::run(&context, &verb),
         Verb::Secrets(verb) => secrets::run(&context, &verb),
+        Verb::Ssh(args) => ssh::run(&context, &args),
+        Verb::Ui(args) => ui::run(&context, &args),
         Verb::Gc(args) => store::gc(&context, &args),
         Verb::Store(verb) => store::run(&context, &verb),
         Verb::Config(verb) => config::run(&context, &verb),

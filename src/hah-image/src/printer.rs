@@ -256,6 +256,21 @@ impl Printer {
         });
     }
 
+    /// Ends standard output while the program goes on: whoever reads it to its end need not wait. What is written
+    /// afterwards goes nowhere.
+    ///
+    /// # Errors
+    /// When there is no `/dev/null`.
+    pub fn end_data(&self) -> io::Result<()> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let nowhere = crate::files::open("/dev/null")?;
+        rustix::stdio::dup2_stdout(nowhere)?;
+        if matches!(*output, Output::Open) {
+            *output = Output::Closed;
+        }
+        Ok(())
+    }
+
     /// A path, on stdout, as the system has it, and a line end.
     pub fn path(&self, path: &Path) {
         self.data([path.as_os_str().as_bytes(), b"\n"].concat());

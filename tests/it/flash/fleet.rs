@@ -227,3 +227,15 @@ fn a_passphrase_is_not_shown() {
     let (code, shown) = terminal.end();
     assert!(code == Some(0) && !shown.contains(PHRASE), "{shown}");
 }
+
+/// The node makes new host keys on a new card; the old one in known_hosts would look like an attack.
+#[test]
+fn a_new_card_makes_the_old_host_key_forgotten() {
+    let toy = fleet();
+    toy.write("project/known_hosts", "pi4-a ssh-ed25519 AAAA1\nzero-a ssh-ed25519 AAAA2\n");
+    scripted(&toy, &["pi4-a"], &[]).failed(2, &["the cards of zero-a, zero-b cannot be asked for"]);
+    assert!(String::from_utf8(toy.read("project/known_hosts")).unwrap().contains("pi4-a"), "nothing was flashed");
+    let run = toy.run(&["flash", "toy", "../pi4-a.img", "--node", "pi4-a", "--yes", "--age-identity", "../key"]);
+    run.succeeded();
+    assert_eq!(toy.read("project/known_hosts"), b"zero-a ssh-ed25519 AAAA2\n");
+}

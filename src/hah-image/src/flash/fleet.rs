@@ -11,6 +11,7 @@ use super::record::{FlashEntry, FlashRecord};
 use super::source::{Image, Map, PACKINGS};
 use super::target::OpenTarget;
 use super::{Flashed, Job, Node, Verify, card, flash};
+use crate::programs::ssh::{self, KNOWN_HOSTS};
 use crate::project::Project;
 use crate::project::fleet::FleetNode;
 use crate::reporter::Reporter;
@@ -112,6 +113,12 @@ impl NodeCard<'_> {
             written: flashed.written,
             verified: verify == Verify::All,
         })?;
+        // The node makes new host keys on its new card.
+        let known_hosts = record.path().with_file_name(KNOWN_HOSTS);
+        if let Err(error) = ssh::forget(&known_hosts, &node.name) {
+            let text = format!("{} still has the host key of the old card of {}", known_hosts.display(), node.name);
+            reporter.warning(&format!("{text}: {error}"));
+        }
         Ok(flashed)
     }
 }

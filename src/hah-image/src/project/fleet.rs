@@ -7,11 +7,16 @@ use hah_format::digest::Sha256;
 use hah_node::identity::{FILE_MAX, Identity};
 use hah_plan::cluster::{Cluster, Secrets};
 use hah_plan::diagnostic::{Diagnostics, did_you_mean};
+use hah_plan::system::System;
 use zeroize::Zeroizing;
 
 use super::ProjectError;
 use super::{CLUSTER, Project, secrets};
 use crate::advice::Advised;
+use crate::programs::ssh::{KNOWN_HOSTS, Route};
+
+/// What the recipe `ssh` calls its part of sshd's configuration.
+const SSHD_CONFIG: &str = "/etc/ssh/sshd_config.d/10-hah.conf";
 
 /// A fleet, or a node of it, that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +137,26 @@ pub fn no_such_node(cluster: &Cluster, name: &str) -> FleetError {
     let hint = did_you_mean(name, names.iter().copied())
         .map_or_else(|| format!("its nodes: {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
     FleetError::NoNode { name: name.to_owned(), hint }
+}
+
+/// The way to a node of the fleet, for whoever runs something there.
+pub fn route_to(project: &Project, cluster: &Cluster, name: &str) -> Result<Route, FleetError> {
+    let member = cluster.nodes.get(name).ok_or_else(|| no_such_node(cluster, name))?;
+    let address = member.address.as_deref().and_then(|address| address.split('/').next());
+    Ok(Route {
+        node: name.to_owned(),
+        host: address.map_or_else(|| format!("{name}.local"), str::to_owned),
+        port: ssh_port(&project.system(&member.image, &[])?).unwrap_or(22),
+        known_hosts: project.root().join(KNOWN_HOSTS),
+        options: Vec::new(),
+    })
+}
+
+/// The port that an image's SSH server listens on, as its configuration says.
+fn ssh_port(system: &System) -> Option<u16> {
+    let file = system.files.iter().find(|file| file.path.to_string() == SSHD_CONFIG)?;
+    let text = String::from_utf8_lossy(&file.bytes);
+    text.lines().find_map(|line| line.trim().strip_prefix("Port ")?.trim().parse().ok())
 }
 
 /// `node.json`, as it goes onto a card.
