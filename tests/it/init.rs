@@ -84,7 +84,10 @@ fn plan(directory: &Path) -> Vec<String> {
 #[test]
 fn a_project_is_taken_by_the_other_verbs() {
     let desk = Desk::new();
-    let cases: [(&[&str], &[&str]); 4] = [
+    let servers = ["--servers", "a=192.168.7.10/24", "b=pi3-server=192.168.7.11/24", "c=192.168.7.12/24"];
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&servers, &["pi3-server", "pi4-server"]),
+        (&["--servers", "a=lab=10.0.0.2/24", "--clients", "b=10.0.0.3/24"], &["lab", "lab-client"]),
         (&[], &["lab"]),
         (&["--node", "pi-1", "--node", "pi-2"], &["lab", "lab-client"]),
         (&["--cluster"], &["pi-client", "pi3-server", "pi4-server"]),
@@ -104,6 +107,9 @@ fn a_project_is_taken_by_the_other_verbs() {
         assert_eq!(files, desk.files(&other), "the same answers make the same bytes");
         assert!(!files.values().any(|text| text.contains(&*desk.directory.path().to_string_lossy())));
         assert_eq!(plan(&desk.path(&one)), *images);
+        let is_open = images == &["lab"];
+        let security = if is_open { "\nsecurity = \"open\"\n" } else { "\nsecurity = \"closed\"\n" };
+        assert!(files[Path::new("cluster.toml")].contains(security));
         assert_eq!(files.values().any(|text| text.contains(KEY)), !args.contains(&"none"));
         // The settings are settings, from below the project too.
         desk.run(&["-C", &one, "config", "show"]).succeeded();
@@ -136,7 +142,13 @@ fn nothing_is_overwritten() {
 #[test]
 fn answers_that_are_none() {
     let desk = Desk::new();
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["--servers", "a=192.168.1.10"], 2, "the address of a, `192.168.1.10`, is not ADDRESS/PREFIX"),
+        (&["--servers", "a=10.0.0.1/8", "b=10.0.0.2/8"], 2, "2 nodes are servers"),
+        (&["--servers", "a=lab-client=10.0.0.1/8"], 2, "a is among --servers, and its image is a client's"),
+        (&["--servers", "a=10.0.0.1/8", "--clients", "b=lab"], 2, "b is among --clients, and its image is a server's"),
+        (&["--servers", "a=10.0.0.1/8", "--cluster"], 2, "cannot be used with"),
+        (&["--cluster", "--trusted", "home"], 2, "`home` is neither ADDRESS nor NETWORK/PREFIX"),
         (&["--name", "My Home"], 2, "`My Home` is no name"),
         (&["--node", "a=pi5"], 2, "there is no image `pi5` to begin with"),
         (&["--node", "a=lab", "--node", "b=lab"], 2, "2 nodes are servers"),
@@ -152,6 +164,38 @@ fn answers_that_are_none() {
     let run = desk.run(&["init", "named", "--yes", "--json"]).succeeded();
     let result: serde_json::Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
     assert_eq!((&result["name"], &result["nodes"]), (&"named".into(), &serde_json::json!(["pi-1"])));
+}
+
+/// What it prints is what the person does next, and each command says which one comes before it.
+#[test]
+fn the_way_of_a_closed_cluster_is_told() {
+    let desk = Desk::new();
+    let servers = ["a=lab=192.168.7.10/24", "b=lab=192.168.7.11/24", "c=lab=192.168.7.12/24"];
+    let run = desk.run(&[&["init", "home-lab", "--yes", "--servers"], &servers[..]].concat()).succeeded();
+    let commands: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| line.starts_with("hah-image ") || line.starts_with("cd "))
+        .collect();
+    let wanted = ["cd home-lab", "hah-image secrets init", "hah-image build --all", "hah-image flash --fleet"];
+    assert_eq!(commands, wanted, "{run}");
+    assert!(run.stderr.contains("takes 192.168.7.1 for the router"), "{run}");
+    let says = ["the cluster is closed, and there is no secrets.age", "make them: hah-image secrets init"];
+    for verb in [&["build", "--all"][..], &["flash", "--fleet"], &["flash", "lab", "card.img", "--node", "a"]] {
+        let run = desk.run(&[&["-C", "home-lab"], verb].concat());
+        if verb[0] == "flash" && verb.len() == 5 {
+            // There is no image yet, which is found first.
+            run.failed(1, &["lab"]);
+        } else {
+            run.failed(1, &says);
+        }
+    }
+    assert!(!desk.path("home-lab/out").exists() && !desk.path("home-lab/hah.lock").exists(), "nothing was begun");
+    let run = desk.run(&["init", "dhcp", "--yes", "--cluster"]).succeeded();
+    assert!(run.stderr.contains("let in from 192.168.1.0/24: change `trusted`"), "{run}");
+    let run = desk.run(&["init", "said", "--yes", "--cluster", "--trusted", "10.1.0.0/16"]).succeeded();
+    assert!(!run.stderr.contains("change `trusted`"), "{run}");
 }
 
 /// Three questions at a terminal, one of them answered wrongly at first, and the agent's key before that of the home.
@@ -180,11 +224,15 @@ fn three_questions() {
     let cluster = &files[Path::new("cluster.toml")];
     assert!(cluster.contains("name = \"kitchen\"") && cluster.contains(OTHER) && cluster.contains("[nodes.pi-1]"));
 
-    let (said, files) = ask("second", &["attic", "7", "2", "a=lab b=lab", "cluster"]);
-    for wanted in ["there is no key 7", "2 nodes are servers, expected 1, 3, 5, 7 or 9"] {
+    // Nodes that ask DHCP are let in by their network, which is the fourth question.
+    let (said, files) = ask("second", &["attic", "7", "2", "a=lab b=lab", "cluster", "house", "10.1.0.0/16"]);
+    for wanted in
+        ["there is no key 7", "2 nodes are servers, expected 1, 3, 5, 7 or 9", "Network of the nodes [192.168.1.0/24]:"]
+    {
         assert!(said.contains(wanted), "{wanted}\n{said}");
     }
     let cluster = &files[Path::new("cluster.toml")];
+    assert!(cluster.contains("\nsecurity = \"closed\"\n") && cluster.contains("\ntrusted = [\"10.1.0.0/16\"]\n"));
     assert!(cluster.contains("name = \"attic\"") && cluster.contains(KEY) && cluster.contains("[nodes.pi4-1]"));
     assert_eq!(plan(&desk.path("second")), ["pi-client", "pi3-server", "pi4-server"]);
 }

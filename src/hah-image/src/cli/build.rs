@@ -15,6 +15,7 @@ use crate::build::{self, Built, ImageOutcome, LockPolicy, Request, writing};
 use crate::failure::Failure;
 use crate::printer::{Mode, human_bytes};
 use crate::project::Project;
+use crate::project::fleet::check_secrets_exist;
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
@@ -97,6 +98,7 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
     if args.dry_run {
         return dry_run(context, project, &request, &output);
     }
+    check_secrets_exist(project)?;
     let copies = if args.compress.is_some() { Copies::Zstd } else { Copies::None };
     let outcomes = build::build(context.tools(), project, &request, &output, copies)?;
     if args.check {

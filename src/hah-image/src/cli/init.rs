@@ -5,13 +5,15 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use hah_node::host;
+use hah_plan::cluster::Security;
 
 use super::{Context, shell};
 use crate::advice::Exit;
 use crate::failure::Failure;
 use crate::files;
 use crate::printer::{Mode, Outcome};
-use crate::project::init::{self, Answers, NewFile, Node, keys};
+use crate::project::init::{self, Answers, Bare, NewFile, Node, keys};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -25,12 +27,24 @@ pub(super) struct InitArgs {
     /// The public key that logs in: its file, or `none`; one of the agent's or of ~/.ssh without
     #[arg(long, value_name = "FILE")]
     ssh_key: Option<OsString>,
+    /// A closed cluster of these servers, 1, 3, 5, 7 or 9; the image is pi4-server where none is named
+    #[arg(long, value_name = "NAME[=IMAGE]=ADDRESS/PREFIX", num_args = 1.., conflicts_with_all = ["nodes", "cluster"])]
+    servers: Vec<String>,
+    /// Clients of --servers, with the image pi-client or lab-client
+    #[arg(long, value_name = "NAME[=IMAGE]=ADDRESS/PREFIX", num_args = 1.., requires = "servers")]
+    clients: Vec<String>,
     /// A node, with the image lab, lab-client, pi4-server, pi3-server or pi-client; repeatable
-    #[arg(long = "node", value_name = "NAME[=IMAGE]", conflicts_with = "cluster")]
+    #[arg(long = "node", value_name = "NAME[=IMAGE][=ADDRESS/PREFIX]", conflicts_with = "cluster")]
     nodes: Vec<String>,
     /// Begin with three servers and a client of HashiCorp's Consul, Nomad and Vault instead of one node of Debian's Consul
     #[arg(long)]
     cluster: bool,
+    /// A network whose hosts reach every port of a closed cluster; repeatable; that of nodes without addresses, if they have one
+    #[arg(long, value_name = "NETWORK/PREFIX")]
+    trusted: Vec<String>,
+    /// The router of nodes with addresses; the first host of their network without
+    #[arg(long, value_name = "ADDRESS")]
+    gateway: Option<String>,
     /// Ask nothing: what was not given is the default
     #[arg(short, long)]
     yes: bool,
@@ -50,11 +64,30 @@ pub(super) fn run(context: &Context, args: &InitArgs) -> Result<u8, Failure> {
     let name = name(args, &directory, person.as_ref())?;
     let key = key(context, args, person.as_ref())?;
     let nodes = nodes(args, person.as_ref())?;
-    let answers = Answers { name, key, nodes };
+    // Whoever names servers wants a cluster, even of one.
+    let security = if args.servers.is_empty() { Answers::security_of(&nodes) } else { Security::Closed };
+    let mut answers =
+        Answers { name, key, nodes, security, trusted: args.trusted.clone(), gateway: args.gateway.clone() };
+    answers.check().map_err(usage)?;
+    let is_guessed = answers.trusted.is_empty() && answers.networks() == [init::NETWORK];
+    if let Some(person) = person.as_ref().filter(|_| is_guessed) {
+        answers.trusted = vec![network(person)?];
+    }
     let files = init::files(&answers)?;
     write(&directory, &shown(&args.project), &files)?;
     say(context, args, &answers, &files);
     Ok(0)
+}
+
+/// The network that nodes without addresses let in.
+fn network(person: &Person<'_>) -> Result<String, Failure> {
+    person.context.printer.say(
+        "The cluster is closed to strangers. Its nodes ask DHCP for their addresses, so their network is let in: give it, as\n\
+         your router calls it, or give the nodes addresses in cluster.toml.",
+    );
+    person.ask("Network of the nodes", init::NETWORK, |text| {
+        host::prefix(text).map(|()| text.to_owned()).map_err(|reason| format!("`{}` {reason}", text.escape_debug()))
+    })
 }
 
 /// Somebody who answers.
@@ -133,16 +166,34 @@ fn home(context: &Context, file: &OsStr) -> PathBuf {
 fn nodes(args: &InitArgs, person: Option<&Person<'_>>) -> Result<Vec<Node>, Failure> {
     let read = |text: &str| match text {
         FLEET => Ok(init::fleet()),
-        text => init::parse_nodes(text.split([' ', ',']).filter(|word| !word.is_empty())),
+        text => {
+            let words = text.split([' ', ',']).filter(|word| !word.is_empty());
+            let nodes = init::parse_nodes(words, Bare::Lab, Vec::new())?;
+            init::check_nodes(&nodes).map(|()| nodes)
+        }
     };
+    let named =
+        |words: &[String], bare, there| init::parse_nodes(words.iter().map(String::as_str), bare, there).map_err(usage);
     match person {
         _ if args.cluster => Ok(init::fleet()),
-        _ if !args.nodes.is_empty() => init::parse_nodes(args.nodes.iter().map(String::as_str)).map_err(usage),
+        _ if !args.servers.is_empty() => {
+            let servers = named(&args.servers, Bare::Server, Vec::new())?;
+            if let Some(client) = servers.iter().find(|node| !node.kind.is_server()) {
+                return Err(usage(format!("{} is among --servers, and its image is a client's", client.name)));
+            }
+            let nodes = named(&args.clients, Bare::Client, servers.clone())?;
+            match nodes[servers.len()..].iter().find(|node| node.kind.is_server()) {
+                Some(server) => Err(usage(format!("{} is among --clients, and its image is a server's", server.name))),
+                None => Ok(nodes),
+            }
+        }
+        _ if !args.nodes.is_empty() => named(&args.nodes, Bare::Lab, Vec::new()),
         None => read(NODES).map_err(usage),
         Some(person) => {
             person.context.printer.say(
-                "The nodes, each NAME or NAME=IMAGE. lab and lab-client are made of Debian's packages; pi4-server, pi3-server\n\
-                 and pi-client also of HashiCorp's releases. `cluster` stands for three of those servers and a client.",
+                "The nodes, each NAME, NAME=IMAGE or NAME=IMAGE=ADDRESS/PREFIX. lab and lab-client are made of Debian's packages;\n\
+                 pi4-server, pi3-server and pi-client also of HashiCorp's releases. `cluster` stands for three of those servers\n\
+                 and a client. One lab alone shows what it can do to everybody; anything else is closed to strangers.",
             );
             person.ask("Nodes", NODES, read)
         }
@@ -202,9 +253,34 @@ fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile])
     } else {
         format!("cd {} && ", shell::shown(args.project.as_os_str()))
     };
-    printer.note(&format!("look at cluster.toml and images/{image}.toml, then: {enter}hah-image build {image}"));
+    match answers.security {
+        Security::Open => {
+            printer.note(&format!("look at cluster.toml and images/{image}.toml, then: {enter}hah-image build {image}"))
+        }
+        Security::Closed => {
+            if let (None, Some(router)) = (&answers.gateway, answers.router()) {
+                printer.note(&format!("cluster.toml takes {router} for the router: change `gateway` if it is another"));
+            }
+            if args.trusted.is_empty() && !answers.networks().is_empty() {
+                let networks = answers.networks().join(", ");
+                printer.note(&format!(
+                    "nodes without addresses are let in from {networks}: change `trusted` in cluster.toml if that is not \
+                     their network"
+                ));
+            }
+            printer.note(
+                "the cluster is closed to strangers; look at cluster.toml and images/, then, one after the other:",
+            );
+            let commands = ["secrets init", "build --all", "flash --fleet"].map(|verb| format!("hah-image {verb}"));
+            for command in [enter.trim_end_matches(" && ")].into_iter().filter(|enter| !enter.is_empty()) {
+                printer.say(&format!("  {command}"));
+            }
+            commands.iter().for_each(|command| printer.say(&format!("  {command}")));
+        }
+    }
     printer.result(|| {
         serde_json::json!({"event": "result", "project": directory.to_string(), "name": answers.name,
+            "security": if answers.security == Security::Closed { "closed" } else { "open" },
             "nodes": answers.nodes.iter().map(|node| &node.name).collect::<Vec<_>>(),
             "files": files.iter().map(|file| &file.path).collect::<Vec<_>>()})
     });

@@ -13,7 +13,7 @@ use crate::advice::Exit;
 use crate::failure::Failure;
 use crate::files;
 use crate::project::Project;
-use crate::project::fleet::{cluster_of, no_such_node};
+use crate::project::fleet::{FleetError, cluster_of, no_such_node};
 use crate::project::secrets::{self, FILE, Key, Lock};
 
 /// Longest value that `set` reads, in bytes.
@@ -215,10 +215,7 @@ pub(super) fn open(context: &Context, project: &Project, cluster: &Cluster, key:
     }
     match secrets::read(project.root())? {
         Some(file) => secrets::decrypt(&file, &key_for(context, &file, key)?),
-        None if cluster.wants_secrets() => Err(Failure::user(
-            format!("the cluster wants secrets, and there is no {FILE}"),
-            Some("make them: hah-image secrets init".into()),
-        )),
+        None if cluster.wants_secrets() => Err(FleetError::NoSecrets { closed: cluster.is_closed() }.into()),
         None => {
             if cluster.wants_gossip() {
                 let text =

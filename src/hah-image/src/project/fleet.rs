@@ -35,6 +35,12 @@ pub enum FleetError {
         /// What may have been meant.
         hint: String,
     },
+    /// A fleet needs secrets, and none were made.
+    #[error("{}, and there is no {}", if *closed { "the cluster is closed" } else { "the cluster wants secrets" }, secrets::FILE)]
+    NoSecrets {
+        /// Whether that is because strangers are kept out.
+        closed: bool,
+    },
     /// A secret is not made yet.
     #[error("secrets.age lacks {0}")]
     Lacking(String),
@@ -60,6 +66,7 @@ impl Advised for FleetError {
             Self::Project(error) => error.hint(),
             Self::NoCluster(_) => Some("`hah-image init` writes one; docs/identity.md says what belongs in it".into()),
             Self::NoNode { hint, .. } => Some(hint.clone()),
+            Self::NoSecrets { .. } => Some("make them: hah-image secrets init".into()),
             Self::Lacking(_) => {
                 Some("`hah-image secrets update` makes what can be made, `hah-image secrets set` takes the rest".into())
             }
@@ -100,6 +107,17 @@ impl FleetNode {
 /// The project's fleet.
 pub fn cluster_of(project: &Project) -> Result<Cluster, FleetError> {
     project.cluster()?.ok_or_else(|| FleetError::NoCluster(project.root().join(CLUSTER)))
+}
+
+/// Refuses a project whose closed fleet has no secrets yet: its images ask everybody for tokens and certificates, and no card
+/// would have any.
+pub fn check_secrets_exist(project: &Project) -> Result<(), FleetError> {
+    let is_closed = project.cluster()?.is_some_and(|cluster| cluster.is_closed());
+    let file = secrets::path(project.root());
+    if is_closed && crate::files::symlink_metadata(&file).is_err() {
+        return Err(FleetError::NoSecrets { closed: true });
+    }
+    Ok(())
 }
 
 /// The images that a project is about: its own, and those that its cluster names. Where there are none of either, those

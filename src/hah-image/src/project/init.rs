@@ -8,7 +8,8 @@
 //! person's key, the number of servers, and every parameter that it does not set as a comment with its default.
 //! Nothing of the machine, its clock or its user is in them, so that the same answers make the same bytes.
 
-use hah_plan::cluster::Role;
+use hah_node::host;
+use hah_plan::cluster::{Role, Security};
 use hah_plan::diagnostic::Diagnostics;
 use hah_plan::recipe::{self, quoted};
 
@@ -18,7 +19,7 @@ use crate::project::{Project, shipped_image};
 pub mod keys;
 mod nodes;
 
-pub use nodes::{IMAGES, Kind, Node, check_name, fleet, parse_nodes};
+pub use nodes::{Bare, IMAGES, Kind, Node, check_name, check_nodes, fleet, parse_nodes};
 
 /// What the person wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,72 @@ pub struct Answers {
     pub key: Option<String>,
     /// The nodes, in the order in which they were named.
     pub nodes: Vec<Node>,
+    /// Who gets in.
+    pub security: Security,
+    /// Networks that reach every port of a closed cluster; those of the nodes when some have no address and this is empty.
+    pub trusted: Vec<String>,
+    /// The way out for nodes with addresses; the first host of their network without.
+    pub gateway: Option<String>,
+}
+
+/// The network of a closed cluster whose nodes have no addresses and of which nothing else is said.
+pub const NETWORK: &str = "192.168.1.0/24";
+
+impl Answers {
+    /// One node of the lab shows what it can do, and changes nothing for whoever asks: it is open. Everything else is closed.
+    pub fn security_of(nodes: &[Node]) -> Security {
+        match nodes {
+            [Node { kind: Kind::Lab, .. }] => Security::Open,
+            _ => Security::Closed,
+        }
+    }
+
+    /// What `trusted` is to say.
+    ///
+    /// Without addresses of its own a node is let in by its network alone.
+    pub fn networks(&self) -> Vec<String> {
+        let lacks_address = self.nodes.iter().any(|node| node.address.is_none());
+        if !self.trusted.is_empty() || !lacks_address || self.security == Security::Open {
+            return self.trusted.clone();
+        }
+        let mut networks: Vec<String> =
+            self.nodes.iter().filter_map(|node| nodes::network_of(node.address.as_deref()?)).collect();
+        networks.dedup();
+        if networks.is_empty() { vec![NETWORK.to_owned()] } else { networks }
+    }
+
+    /// What `gateway` is to say: a guess only when there is one for all nodes.
+    pub fn router(&self) -> Option<String> {
+        if self.gateway.is_some() {
+            return self.gateway.clone();
+        }
+        let mut guesses = self.nodes.iter().filter_map(|node| node.address.as_deref()).map(nodes::likely_gateway);
+        let first = guesses.next()?;
+        guesses.all(|guess| guess == first).then_some(first)?
+    }
+
+    /// What is wrong with the networks and the gateway.
+    ///
+    /// # Errors
+    /// Which one, and what is expected.
+    pub fn check(&self) -> Result<(), String> {
+        check_nodes(&self.nodes)?;
+        for prefix in &self.trusted {
+            host::prefix(prefix).map_err(|reason| format!("`{prefix}` {reason}"))?;
+        }
+        if let Some(gateway) = &self.gateway {
+            let mut addresses =
+                self.nodes.iter().filter_map(|node| host::Assigned::parse(node.address.as_deref()?).ok()).peekable();
+            if addresses.peek().is_none() {
+                return Err("a gateway is for nodes with addresses: NAME=ADDRESS/PREFIX".to_owned());
+            }
+            for address in addresses {
+                host::gateway(gateway, &[address])
+                    .map_err(|reason| format!("the gateway `{gateway}` {reason} ({})", address.address))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A file of the project.
@@ -43,9 +110,16 @@ pub struct NewFile {
 const GITIGNORE: &str = "\
 # Images, and the disks of virtual nodes.
 /out/
-# A node's identity in plain text. secrets.age is encrypted, and belongs into the repository.
+# Cards of virtual nodes have the secrets of their node on them.
+*.img
+*.img.zst
+*.qcow2
+# A node's identity in plain text. secrets.age is encrypted, and belongs into the repository, as known_hosts does.
 node.json
 *.node.json
+# Keys that open secrets.age.
+key.txt
+*.agekey
 ";
 
 const SETTINGS: &str = r##"# Settings of this project. `hah-image config show` tells which count, and where each comes from.
@@ -93,6 +167,20 @@ pub fn files(answers: &Answers) -> Result<Vec<NewFile>, InitError> {
 fn cluster(answers: &Answers) -> String {
     let name = quoted(&answers.name);
     let key = answers.key.as_deref().map(quoted).unwrap_or_default();
+    let security = match answers.security {
+        Security::Closed => {
+            "# Who gets in: \"closed\" to strangers, with access control, TLS and a firewall on every node, or \"open\". A closed cluster\n\
+             # needs `hah-image secrets init`, and of every node an address, or its network in `trusted`; see docs/identity.md.\n\
+             security = \"closed\"\n"
+        }
+        Security::Open => {
+            "# Who gets in: \"closed\" to strangers, with access control, TLS and a firewall on every node, or \"open\". This one node is a\n\
+             # demonstration, which lets everybody look and nobody change anything. Close it before you add another one: that takes\n\
+             # `hah-image secrets init`, and of every node an address, or its network in `trusted`; see docs/identity.md.\n\
+             security = \"open\"\n"
+        }
+    };
+    let network = network(answers);
     let mut text = format!(
         r##"#:schema ./schema/cluster.schema.json
 # The fleet: every node, and what its card gets besides the image. `hah-image flash IMAGE DEVICE --node NAME` reads it.
@@ -104,10 +192,7 @@ name = {name}
 #datacenter = {name}
 # Time zone of every node; the image's without.
 #timezone = "Europe/Berlin"
-# Who gets in: "closed" to strangers, with access control, TLS and a firewall on every node, or "open". A closed cluster needs
-# `hah-image secrets init`, and of every node an address, or its network in `trusted`; see docs/identity.md.
-#security = "closed"
-# Whether the agents of Consul and of Nomad speak TLS with each other. Their certificates are secrets.
+{security}# Whether the agents of Consul and of Nomad speak TLS with each other, as those of a closed cluster do anyway.
 #tls = true
 
 # Who logs in as `hah`: lines of authorized_keys.
@@ -119,28 +204,50 @@ authorized-keys = [{key}]
 #ssid = "Kitchen"
 #country = "DE"
 
-# What nodes with an address of their own share; without an address a node asks DHCP, and is found as NAME.local.
-#[network]
-#gateway = "192.168.1.1"
-#dns = ["192.168.1.1"]
-# Who reaches every port of a closed cluster beside its nodes, and which ports everybody reaches beside SSH.
-#trusted = ["192.168.1.0/24"]
-#open-ports = [80, 443]
-
-# Whether Consul asks for tokens, which are secrets: "allow" lets requests without one pass, "deny" does not.
+{network}
+# Whether Consul asks for tokens, which are secrets, as that of a closed cluster does: "allow" lets requests without one pass,
+# "deny" does not.
 #[consul]
 #acl = "deny"
 "##
     );
+    let likely = answers.nodes.iter().find_map(|node| node.address.as_deref()).and_then(nodes::neighbours);
+    let (begin, end) = likely.unwrap_or(("192.168.1".to_owned(), "24".to_owned()));
     for (host, node) in (10..).zip(&answers.nodes) {
         text.push_str(&format!("\n[nodes.{}]\nimage = {}\n", node.name, quoted(node.kind.image())));
         for (program, role) in node.kind.roles() {
             let role = if role == Role::Server { "server" } else { "client" };
             text.push_str(&format!("{program} = {}\n", quoted(role)));
         }
-        text.push_str(&format!("#address = \"192.168.1.{host}/24\"\n"));
+        match &node.address {
+            Some(address) => text.push_str(&format!("address = {}\n", quoted(address))),
+            None => text.push_str(&format!("#address = \"{begin}.{host}/{end}\"\n")),
+        }
     }
     text
+}
+
+/// The table `[network]`, of which some lines may be comments.
+fn network(answers: &Answers) -> String {
+    let (router, trusted) = (answers.router(), answers.networks());
+    let listed = |values: &[String]| values.iter().map(|value| quoted(value)).collect::<Vec<_>>().join(", ");
+    let active = |is_said: bool| if is_said { "" } else { "#" };
+    let table = active(router.is_some() || !trusted.is_empty());
+    let gateway = router.as_deref().unwrap_or("192.168.1.1");
+    let commented = active(router.is_some());
+    let open = active(!trusted.is_empty());
+    let networks = if trusted.is_empty() { quoted(NETWORK) } else { listed(&trusted) };
+    let (gateway, dns) = (quoted(gateway), quoted(gateway));
+    format!(
+        r##"# What nodes with an address of their own share; without an address a node asks DHCP, and is found as NAME.local.
+{table}[network]
+{commented}gateway = {gateway}
+{commented}dns = [{dns}]
+# Who reaches every port of a closed cluster beside its nodes, and which ports everybody reaches beside SSH.
+{open}trusted = [{networks}]
+#open-ports = [80, 443]
+"##
+    )
 }
 
 /// `images/NAME.toml` of a kind.

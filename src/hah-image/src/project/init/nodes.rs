@@ -1,5 +1,8 @@
 //! The nodes of a new project: their names, and which of the shipped images each gets.
 
+use std::net::IpAddr;
+
+use hah_node::host::Assigned;
 use hah_plan::cluster::Role;
 
 /// A node of a new project.
@@ -9,6 +12,19 @@ pub struct Node {
     pub name: String,
     /// What it gets.
     pub kind: Kind,
+    /// `192.168.1.10/24`; it asks DHCP without.
+    pub address: Option<String>,
+}
+
+/// What a node is for which nobody says an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bare {
+    /// The first one the lab's server, and each further one its client.
+    Lab,
+    /// A server of HashiCorp's programs.
+    Server,
+    /// A client of whatever the servers are.
+    Client,
 }
 
 /// A shipped image that a project may begin with.
@@ -87,39 +103,119 @@ impl Kind {
 /// Three servers, as many as a quorum that survives the loss of one, and a client.
 pub fn fleet() -> Vec<Node> {
     [("pi4-1", Kind::Pi4Server), ("pi3-1", Kind::Pi3Server), ("pi3-2", Kind::Pi3Server), ("pi-1", Kind::PiClient)]
-        .map(|(name, kind)| Node { name: name.to_owned(), kind })
+        .map(|(name, kind)| Node { name: name.to_owned(), kind, address: None })
         .to_vec()
 }
 
 /// Most nodes of a new project: each has an address in the comments, from 192.168.1.10.
 const NODES_MAX: usize = 200;
 
-/// Reads `NAME` or `NAME=IMAGE` of each word; a bare name is the lab's server, and each further one its client.
+/// Reads `NAME`, and after it `=IMAGE`, `=ADDRESS/PREFIX` or both. `there` are nodes that were read before.
 ///
 /// # Errors
 /// What is wrong, and what is expected.
-pub fn parse_nodes<'t>(words: impl IntoIterator<Item = &'t str>) -> Result<Vec<Node>, String> {
-    let mut nodes: Vec<Node> = Vec::new();
+pub fn parse_nodes<'t>(
+    words: impl IntoIterator<Item = &'t str>,
+    bare: Bare,
+    there: Vec<Node>,
+) -> Result<Vec<Node>, String> {
+    let mut nodes = there;
     for word in words {
-        let (name, image) = word.split_once('=').map_or((word, None), |(name, image)| (name, Some(image)));
+        let mut parts = word.split('=');
+        let name = parts.next().unwrap_or_default();
         check_name(name)?;
         if nodes.iter().any(|node| node.name == name) {
             return Err(format!("there are two nodes `{name}`"));
         }
-        let has_server = nodes.iter().any(|node| node.kind.is_server());
-        let kind = match image {
-            None if has_server => Kind::LabClient,
-            None => Kind::Lab,
-            Some(image) => {
-                let known = || IMAGES.map(Kind::image).join(", ");
-                let found = IMAGES.into_iter().find(|kind| kind.image() == image);
-                found.ok_or_else(|| format!("there is no image `{image}` to begin with, expected {}", known()))?
+        let (mut kind, mut address) = (None, None);
+        for part in parts {
+            // No image has a `/` in its name, and no address is without its prefix.
+            let is_address = part.contains('/') || part.parse::<IpAddr>().is_ok();
+            match (is_address, kind, &address) {
+                (true, _, None) => address = Some(part.to_owned()),
+                (false, None, _) => kind = Some(image_kind(part)?),
+                _ => return Err(format!("`{word}` is not NAME[=IMAGE][=ADDRESS/PREFIX]")),
             }
-        };
-        nodes.push(Node { name: name.to_owned(), kind });
+        }
+        if let Some(address) = &address {
+            check_address(name, address, &nodes)?;
+        }
+        let kind = kind.unwrap_or_else(|| bare.kind(&nodes));
+        nodes.push(Node { name: name.to_owned(), kind, address });
     }
-    check(&nodes)?;
     Ok(nodes)
+}
+
+impl Bare {
+    fn kind(self, nodes: &[Node]) -> Kind {
+        let has_server = nodes.iter().any(|node| node.kind.is_server());
+        let of_debian = nodes.iter().any(|node| node.kind.built_by() == Origin::Debian);
+        match self {
+            Self::Lab if has_server => Kind::LabClient,
+            Self::Lab => Kind::Lab,
+            Self::Server => Kind::Pi4Server,
+            Self::Client if of_debian => Kind::LabClient,
+            Self::Client => Kind::PiClient,
+        }
+    }
+}
+
+fn image_kind(image: &str) -> Result<Kind, String> {
+    let known = || IMAGES.map(Kind::image).join(", ");
+    let found = IMAGES.into_iter().find(|kind| kind.image() == image);
+    found.ok_or_else(|| format!("there is no image `{}` to begin with, expected {}", image.escape_debug(), known()))
+}
+
+/// What `cluster.toml` would say about an address, before there is one.
+fn check_address(name: &str, text: &str, nodes: &[Node]) -> Result<(), String> {
+    let address = Assigned::parse(text).map_err(|reason| format!("the address of {name}, `{text}`, {reason}"))?;
+    let is_same = |node: &&Node| {
+        let other = node.address.as_deref().and_then(|other| Assigned::parse(other).ok());
+        other.is_some_and(|other| other.address == address.address)
+    };
+    match nodes.iter().find(is_same) {
+        Some(node) => Err(format!("{} and {name} have the same address, {text}", node.name)),
+        None => Ok(()),
+    }
+}
+
+/// The network of an address, as a prefix: `192.168.1.0/24` of `192.168.1.10/24`.
+pub(super) fn network_of(text: &str) -> Option<String> {
+    let (address, prefix) = parts(text)?;
+    Some(format!("{}/{prefix}", masked(address, prefix)))
+}
+
+fn parts(text: &str) -> Option<(IpAddr, u8)> {
+    let address = Assigned::parse(text).ok()?.address;
+    Some((address, text.split_once('/')?.1.parse().ok()?))
+}
+
+/// What addresses beside an IPv4 address have before their last number, and their prefix.
+pub(super) fn neighbours(text: &str) -> Option<(String, String)> {
+    let (address, prefix) = text.split_once('/')?;
+    let (begin, _) = address.rsplit_once('.')?;
+    Some((begin.to_owned(), prefix.to_owned()))
+}
+
+/// The first host of an IPv4 network, which is where a home's router is nearly always.
+pub(super) fn likely_gateway(text: &str) -> Option<String> {
+    let (IpAddr::V4(own), prefix) = parts(text)? else { return None };
+    let IpAddr::V4(network) = masked(IpAddr::V4(own), prefix) else { return None };
+    let first = std::net::Ipv4Addr::from_bits(network.to_bits().checked_add(1)?);
+    (prefix < 31 && first != own).then(|| first.to_string())
+}
+
+fn masked(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            IpAddr::V4(std::net::Ipv4Addr::from_bits(address.to_bits() & mask))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            IpAddr::V6(std::net::Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    }
 }
 
 /// What names of clusters and nodes look like: a name in DNS that needs no quotes in TOML.
@@ -135,7 +231,11 @@ pub fn check_name(name: &str) -> Result<(), String> {
     Err(format!("`{}` is no name: lower-case letters, digits and `-`, at most 63", name.escape_debug()))
 }
 
-fn check(nodes: &[Node]) -> Result<(), String> {
+/// What nodes must not be together.
+///
+/// # Errors
+/// What is wrong, and what is expected.
+pub fn check_nodes(nodes: &[Node]) -> Result<(), String> {
     let Some(first) = nodes.first() else { return Err("there is no node".to_owned()) };
     if nodes.len() > NODES_MAX {
         return Err(format!("{} nodes; {NODES_MAX} at most", nodes.len()));
@@ -163,7 +263,7 @@ mod tests {
     #[test]
     fn words_become_nodes() {
         let kinds = |text: &str| -> Vec<(String, Kind)> {
-            let nodes = parse_nodes(text.split_whitespace()).unwrap();
+            let nodes = parse_nodes(text.split_whitespace(), Bare::Lab, Vec::new()).unwrap();
             nodes.into_iter().map(|node| (node.name, node.kind)).collect()
         };
         let named = |pairs: &[(&str, Kind)]| -> Vec<(String, Kind)> {
@@ -174,12 +274,60 @@ mod tests {
         assert_eq!(kinds("a=pi3-server z=pi-client"), named(&[("a", Kind::Pi3Server), ("z", Kind::PiClient)]));
         let whole = fleet();
         let text: Vec<String> = whole.iter().map(|node| format!("{}={}", node.name, node.kind.image())).collect();
-        assert_eq!(parse_nodes(text.iter().map(String::as_str)).unwrap(), whole);
+        assert_eq!(parse_nodes(text.iter().map(String::as_str), Bare::Lab, Vec::new()).unwrap(), whole);
+    }
+
+    #[test]
+    fn words_with_addresses() {
+        let servers = ["a=192.168.1.10/24", "b=pi3-server=192.168.1.11/24", "c=192.168.1.12/24=pi3-server"];
+        let servers = parse_nodes(servers, Bare::Server, Vec::new()).unwrap();
+        let kinds: Vec<Kind> = servers.iter().map(|node| node.kind).collect();
+        assert_eq!(kinds, [Kind::Pi4Server, Kind::Pi3Server, Kind::Pi3Server]);
+        assert_eq!(servers[2].address.as_deref(), Some("192.168.1.12/24"));
+        let all = parse_nodes(["d=fd00::4/64", "e"], Bare::Client, servers).unwrap();
+        assert_eq!((all[3].kind, all[4].kind, &all[4].address), (Kind::PiClient, Kind::PiClient, &None));
+        let lab = parse_nodes(["a=lab=10.0.0.1/8"], Bare::Server, Vec::new()).unwrap();
+        assert_eq!(parse_nodes(["b"], Bare::Client, lab).unwrap()[1].kind, Kind::LabClient);
+    }
+
+    #[test]
+    fn mistakes_in_addresses_are_explained() {
+        let check = |text: &str, wanted: &str| {
+            let said = parse_nodes(text.split_whitespace(), Bare::Server, Vec::new()).unwrap_err();
+            assert!(said.contains(wanted), "{wanted}: {said}");
+        };
+        check("a=192.168.1.10", "the address of a, `192.168.1.10`, ");
+        check("a=192.168.1.0/24", "the address of a, `192.168.1.0/24`, ");
+        check("a=127.0.0.1/8", "the address of a, `127.0.0.1/8`, ");
+        check("a=192.168.1.999/24", "the address of a, `192.168.1.999/24`, ");
+        check("a=10.0.0.1/8 b=10.0.0.1/24", "a and b have the same address, 10.0.0.1/24");
+        check("a=fd00::1/64 b=fd00:0::1/64", "a and b have the same address");
+        check("a=10.0.0.1/8=10.0.0.2/8", "is not NAME[=IMAGE][=ADDRESS/PREFIX]");
+        check("a=lab=lab", "is not NAME[=IMAGE][=ADDRESS/PREFIX]");
+    }
+
+    #[test]
+    fn networks_and_routers() {
+        for (address, network, gateway) in [
+            ("192.168.1.10/24", "192.168.1.0/24", Some("192.168.1.1")),
+            ("10.1.2.3/8", "10.0.0.0/8", Some("10.0.0.1")),
+            ("192.168.1.130/25", "192.168.1.128/25", Some("192.168.1.129")),
+            ("192.168.1.1/24", "192.168.1.0/24", None),
+            ("10.0.0.3/31", "10.0.0.2/31", None),
+            ("fd00:1:2:3::4/64", "fd00:1:2:3::/64", None),
+        ] {
+            assert_eq!(network_of(address).as_deref(), Some(network));
+            assert_eq!(likely_gateway(address).as_deref(), gateway, "{address}");
+        }
     }
 
     #[test]
     fn mistakes_are_explained() {
-        let check = |text: &str, wanted: &str| assert_eq!(parse_nodes(text.split_whitespace()).unwrap_err(), wanted);
+        let read = |text: &str| {
+            let nodes = parse_nodes(text.split_whitespace(), Bare::Lab, Vec::new())?;
+            check_nodes(&nodes)
+        };
+        let check = |text: &str, wanted: &str| assert_eq!(read(text).unwrap_err(), wanted);
         check("", "there is no node");
         check("Pi", "`Pi` is no name: lower-case letters, digits and `-`, at most 63");
         check("\u{1b}[1m", "`\\u{1b}[1m` is no name: lower-case letters, digits and `-`, at most 63");

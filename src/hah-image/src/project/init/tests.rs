@@ -9,8 +9,10 @@ use super::keys::tests::ED25519;
 use super::*;
 
 fn answers(nodes: &str) -> Answers {
-    let nodes = parse_nodes(nodes.split_whitespace()).unwrap();
-    Answers { name: "kitchen".to_owned(), key: Some(ED25519.to_owned()), nodes }
+    let nodes = parse_nodes(nodes.split_whitespace(), Bare::Lab, Vec::new()).unwrap();
+    let security = Answers::security_of(&nodes);
+    let name = "kitchen".to_owned();
+    Answers { name, key: Some(ED25519.to_owned()), nodes, security, trusted: Vec::new(), gateway: None }
 }
 
 fn made(answers: &Answers) -> BTreeMap<String, String> {
@@ -28,11 +30,13 @@ fn systems(files: &BTreeMap<String, String>) -> BTreeMap<String, System> {
     images.map(|name| (name.to_owned(), load(name))).collect()
 }
 
-const FLEETS: [&str; 4] = [
+const FLEETS: [&str; 6] = [
     "pi-1",
     "pi-1 pi-2 pi-3",
     "a=lab b=lab c=lab",
     "pi4-1=pi4-server pi3-1=pi3-server pi3-2=pi3-server zero-1=pi-client zero-2=pi-client",
+    "a=pi4-server=192.168.7.10/24 b=pi4-server=192.168.7.11/24 c=pi3-server=192.168.7.12/24",
+    "a=lab=10.0.0.5/24 b=10.0.0.6/24 c",
 ];
 
 #[test]
@@ -54,7 +58,8 @@ fn every_image_loads_and_waits_for_the_servers_there_are() {
         let cluster = recipe::load_cluster("cluster.toml", &files["cluster.toml"])
             .unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(cluster.nodes.len(), answers.nodes.len());
-        assert!(!cluster.wants_secrets());
+        assert_eq!(cluster.wants_secrets(), answers.nodes.len() > 1);
+        assert_eq!(cluster.is_closed(), answers.nodes.len() > 1);
         for node in &answers.nodes {
             assert_eq!(cluster.nodes[&node.name].image, node.kind.image());
             assert_eq!(cluster.authorized_keys, [ED25519]);
@@ -92,6 +97,43 @@ fn comments_are_what_the_files_may_say() {
         assert!(cluster.tls && cluster.wifi.is_some() && cluster.gateway.is_some() && cluster.acl.is_some());
         assert!(cluster.nodes.values().all(|node| node.address.is_some()));
     }
+}
+
+/// What `init DIR --servers …` makes is closed, and every server of it knows the others.
+#[test]
+fn a_closed_cluster_of_three_servers() {
+    let files = made(&answers(FLEETS[4]));
+    let cluster = recipe::load_cluster("cluster.toml", &files["cluster.toml"]).unwrap();
+    assert!(cluster.is_closed() && cluster.trusted.is_empty(), "addresses are enough");
+    assert_eq!((cluster.gateway.as_deref(), cluster.dns.len()), (Some("192.168.7.1"), 1));
+    let identity = cluster.identity("b", &hah_plan::cluster::Secrets::default()).unwrap();
+    assert_eq!(identity.consul.unwrap().retry_join, ["192.168.7.10", "192.168.7.11", "192.168.7.12"]);
+    assert_eq!(identity.firewall.unwrap().trusted.len(), 3);
+    // A node without an address is let in by its network.
+    let cluster = recipe::load_cluster("cluster.toml", &made(&answers(FLEETS[5]))["cluster.toml"]).unwrap();
+    assert_eq!((&*cluster.trusted, cluster.gateway.as_deref()), (&["10.0.0.0/24".to_owned()][..], Some("10.0.0.1")));
+    // A node stands where the router usually does.
+    assert_eq!(answers("a=lab=10.0.0.1/24 b=10.0.0.2/24 c=10.0.0.3/24").router(), None);
+    assert_eq!(answers("a=lab=10.0.0.5/24 b=10.0.1.5/24").router(), None, "two networks, and no router of both");
+    let cluster = recipe::load_cluster("cluster.toml", &made(&answers(FLEETS[3]))["cluster.toml"]).unwrap();
+    assert_eq!(cluster.trusted, [NETWORK]);
+}
+
+#[test]
+fn networks_that_are_none() {
+    let check = |change: fn(&mut Answers), wanted: &str| {
+        let mut answers = answers(FLEETS[4]);
+        change(&mut answers);
+        let said = answers.check().unwrap_err();
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    };
+    assert_eq!(answers(FLEETS[4]).check(), Ok(()));
+    check(|answers| answers.trusted = vec!["home".to_owned()], "`home` is neither");
+    check(|answers| answers.gateway = Some("192.168.8.1".to_owned()), "the gateway `192.168.8.1`");
+    check(|answers| answers.nodes.truncate(2), "2 nodes are servers");
+    let mut dhcp = answers(FLEETS[0]);
+    dhcp.gateway = Some("192.168.1.1".to_owned());
+    assert!(dhcp.check().unwrap_err().contains("for nodes with addresses"));
 }
 
 #[test]
