@@ -17,6 +17,7 @@ mod durable;
 mod entry;
 mod address;
 mod closing;
+mod rollout;
 mod host_keys;
 mod first_boot;
 mod status;
