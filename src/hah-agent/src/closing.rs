@@ -22,11 +22,11 @@
 pub(crate) mod view;
 pub(crate) mod words;
 mod decide;
-mod machine;
-mod pace;
+pub(crate) mod machine;
+pub(crate) mod pace;
 pub(crate) mod reply;
-mod judge;
-mod http;
+pub(crate) mod judge;
+pub(crate) mod http;
 mod api;
 mod driver;
 mod publish;

@@ -18,6 +18,7 @@ mod durable;
 mod entry;
 mod address;
 mod closing;
+mod rollout;
 mod host_keys;
 mod first_boot;
 mod pointer;

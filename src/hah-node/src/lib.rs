@@ -13,3 +13,4 @@ pub mod stage1;
 pub mod generation;
 pub mod first_boot;
 pub mod closing;
+pub mod rollout;
