@@ -10,6 +10,7 @@
 mod image;
 mod machine;
 mod lab;
+mod generation;
 mod raspi3b;
 mod power_cut;
 mod identity;

@@ -40,24 +40,8 @@ fn a_lab_node_runs_and_comes_back() {
     vm.power_off();
 }
 
-#[test]
-fn a_node_boots_from_a_gpt_disk() {
-    let Some(image) = image::with_key("a_node_boots_from_a_gpt_disk", "lab-virt") else { return };
-    let node = Node::new(&image, "virt", "lab-virt", 4);
-    let mut vm = node.boot();
-    settle(&mut vm);
-    check_disk(&mut vm, Table::Gpt);
-    check_services(&mut vm);
-    if super::full() {
-        vm.power_off();
-        let mut vm = node.boot();
-        settle(&mut vm);
-        assert_eq!(stage1(&mut vm)["data_action"], "kept");
-    }
-}
-
 /// Waits until the boot has ended, and checks that all of it went well.
-fn settle(vm: &mut Vm<'_>) {
+pub(super) fn settle(vm: &mut Vm<'_>) {
     vm.wait_for(super::machine::STAGE1_DONE, BOOT);
     let (_, state) = vm.ssh_status("systemctl is-system-running --wait");
     println!("{state} after {:.0?} (without KVM)", vm.uptime());
@@ -76,13 +60,13 @@ fn settle(vm: &mut Vm<'_>) {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
+pub(super) enum Table {
     Mbr,
     Gpt,
 }
 
 /// What is mounted where, and how large.
-fn check_disk(vm: &mut Vm<'_>, table: Table) {
+pub(super) fn check_disk(vm: &mut Vm<'_>, table: Table) {
     let mut mount = |place: &str| {
         let text = vm.ssh(&format!("findmnt -nro SOURCE,FSTYPE,OPTIONS {place}"));
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
@@ -113,7 +97,7 @@ fn check_disk(vm: &mut Vm<'_>, table: Table) {
 }
 
 /// node_exporter, Consul, and the one in the other's catalog.
-fn check_services(vm: &mut Vm<'_>) {
+pub(super) fn check_services(vm: &mut Vm<'_>) {
     vm.ssh("echo 'hah_it 1' | sudo tee /var/lib/prometheus/node-exporter/it.prom");
     let metrics = vm.get_until("node_exporter", "/metrics", |text| text.contains("\nhah_it 1\n"));
     for wanted in [
@@ -135,11 +119,11 @@ fn check_services(vm: &mut Vm<'_>) {
 }
 
 /// Stage 1's report of this boot.
-fn stage1(vm: &mut Vm<'_>) -> serde_json::Value {
+pub(super) fn stage1(vm: &mut Vm<'_>) -> serde_json::Value {
     serde_json::from_str(&vm.ssh("hah-agent status --json")).unwrap()
 }
 
-fn lasting(vm: &mut Vm<'_>) -> BTreeMap<&'static str, String> {
+pub(super) fn lasting(vm: &mut Vm<'_>) -> BTreeMap<&'static str, String> {
     let mut all: BTreeMap<_, _> = LASTS.into_iter().map(|command| (command, vm.ssh(command))).collect();
     // Consul's own identity: made on the first start, and a new one is a new voter.
     let id = vm.ssh("sudo cat /var/lib/consul/node-id");

@@ -203,6 +203,32 @@ impl Vm<'_> {
         // Drop does it.
     }
 
+    /// Waits until the machine has ended by itself, as QEMU does here when the guest reboots, and returns what its console
+    /// has shown.
+    pub(super) fn wait_until_off(mut self, timeout: Duration) -> String {
+        self.hang_up();
+        let deadline = Instant::now() + timeout;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it does not reboot\n{}", tail(&self.console()));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let _ = self.reader.take().map(JoinHandle::join);
+        self.console()
+    }
+
+    /// Options of ssh(1), as `hah-image deploy` takes them, and the destination.
+    pub(super) fn ssh_options(&self) -> (Vec<String>, String) {
+        let key = self.node.image.key.as_ref().expect("the image has the test's key");
+        let known = self.node.directory.join("known_hosts");
+        let options = [
+            format!("IdentityFile={}", key.display()),
+            format!("UserKnownHostsFile={}", known.display()),
+            "HostKeyAlias=node".to_owned(),
+            "IdentitiesOnly=yes".to_owned(),
+        ];
+        (options.to_vec(), format!("hah@{}", self.address("ssh")))
+    }
+
     /// Shuts down as a person would, waits until the machine is off, and checks that nothing went wrong on the way.
     pub(crate) fn power_off(mut self) {
         // The connection may break before the answer.

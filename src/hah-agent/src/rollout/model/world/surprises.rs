@@ -11,9 +11,8 @@ impl Schedule {
     pub(super) fn surprise(&mut self, seen: &mut Coverage) {
         let which = self.dice.below(self.nodes.len() as u64) as usize;
         // What happens to the node that is at it finds most.
-        let holder = self.lock.as_ref().and_then(|(_, lock)| {
-            self.nodes.iter().position(|node| node.settings.node == lock.node)
-        });
+        let holder =
+            self.lock.as_ref().and_then(|(_, lock)| self.nodes.iter().position(|node| node.settings.node == lock.node));
         let target = if self.dice.below(2) == 0 { holder.unwrap_or(which) } else { which };
         match self.dice.below(20) {
             0..=3 => self.crash(target, holder, seen),
@@ -136,9 +135,10 @@ impl Schedule {
     /// A person looks at what only a person may decide, while nobody is at it.
     pub(super) fn clear_up(&mut self, seen: &mut Coverage) {
         self.break_dead_lock(seen);
-        let settled = self.nodes.iter().all(|node| {
-            node.dead || node.card.errand.is_none() && !node.on_purpose && node.power == Power::On
-        });
+        let settled = self
+            .nodes
+            .iter()
+            .all(|node| node.dead || node.card.errand.is_none() && !node.on_purpose && node.power == Power::On);
         if self.lock.is_some() || !settled {
             return;
         }
