@@ -68,6 +68,11 @@ pub struct Identity {
     /// Who reaches the node, on images that have a firewall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firewall: Option<Firewall>,
+    /// Who may give the node another system: public keys of minisign(1), as its key files have them, base64.
+    ///
+    /// Whoever is root on the node may do that anyway; with a key here a generation without its signature is refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub release_keys: Vec<String>,
     /// What a server of a closed cluster needs until its access control is set up; the agent removes it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setup: Option<Setup>,

@@ -123,6 +123,16 @@ pub struct KeyPair {
     pub until: Option<u64>,
 }
 
+/// The key that signs generations, as minisign(1) writes its halves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseKey {
+    /// The line of the public key's file.
+    pub public: String,
+    /// The file of the secret key, which has no passphrase of its own.
+    pub secret: Secret,
+}
+
 /// Everything that must not be read by others: the plain text of `secrets.age`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +169,12 @@ pub struct Secrets {
     /// Vault's authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_ca: Option<KeyPair>,
+    /// Signs generations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseKey>,
+    /// The public half of the key before: nodes that have not seen the new one yet believe it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub release_before: Vec<String>,
     /// Keys the fingerprints of identities in the record of flashed cards, so that nobody can guess secrets from them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_key: Option<Secret>,
@@ -293,6 +309,9 @@ impl Cluster {
             nomad: self.nomad(member, secrets, own),
             vault: self.vault(member, secrets, own),
             firewall: self.is_closed().then(|| self.firewall()),
+            release_keys: (secrets.release.iter().map(|key| key.public.clone()))
+                .chain(secrets.release_before.iter().cloned())
+                .collect(),
             setup: self.setup(member, secrets),
         })
     }

@@ -10,6 +10,8 @@ use hah_node::generation::transfer::{self, HELLO, Kind};
 use hah_node::generation::{CLOSURE, ROOT, Slot};
 use hah_node::stage1::CMDLINE_GENERATION;
 
+use minisign_verify::{PublicKey, Signature};
+
 use super::incoming::{self, Incoming};
 use super::shelf::{self, Places, Room, Shelf, digest};
 use super::{Doing, Error};
@@ -47,6 +49,7 @@ fn transfer(places: &Places, input: &mut impl Read, output: &mut impl Write) -> 
         return Err(Error::Rescue);
     }
     let _turn = super::turn(places)?;
+    is_signed(&places.release_keys()?, &text, &signature)?;
     let closure = closure::parse(&text)?;
     let shelf = Shelf::read(places)?;
     let id = digest(&text);
@@ -118,6 +121,27 @@ impl<W: Write> Progress<'_, W> {
         self.last = self.done;
         transfer::send(self.output, Kind::Progress, &transfer::encode_progress(self.done, self.all))?;
         self.output.flush()
+    }
+}
+
+/// Refuses what nobody signed whom this node's identity names. Where it names nobody, whoever may be root here decides.
+fn is_signed(keys: &[String], text: &[u8], signature: &[u8]) -> Result<(), Error> {
+    let refused = |reason: &str| Err(Error::Refused(reason.to_owned()));
+    if keys.is_empty() {
+        return Ok(());
+    }
+    if signature.is_empty() {
+        return refused("nobody signed this generation, and this node takes only what its owner signed");
+    }
+    let Ok(signature) =
+        std::str::from_utf8(signature).map_err(drop).and_then(|text| Signature::decode(text).map_err(drop))
+    else {
+        return refused("the generation's signature is none");
+    };
+    let holds = |key: &String| PublicKey::from_base64(key).is_ok_and(|key| key.verify(text, &signature, false).is_ok());
+    match keys.iter().any(holds) {
+        true => Ok(()),
+        false => refused("this generation was signed by another key than this node's identity names"),
     }
 }
 

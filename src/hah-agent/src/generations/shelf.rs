@@ -73,6 +73,20 @@ impl Places {
         self.at(RESCUE).exists()
     }
 
+    /// The keys whose signatures this node wants; none where its identity names none.
+    pub(super) fn release_keys(&self) -> Result<Vec<String>, Error> {
+        let path = self.at(paths::IDENTITY);
+        match fs::read(&path) {
+            Ok(text) => match crate::identity::parse(&text) {
+                Ok(identity) => Ok(identity.release_keys),
+                // Nobody knows what it would want.
+                Err(reason) => Err(Error::Refused(format!("{} cannot be used: {reason}", path.display()))),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error).doing(|| format!("read {}", path.display())),
+        }
+    }
+
     /// What stage 1 reported of this boot.
     pub(super) fn report(&self) -> Result<Report, Error> {
         let path = self.at(paths::STAGE1_REPORT);
@@ -188,6 +202,8 @@ impl Shelf {
             on_trial: self.report.on_trial && !places.settled().exists(),
             next,
             generations: self.entries.iter().map(named).collect(),
+            // One that cannot be read is refused when it matters.
+            wants_signature: places.release_keys().map_or(true, |keys| !keys.is_empty()),
             bad: bad_ones(places),
         })
     }

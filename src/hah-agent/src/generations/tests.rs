@@ -25,6 +25,7 @@ struct System {
     text: Vec<u8>,
     closure: Closure,
     chunks: Vec<Vec<u8>>,
+    signature: Vec<u8>,
 }
 
 impl System {
@@ -55,13 +56,13 @@ impl System {
             root,
             boot: vec![boot("cmdline.txt", "q"), boot("initramfs", "initramfs"), boot("kernel", "kernel")],
         };
-        Self { text: closure.encode().unwrap(), closure, chunks }
+        Self { text: closure.encode().unwrap(), closure, chunks, signature: Vec::new() }
     }
 
     fn changed(&self, change: impl FnOnce(&mut Closure)) -> Self {
         let mut closure = self.closure.clone();
         change(&mut closure);
-        Self { text: closure.encode().unwrap(), closure, chunks: self.chunks.clone() }
+        Self { text: closure.encode().unwrap(), closure, chunks: self.chunks.clone(), signature: Vec::new() }
     }
 
     fn id(&self) -> String {
@@ -176,7 +177,7 @@ fn talk(
 ) -> Answer {
     let _ = transfer::send(&mut to_node, Kind::Hello, HELLO)
         .and_then(|()| transfer::send(&mut to_node, Kind::Closure, &system.text))
-        .and_then(|()| transfer::send(&mut to_node, Kind::Signature, b""));
+        .and_then(|()| transfer::send(&mut to_node, Kind::Signature, &system.signature));
     let mut frame = Vec::new();
     loop {
         match transfer::receive(&mut from_node, &mut frame) {
@@ -290,13 +291,55 @@ fn what_this_node_cannot_be_is_refused() {
     card.staged(&new.changed(|closure| (closure.epoch, closure.allow_older) = (9, true)));
     // Not the closure's canonical text, or none at all.
     for text in [&b""[..], b"{", b"{\"version\":2}", &new.text[1..]] {
-        let said = card.refused(&System { text: text.to_vec(), closure: new.closure.clone(), chunks: Vec::new() });
+        let said = card.refused(&System {
+            text: text.to_vec(),
+            closure: new.closure.clone(),
+            chunks: Vec::new(),
+            signature: Vec::new(),
+        });
         assert!(said.starts_with("the closure "), "{said}");
     }
     fs::remove_file(card.path("boot/firmware/g0/closure")).unwrap();
     assert!(card.refused(&new).contains("flash it once more"));
     fs::write(card.path("run/hah/rescue"), "").unwrap();
     assert!(card.refused(&new).contains("state is in memory"));
+}
+
+#[test]
+fn a_node_with_an_owner_takes_only_what_the_owner_signed() {
+    let (old, new) = (System::of(10, &["a"]), System::of(20, &["b"]));
+    let card = Card::with(&old);
+    assert!(!card.told().wants_signature);
+    let owner = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let stranger = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let before = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let identity = card.path("var/lib/hah/identity/node.json");
+    fs::create_dir_all(identity.parent().unwrap()).unwrap();
+    let keys = [&owner, &before].map(|pair| pair.pk.to_base64());
+    fs::write(&identity, json!({"version": 1, "release_keys": keys}).to_string()).unwrap();
+    assert!(card.told().wants_signature);
+    let signed = |pair: &minisign::KeyPair, text: &[u8]| {
+        minisign::sign(Some(&pair.pk), &pair.sk, text, None, None).unwrap().into_string().into_bytes()
+    };
+    let with = |signature: Vec<u8>| System { signature, ..new.changed(|_| {}) };
+    for (system, reason) in [
+        (with(Vec::new()), "nobody signed this generation"),
+        (with(b"untrusted comment: x\nRWx\n".to_vec()), "signature is none"),
+        (with(vec![0xff; 9]), "signature is none"),
+        (with(signed(&stranger, &new.text)), "signed by another key"),
+        (with(signed(&owner, &old.text)), "signed by another key"),
+    ] {
+        let said = card.refused(&system);
+        assert!(said.contains(reason), "{said}");
+        assert!(!card.path("var/lib/hah/generations/incoming").exists());
+    }
+    assert_eq!(card.staged(&with(signed(&owner, &new.text))).slot, slot(ONE));
+    assert!(card.path("var/lib/hah/generations/1/closure.minisig").exists());
+    let newer = System::of(30, &["c"]);
+    card.staged(&System { signature: signed(&before, &newer.text), ..newer });
+    fs::write(&identity, "{").unwrap();
+    assert!(card.told().wants_signature);
+    assert!(card.refused(&System::of(40, &["d"])).contains("node.json cannot be used"));
 }
 
 #[test]

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use hah_node::generation::state::Generations;
-use hah_plan::cluster::{Cluster, Role};
+use hah_plan::cluster::{Cluster, ReleaseKey, Role};
 use hah_plan::plan::StepState;
 
 use super::Context;
+use super::secrets::{self, KeyArgs};
 use super::ssh::SshOptions;
 use crate::advice::{Advised as _, Exit, chain};
 use crate::build::outputs::Copies;
@@ -30,6 +31,7 @@ use crate::failure::Failure;
 use crate::printer::{Mode, Outcome, human_bytes};
 use crate::project::Project;
 use crate::project::fleet::{cluster_of, no_such_node, route_to};
+use crate::project::secrets::signing;
 
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
@@ -63,6 +65,8 @@ pub(super) struct DeployArgs {
     patience: u64,
     #[command(flatten)]
     options: SshOptions,
+    #[command(flatten)]
+    key: KeyArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -92,14 +96,14 @@ pub(super) fn run(context: &Context, args: &DeployArgs) -> Result<u8, Failure> {
     let cluster = if args.fleet { Some(cluster_of(&project)?) } else { project.cluster()? };
     let wanted = targets(&project, cluster.as_ref(), args)?;
     let nodes = asked(context, wanted)?;
-    let parcels = parcels(context, &project, &nodes, args)?;
+    let mut parcels = parcels(context, &project, &nodes, args)?;
+    if !args.dry_run {
+        sign(context, &project, &nodes, &args.key, &mut parcels)?;
+    }
     let mut waiting = Vec::new();
     for node in nodes {
         let parcel = parcels.get(&node.image).and_then(Option::as_ref);
-        let standing = parcel.map(|parcel| match Standing::of(parcel.built, &node.told) {
-            Standing::Kept(slot) => Standing::Kept(slot),
-            _ => Standing::of(parcel.id, &node.told),
-        });
+        let standing = parcel.map(|parcel| standing(parcel, &node));
         say_plan(context, &node, parcel, standing.as_ref());
         match (parcel, standing) {
             (Some(parcel), Some(Standing::Kept(_))) => {
@@ -124,6 +128,45 @@ pub(super) fn run(context: &Context, args: &DeployArgs) -> Result<u8, Failure> {
         (false, At::NextReboot) => arm(context, &waiting),
         (false, At::Now) => try_each(context, &waiting, Duration::from_secs(args.patience)),
     }
+}
+
+/// What a parcel is to a node; one that runs it already does not need it in another signer's or another age's words.
+fn standing(parcel: &Parcel, node: &Node) -> Standing {
+    match Standing::of(parcel.built, &node.told) {
+        Standing::Kept(slot) => Standing::Kept(slot),
+        _ => Standing::of(parcel.id, &node.told),
+    }
+}
+
+/// Signs what goes to nodes that take nothing else, with the key of the secrets, which are opened for nothing less.
+fn sign(
+    context: &Context,
+    project: &Project,
+    nodes: &[Node],
+    key: &KeyArgs,
+    parcels: &mut BTreeMap<String, Option<Parcel>>,
+) -> Result<(), Failure> {
+    let mut opened: Option<ReleaseKey> = None;
+    for node in nodes.iter().filter(|node| node.told.wants_signature) {
+        let Some(Some(parcel)) = parcels.get_mut(&node.image) else { continue };
+        if !parcel.signature.is_empty() || matches!(standing(parcel, node), Standing::Kept(_)) {
+            continue;
+        }
+        let release = match opened.take() {
+            Some(release) => release,
+            None => {
+                let secrets = secrets::open(context, project, &cluster_of(project)?, key)?;
+                secrets.release.ok_or_else(|| {
+                    let text =
+                        format!("{} takes only what is signed, and secrets.age has no key to sign with", node.name());
+                    Failure::user(text, Some("make one: hah-image secrets rotate release".into()))
+                })?
+            }
+        };
+        parcel.signature = signing::sign(&release, &parcel.text, &parcel.closure.image)?;
+        opened = Some(release);
+    }
+    Ok(())
 }
 
 /// Who is meant, the canary first and servers last; and the image of each that cluster.toml knows.

@@ -66,6 +66,8 @@ enum Rotated {
     Certificates,
     /// Consul's management token; those of nodes are forgotten
     Tokens,
+    /// The key that signs generations
+    Release,
 }
 
 impl Rotated {
@@ -75,6 +77,7 @@ impl Rotated {
             Self::Ca => secrets::Kind::Authority,
             Self::Certificates => secrets::Kind::Certificates,
             Self::Tokens => secrets::Kind::Tokens,
+            Self::Release => secrets::Kind::Release,
         }
     }
 
@@ -91,6 +94,7 @@ impl Rotated {
                 "a cluster that was bootstrapped knows only its old token: make the new one there too, with \
                  `consul acl token create -secret`"
             }
+            Self::Release => "a node believes the key of its identity: give it the new one before you rotate once more",
         }
     }
 }

@@ -4,6 +4,8 @@
 //! names; age's own tools read and write it too. Its content is JSON: [`Secrets`].
 //! Nothing here is printed, and no plain text is written to any file.
 
+pub mod signing;
+
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -182,6 +184,10 @@ pub fn complete(cluster: &Cluster, secrets: &mut Secrets, now: u64) -> Result<Ve
     if cluster.is_closed() {
         choose_tokens(cluster, secrets, &mut done)?;
     }
+    if secrets.release.is_none() && cluster.is_closed() {
+        secrets.release = Some(signing::make()?);
+        done.push("the key that signs generations".to_owned());
+    }
     if secrets.record_key.is_none() {
         secrets.record_key = Some(random_key()?);
         done.push("the key of the record of flashed cards".to_owned());
@@ -293,6 +299,8 @@ pub enum Kind {
     Certificates,
     /// Consul's management token, and the tokens of nodes that were made with it.
     Tokens,
+    /// The key that signs generations.
+    Release,
 }
 
 /// Forgets what is of a kind, and makes it anew. Says what was done.
@@ -302,6 +310,15 @@ pub fn rotate(cluster: &Cluster, secrets: &mut Secrets, kind: Kind, now: u64) ->
         Kind::Gossip => (secrets.consul_encrypt, secrets.nomad_encrypt) = (None, None),
         Kind::Authority => {
             (secrets.ca, secrets.consul_ca, secrets.nomad_ca, secrets.vault_ca) = (None, None, None, None);
+        }
+        Kind::Release => {
+            let before = secrets.release.take();
+            // One back: what nodes have not seen replaced yet.
+            secrets.release_before = before.into_iter().map(|key| key.public).collect();
+            secrets.release = Some(signing::make()?);
+            lost.push(
+                "the key that signs generations; nodes believe the one before until they get the new one".to_owned(),
+            );
         }
         Kind::Certificates => secrets.nodes.values_mut().for_each(forget_certificates),
         Kind::Tokens => {

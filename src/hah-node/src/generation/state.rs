@@ -26,6 +26,9 @@ pub struct Generations {
     pub next: Slot,
     /// All that are on the card, by slot.
     pub generations: Vec<Generation>,
+    /// Whether the node takes only what is signed by a key of its identity.
+    #[serde(default)]
+    pub wants_signature: bool,
     /// What did not last here.
     pub bad: Vec<Bad>,
 }

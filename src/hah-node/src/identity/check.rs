@@ -70,6 +70,7 @@ impl Identity {
         self.nomad.as_ref().map_or(Ok(()), nomad)?;
         self.vault.as_ref().map_or(Ok(()), vault)?;
         self.firewall.as_ref().map_or(Ok(()), firewall)?;
+        list("release_keys", &self.release_keys, is_minisign_key, "is not a public key of minisign")?;
         self.setup.as_ref().map_or(Ok(()), setup)
     }
 }
@@ -270,6 +271,12 @@ fn is_crypt(text: &str) -> bool {
 /// Options, type, key, comment: at least a type and a key, on one line.
 fn is_public_key(text: &str) -> bool {
     is_line(text) && !text.starts_with('#') && text.split_whitespace().count() >= 2
+}
+
+/// 42 bytes that begin with `Ed`, in base64.
+fn is_minisign_key(text: &str) -> bool {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/".contains(&byte);
+    text.len() == 56 && text.starts_with("RW") && text.bytes().all(is_base64)
 }
 
 fn is_psk(text: &str) -> bool {
