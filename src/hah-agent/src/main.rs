@@ -5,6 +5,7 @@
 //! - [`durable`]: files that are whole or absent, whenever the power goes;
 //! - [`address`]: which of its addresses the node gives to the programs;
 //! - [`closing`]: the loop: the cluster gets the job that monitors it, and the node watches;
+//! - [`generations`], [`pointer`]: the node's next system, and which one starts;
 //! - [`host_keys`], [`first_boot`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;
 //! - [`sys`]: the only `unsafe` code.
@@ -19,6 +20,8 @@ mod address;
 mod closing;
 mod host_keys;
 mod first_boot;
+mod pointer;
+mod generations;
 mod status;
 mod console;
 mod sys;
@@ -33,6 +36,14 @@ hah-agent: the agent of a hah-image node
   hah-agent address          decide the node's address, and follow what changes (hah-address.service)
   hah-agent host-keys        make the SSH host keys that are missing
   hah-agent first-boot TASK  do what the build left to this node (hah-first-boot-TASK.service)
+  hah-agent generations [--json]
+                             list the generations on this card
+  hah-agent generations try ID [--reboot]
+                             have the next boot try a generation that was received
+  hah-agent commit           keep the generation that is on trial
+  hah-agent rollback [ID] [--reboot]
+                             make the generation before, or this one, the next boot's
+  hah-agent receive          take a generation from standard input (hah-image deploy)
   hah-agent loop             make the cluster monitor itself, and watch (hah-agent.service)
   hah-agent status [--json]  say what stage 1 did, the node's address, and how far the loop is
   hah-agent version          print the version
@@ -60,6 +71,10 @@ fn main() -> ExitCode {
             }
             Ok(first_boot::Outcome::Same) => Ok(()),
             Err(error) => Err(error.to_string()),
+        },
+        ["receive" | "generations" | "commit" | "rollback", ..] => match generations::parse(&words) {
+            Some((verb, root)) => generations::run(&verb, &root).map_err(|error| error.to_string()),
+            None => return usage(&words),
         },
         ["address", rest @ ..] => match address::Options::parse(rest) {
             Some(options) => address::run(&options).map_err(|error| error.to_string()),

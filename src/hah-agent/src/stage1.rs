@@ -1,7 +1,7 @@
 //! Stage 1: from the kernel to systemd.
 //!
 //! ```text
-//!  /proc /sys /dev /run ─► modules ─► disk ─► root (squashfs, ro) ─► data (ext4; made on first boot)
+//!  /proc /sys /dev /run ─► modules ─► disk ─► boot pointer ─► root (squashfs, ro) ─► data (ext4; made on first boot)
 //!      ─► /etc (overlay on tmpfs, with what first-boot tasks left) ─► machine id, identity, kept directories ─► clear the initramfs ─► /sbin/init
 //! ```
 //!
@@ -23,6 +23,8 @@ mod data;
 mod seed;
 mod clock;
 mod etc;
+mod boot_partition;
+mod generation;
 mod card;
 mod apply;
 mod switch;
@@ -33,6 +35,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use hah_node::generation::Slot;
 use hah_node::identity::Identity;
 use hah_node::paths;
 use hah_node::stage1::{self, DataAction, IdentityOrigin, REPORT_VERSION, Report, Stage1, Step};
@@ -81,10 +84,14 @@ fn boot(arguments: &[OsString]) -> Result<Infallible, Error> {
     disk.ambiguity().into_iter().for_each(|problem| boot.warn(problem));
     boot.done("disk");
 
-    mounts::root(&disk, Path::new(ROOT))?;
-    boot.done("root");
+    let running = generation::settle(&disk, cmdline.generation, &mut boot);
+    (boot.report.generation, boot.report.good) = (running.slot, running.good);
+    boot.report.on_trial = running.on_trial;
+    boot.report.disk_id = wanted.to_string();
+    boot.report.flashed_root = disk.partition(hah_node::disk::ROOT).unwrap_or_default();
+    boot.done("pointer");
 
-    let data = data::open(&mut disk, &mut boot)?;
+    let data = generation::mount_all(&mut disk, running, &mut boot)?;
     boot.done("data");
 
     let root = Path::new(ROOT);
@@ -113,7 +120,8 @@ fn boot(arguments: &[OsString]) -> Result<Infallible, Error> {
     boot.report.data_bytes = data.extent.bytes();
     console::say(&format!("this is {}; starting the system", boot.report.hostname));
     boot.write_report()?;
-    switch::to_system(root, cmdline.init.as_deref(), arguments)
+    let guard = if running.on_trial { generation::guard } else { || Ok(()) };
+    switch::to_system(root, cmdline.init.as_deref(), arguments, guard)
 }
 
 /// The configuration in the initramfs.
@@ -143,6 +151,12 @@ impl<'c> Boot<'c> {
             disk_bytes: 0,
             data: String::new(),
             data_bytes: 0,
+            flashed_root: String::new(),
+            disk_id: String::new(),
+            generation: Slot::FLASHED,
+            good: Slot::FLASHED,
+            on_trial: false,
+            rescue: false,
             data_action: DataAction::Kept,
             seeded: 0,
             hostname: String::new(),

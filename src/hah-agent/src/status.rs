@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hah_node::address;
 use hah_node::closing::{self, Rung, Status};
+use hah_node::generation::Slot;
 use hah_node::paths;
 use hah_node::stage1::{DataAction, Report};
 use serde::Serialize;
@@ -155,6 +156,14 @@ fn stage1(table: &mut Table, report: &Report) {
     };
     table.line("node", &report.hostname);
     table.line("image", &report.image);
+    let (slot, good) = (report.generation, report.good);
+    match (report.on_trial, slot == good) {
+        (true, _) => table.line("generation", &format!("{slot}, on trial: {good} starts next unless it is kept")),
+        (false, false) => table.line("generation", &format!("{slot}: {good}, which was good, did not start")),
+        // What everybody has who never updated is no news.
+        (false, true) if slot != Slot::FLASHED => table.line("generation", &slot.to_string()),
+        (false, true) => {}
+    }
     table.line("disk", &format!("{} ({})", report.disk, gib(report.disk_bytes)));
     table.line("data", &format!("{} ({}), {data}", report.data, gib(report.data_bytes)));
     if report.seeded > 0 {
@@ -230,6 +239,12 @@ mod tests {
 
     fn report() -> Report {
         Report {
+            flashed_root: "mmcblk0p2".into(),
+            disk_id: "1234abcd".into(),
+            generation: hah_node::generation::Slot::FLASHED,
+            good: hah_node::generation::Slot::FLASHED,
+            on_trial: false,
+            rescue: false,
             version: REPORT_VERSION,
             image: "lab 13.7 (1a2b3c4d)".to_owned(),
             image_id: "1a".repeat(32),

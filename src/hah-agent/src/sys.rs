@@ -3,7 +3,7 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -90,6 +90,102 @@ pub(crate) fn grow_ext4(directory: impl AsFd, blocks: u64) -> io::Result<()> {
     // SAFETY: EXT4_IOC_RESIZE_FS reads one u64.
     unsafe { ioctl::ioctl(directory, Setter::<EXT4_IOC_RESIZE_FS, u64>::new(blocks)) }?;
     Ok(())
+}
+
+/// `LOOP_CONFIGURE`, linux/loop.h (Linux 5.8).
+const LOOP_CONFIGURE: Opcode = opcode::none(0x4c, 0x0a);
+/// `LOOP_CTL_GET_FREE`, linux/loop.h.
+const LOOP_CTL_GET_FREE: Opcode = opcode::none(0x4c, 0x82);
+/// `LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR`, linux/loop.h.
+const LOOP_FLAGS: u32 = 1 | 4;
+
+/// `struct loop_info64`.
+#[repr(C)]
+struct LoopInfo {
+    device: u64,
+    inode: u64,
+    rdevice: u64,
+    offset: u64,
+    size_limit: u64,
+    number: u32,
+    encrypt_type: u32,
+    encrypt_key_size: u32,
+    flags: u32,
+    file_name: [u8; 64],
+    crypt_name: [u8; 64],
+    encrypt_key: [u8; 32],
+    init: [u64; 2],
+}
+
+/// `struct loop_config`.
+#[repr(C)]
+struct LoopConfig {
+    fd: u32,
+    block_size: u32,
+    info: LoopInfo,
+    reserved: [u64; 8],
+}
+
+/// `LOOP_CTL_GET_FREE`: the answer is the call's own.
+struct FreeLoop;
+
+// SAFETY: LOOP_CTL_GET_FREE takes no argument, and its result is a number.
+unsafe impl ioctl::Ioctl for FreeLoop {
+    type Output = u32;
+
+    const IS_MUTATING: bool = false;
+
+    fn opcode(&self) -> Opcode {
+        LOOP_CTL_GET_FREE
+    }
+
+    fn as_ptr(&mut self) -> *mut c_void {
+        std::ptr::null_mut()
+    }
+
+    unsafe fn output_from_ptr(out: ioctl::IoctlOutput, _: *mut c_void) -> rustix::io::Result<u32> {
+        u32::try_from(out).map_err(|_| rustix::io::Errno::RANGE)
+    }
+}
+
+/// The number of a loop device that is free; `control` is `/dev/loop-control`.
+pub(crate) fn free_loop(control: impl AsFd) -> io::Result<u32> {
+    // SAFETY: see `FreeLoop`.
+    Ok(unsafe { ioctl::ioctl(control, FreeLoop) }?)
+}
+
+/// Makes an open loop device show a file, read-only, until nobody has the device open.
+pub(crate) fn attach_loop(device: impl AsFd, file: impl AsFd) -> io::Result<()> {
+    let out_of_range = |_| io::Error::from(io::ErrorKind::InvalidInput);
+    let info = LoopInfo {
+        device: 0,
+        inode: 0,
+        rdevice: 0,
+        offset: 0,
+        size_limit: 0,
+        number: 0,
+        encrypt_type: 0,
+        encrypt_key_size: 0,
+        flags: LOOP_FLAGS,
+        file_name: [0; 64],
+        crypt_name: [0; 64],
+        encrypt_key: [0; 32],
+        init: [0; 2],
+    };
+    let fd = u32::try_from(file.as_fd().as_raw_fd()).map_err(out_of_range)?;
+    let config = LoopConfig { fd, block_size: 0, info, reserved: [0; 8] };
+    // SAFETY: LOOP_CONFIGURE reads one `loop_config`, which outlives the call.
+    unsafe { ioctl::ioctl(device, Setter::<LOOP_CONFIGURE, LoopConfig>::new(config)) }?;
+    Ok(())
+}
+
+/// Lets everybody else's reads and writes go before those of this process: `ioprio_set(2)` with the class "idle".
+pub(crate) fn be_idle() -> io::Result<()> {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    const IOPRIO_CLASS_IDLE: i32 = 3 << 13;
+    // SAFETY: the call takes three numbers.
+    let done = unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_IDLE) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Makes a command start with `root` as its root directory.

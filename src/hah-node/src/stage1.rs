@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::disk::DiskId;
+use crate::generation::Slot;
 
 /// Version of [`Stage1`]; stage 1 refuses others, since image and agent are always built together.
 pub const VERSION: u32 = 1;
@@ -72,6 +73,24 @@ pub struct Report {
     pub data: String,
     /// Size of the data partition in bytes.
     pub data_bytes: u64,
+    /// Kernel name of the partition with generation 0's root file system: `mmcblk0p2`.
+    #[serde(default)]
+    pub flashed_root: String,
+    /// The id of the disk, as [`DiskId`] prints it.
+    #[serde(default)]
+    pub disk_id: String,
+    /// Which generation this boot is of.
+    #[serde(default = "flashed")]
+    pub generation: Slot,
+    /// The generation that starts when this one does not last.
+    #[serde(default = "flashed")]
+    pub good: Slot,
+    /// Whether this boot's generation is on trial.
+    #[serde(default)]
+    pub on_trial: bool,
+    /// Whether state is in memory, because the data partition could not be used.
+    #[serde(default)]
+    pub rescue: bool,
     /// What happened to the data partition in this boot.
     pub data_action: DataAction,
     /// Files, directories and links that were copied from the image to the data partition in this boot.
@@ -87,6 +106,10 @@ pub struct Report {
     pub steps: Vec<Step>,
     /// What went wrong without stopping the boot: sentences.
     pub warnings: Vec<String>,
+}
+
+fn flashed() -> Slot {
+    Slot::FLASHED
 }
 
 /// Where a node's identity comes from.

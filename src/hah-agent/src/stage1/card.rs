@@ -22,20 +22,16 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 
-use hah_node::disk::BOOT;
 use hah_node::identity::{FILE_MAX, Identity, Secret, VERSION};
 use hah_node::paths;
 use hah_node::stage1::IdentityOrigin;
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
+use super::boot_partition::BootPartition;
 use super::disk::Disk;
-use super::error::{Error, InContext};
-use super::mounts;
+use super::error::InContext;
 use crate::identity::preseed::{self, Preseed};
 use crate::{console, durable, identity};
 
-/// Where the boot partition is mounted meanwhile.
-const PLACE: &str = "/boot";
 /// How much is zeroed first, in bytes: what a card writes whole or not at all.
 const SECTOR: usize = 512;
 /// How much is zeroed at a time after that, in bytes.
@@ -47,7 +43,7 @@ pub(crate) type Hash<'h> = &'h dyn Fn(&Secret) -> Result<Secret, String>;
 /// Takes what is on the card, if anything. `file` is where the identity is kept. What goes wrong stops no boot: it is
 /// added to `problems`.
 pub(crate) fn take(disk: &Disk, file: &Path, hash: Hash<'_>, problems: &mut Vec<String>) -> IdentityOrigin {
-    let mut card = match Card::mount(disk) {
+    let mut card = match BootPartition::mount(disk) {
         Ok(card) => card,
         Err(error) => {
             problems.push(format!("{error}, so whatever identity is on it is not taken"));
@@ -64,40 +60,6 @@ pub(crate) fn take(disk: &Disk, file: &Path, hash: Hash<'_>, problems: &mut Vec<
         problems.push(error.to_string());
         IdentityOrigin::None
     })
-}
-
-/// The mounted boot partition.
-struct Card {
-    place: &'static Path,
-    name: String,
-}
-
-impl Card {
-    /// Mounts it for reading: on most boots there is nothing to take, and what is not written cannot be damaged.
-    fn mount(disk: &Disk) -> Result<Self, Error> {
-        let name = disk.wait_for_partition(BOOT)?;
-        let place = Path::new(PLACE);
-        mounts::directory(place)?;
-        mount(format!("/dev/{name}"), place, "vfat", Self::flags() | MountFlags::RDONLY, None)
-            .doing(|| format!("mount the boot partition {name}"))?;
-        Ok(Self { place, name })
-    }
-
-    fn flags() -> MountFlags {
-        MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME
-    }
-
-    fn make_writable(&mut self) -> Result<(), Error> {
-        mount_remount(self.place, Self::flags(), c"").doing(|| format!("write to the boot partition {}", self.name))
-    }
-}
-
-impl Drop for Card {
-    fn drop(&mut self) {
-        if let Err(error) = unmount(self.place, UnmountFlags::empty()) {
-            console::warn(&format!("cannot unmount the boot partition {}: {error}", self.name));
-        }
-    }
 }
 
 fn node_json(fat: &Path) -> PathBuf {

@@ -1,7 +1,9 @@
-//! The kernel command line: `hah.debug`, `hah.disk=ID`, `hah.reboot=SECONDS`, `init=PATH`; the rest is other people's.
+//! The kernel command line: `hah.debug`, `hah.disk=ID`, `hah.generation=N`, `hah.reboot=SECONDS`, `init=PATH`; the rest is
+//! other people's.
 
 use hah_node::disk::DiskId;
-use hah_node::stage1::{CMDLINE_DEBUG, CMDLINE_DISK, CMDLINE_REBOOT};
+use hah_node::generation::Slot;
+use hah_node::stage1::{CMDLINE_DEBUG, CMDLINE_DISK, CMDLINE_GENERATION, CMDLINE_REBOOT};
 
 use crate::console::OnFailure;
 
@@ -16,6 +18,8 @@ pub(crate) struct Cmdline {
     pub(crate) on_failure: OnFailure,
     /// The disk's id, where it is not the one that the image was built with.
     pub(crate) disk: Option<DiskId>,
+    /// Which generation the kernel and this initramfs are of.
+    pub(crate) generation: Slot,
     /// What to start instead of `/sbin/init`: `init=/bin/sh` is how people rescue a machine.
     pub(crate) init: Option<String>,
 }
@@ -23,13 +27,21 @@ pub(crate) struct Cmdline {
 impl Cmdline {
     /// Reads the words before `--`; the last of equal keys counts, as in the kernel. Nonsense leaves the default.
     pub(crate) fn parse(text: &str) -> Self {
-        let mut cmdline = Self { debug: false, on_failure: OnFailure::RebootAfter(10), disk: None, init: None };
+        let mut cmdline = Self {
+            debug: false,
+            on_failure: OnFailure::RebootAfter(10),
+            disk: None,
+            generation: Slot::FLASHED,
+            init: None,
+        };
         for word in words(text).into_iter().take_while(|word| word != "--") {
             let (key, value) = word.split_once('=').unwrap_or((&word, ""));
             if key == CMDLINE_DEBUG {
                 cmdline.debug = value != "0";
             } else if key == CMDLINE_DISK {
                 cmdline.disk = DiskId::parse(value).or(cmdline.disk);
+            } else if key == CMDLINE_GENERATION {
+                cmdline.generation = value.parse().unwrap_or(cmdline.generation);
             } else if key == CMDLINE_REBOOT {
                 cmdline.on_failure = match value.parse::<u64>() {
                     Ok(0) => OnFailure::Stop,
@@ -69,7 +81,7 @@ mod tests {
     fn check(text: &str, debug: bool, on_failure: OnFailure, init: Option<&str>) {
         assert_eq!(
             Cmdline::parse(text),
-            Cmdline { debug, on_failure, disk: None, init: init.map(str::to_owned) },
+            Cmdline { debug, on_failure, disk: None, generation: Slot::FLASHED, init: init.map(str::to_owned) },
             "{text:?}"
         );
     }
@@ -86,6 +98,12 @@ mod tests {
         check("hah.disk=", None);
         check("hah.disk", None);
         check("-- hah.disk=1234abcd", None);
+    }
+
+    #[test]
+    fn which_generation() {
+        let of = |text: &str| Cmdline::parse(text).generation.byte();
+        assert_eq!((of("quiet"), of("quiet hah.generation=3"), of("hah.generation=10")), (b'0', b'3', b'0'));
     }
 
     #[test]

@@ -45,8 +45,9 @@ pub(crate) struct Data {
     pub(crate) extent: Extent,
 }
 
-/// Makes what is missing and mounts the data partition at the root's `/var`.
-pub(crate) fn open(disk: &mut Disk, boot: &mut Boot<'_>) -> Result<Data, Error> {
+/// Makes what is missing and mounts the data partition at [`DATA`]. `root` is the root whose programs make it and whose
+/// content fills it.
+pub(crate) fn open(disk: &mut Disk, root: &Path, boot: &mut Boot<'_>) -> Result<Data, Error> {
     let plan = disk.table.plan_data(disk.sectors).map_err(|source| disk.table_error(source))?;
     let (action, data) = match plan {
         DataPlan::Create(extent) => {
@@ -54,26 +55,51 @@ pub(crate) fn open(disk: &mut Disk, boot: &mut Boot<'_>) -> Result<Data, Error> 
             console::say(&format!("first boot: making the data partition {place}"));
             set_entry(disk, extent, DataState::BeingMade)?;
             disk.announce(PartitionChange::Add, extent)?;
-            (DataAction::Created, make(disk, extent, boot)?)
+            (DataAction::Created, make(disk, extent, root, boot)?)
         }
         DataPlan::Remake(extent) => {
             let place = format!("({}) on {}", size(extent.bytes()), disk.name);
             console::say(&format!("the first boot was cut short: making the data partition {place} again"));
-            (DataAction::Remade, make(disk, extent, boot)?)
+            (DataAction::Remade, make(disk, extent, root, boot)?)
         }
-        DataPlan::Keep(extent) => (DataAction::Kept, keep(disk, extent, boot)?),
+        DataPlan::Keep(_) | DataPlan::Grow { .. } => return open_existing(disk, root, boot),
+    };
+    boot.report.data_action = action;
+    Ok(data)
+}
+
+/// Checks and mounts the data partition at [`DATA`]; one that is not there is an error.
+pub(crate) fn open_existing(disk: &mut Disk, tools: &Path, boot: &mut Boot<'_>) -> Result<Data, Error> {
+    let plan = disk.table.plan_data(disk.sectors).map_err(|source| disk.table_error(source))?;
+    let (action, data) = match plan {
+        DataPlan::Create(_) | DataPlan::Remake(_) => return Err(Error::NoData { disk: disk.name.clone() }),
+        DataPlan::Keep(extent) => (DataAction::Kept, keep(disk, extent, tools, boot)?),
         DataPlan::Grow { from, to } => {
             let change = format!("from {} to {}", size(from.bytes()), size(to.bytes()));
             console::say(&format!("the disk has grown: enlarging the data partition {change}"));
             set_entry(disk, to, DataState::Made)?;
             disk.announce(PartitionChange::Resize, to)?;
-            (DataAction::Grown, keep(disk, to, boot)?)
+            (DataAction::Grown, keep(disk, to, tools, boot)?)
         }
     };
     boot.report.data_action = action;
-    let place = Path::new(ROOT).join("var");
-    mount_move(DATA, &place).doing(|| "move the data partition to /var".to_owned())?;
     Ok(data)
+}
+
+/// A file system in memory in the data partition's place, filled like it.
+pub(crate) fn in_memory(boot: &mut Boot<'_>) -> Result<Data, Error> {
+    let place = Path::new(DATA);
+    mounts::directory(place)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", place, "tmpfs", flags, c"mode=0755,size=40%").doing(|| "mount memory for /var".to_owned())?;
+    fill(place, boot, Durability::AtTheEnd)?;
+    Ok(Data { name: "memory".to_owned(), extent: Extent::default() })
+}
+
+/// Moves what is mounted at [`DATA`] to the root's `/var`.
+pub(crate) fn move_to_var() -> Result<(), Error> {
+    let place = Path::new(ROOT).join("var");
+    mount_move(DATA, &place).doing(|| "move the data partition to /var".to_owned())
 }
 
 /// Writes the data partition's entry.
@@ -84,7 +110,7 @@ fn set_entry(disk: &mut Disk, extent: Extent, state: DataState) -> Result<(), Er
 }
 
 /// Makes the file system, fills it, mounts it, and then says so in the table.
-fn make(disk: &mut Disk, extent: Extent, boot: &mut Boot<'_>) -> Result<Data, Error> {
+fn make(disk: &mut Disk, extent: Extent, root: &Path, boot: &mut Boot<'_>) -> Result<Data, Error> {
     let name = disk.wait_for_partition(DATA_NUMBER)?;
     let device = format!("/dev/{name}");
     let journal = format!("size={}", journal_mib(extent.bytes()));
@@ -111,7 +137,7 @@ fn make(disk: &mut Disk, extent: Extent, boot: &mut Boot<'_>) -> Result<Data, Er
         &journal,
         &device,
     ];
-    let answer = ToolRoot::enter(Path::new(ROOT))?.run(MKE2FS, &arguments)?;
+    let answer = ToolRoot::enter(root)?.run(MKE2FS, &arguments)?;
     if answer.code != Some(0) {
         return Err(Error::Tool { program: "mke2fs", device: name, status: answer.status, said: answer.said });
     }
@@ -125,29 +151,34 @@ fn make(disk: &mut Disk, extent: Extent, boot: &mut Boot<'_>) -> Result<Data, Er
     Ok(Data { name, extent })
 }
 
-/// Checks, mounts and tops up a data partition that holds data.
-fn keep(disk: &Disk, extent: Extent, boot: &mut Boot<'_>) -> Result<Data, Error> {
+/// Checks and mounts a data partition that holds data, and grows its file system.
+fn keep(disk: &Disk, extent: Extent, tools: &Path, boot: &mut Boot<'_>) -> Result<Data, Error> {
     let name = disk.wait_for_partition(DATA_NUMBER)?;
     if let Some(superblock) = superblock(&name) {
         // e2fsck takes a file system from the future for a damaged one.
         clock::not_before_saved(superblock.written, Duration::from_secs(boot.config.epoch));
     }
-    check(&name, boot);
+    check(&name, tools, boot);
     boot.done("e2fsck");
     let place = mount_data(&name)?;
     grow(&name, extent, place, boot);
+    Ok(Data { name, extent })
+}
+
+/// Adds to the data partition at `place` what the image's `/var` has and it lacks, when another image filled it last.
+pub(crate) fn fill_if_new(place: &Path, boot: &mut Boot<'_>) -> Result<(), Error> {
     let seeded = fs::read_to_string(inside(place, paths::SEEDED)).unwrap_or_default();
     if seeded.trim_end() != boot.config.image_id {
         console::say("another image than last time: adding what its /var has and the data partition lacks");
         fill(place, boot, Durability::EachEntry)?;
     }
-    Ok(Data { name, extent })
+    Ok(())
 }
 
 /// Lets e2fsck repair what it can repair alone. A worse problem is told; the mount will judge.
-fn check(name: &str, boot: &mut Boot<'_>) {
+fn check(name: &str, tools: &Path, boot: &mut Boot<'_>) {
     let device = format!("/dev/{name}");
-    let answer = ToolRoot::enter(Path::new(ROOT)).and_then(|tools| tools.run(E2FSCK, &["-p", &device]));
+    let answer = ToolRoot::enter(tools).and_then(|tools| tools.run(E2FSCK, &["-p", &device]));
     match answer {
         Ok(answer) if answer.code == Some(0) => {}
         Ok(answer) if matches!(answer.code, Some(1..=3)) => {
@@ -204,7 +235,7 @@ fn superblock(name: &str) -> Option<Superblock> {
 }
 
 /// A path below `/var` on the data partition while that is mounted elsewhere.
-fn inside(place: &Path, path: &str) -> std::path::PathBuf {
+pub(crate) fn inside(place: &Path, path: &str) -> std::path::PathBuf {
     place.join(Path::new(path).strip_prefix(paths::VAR).unwrap_or(Path::new("lib/hah")))
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use hah_node::generation::LAYOUT;
+
 use super::table::TableError;
 
 /// Why the boot cannot go on: one line on the console.
@@ -26,6 +28,10 @@ pub(crate) enum Error {
     ReadOnly { disk: String },
     #[error("{program} failed on {device} ({status}): {said}")]
     Tool { program: &'static str, device: String, status: String, said: String },
+    #[error("{disk} has no data partition, and this generation lies on it")]
+    NoData { disk: String },
+    #[error("a later system has changed the layout of the data partition to {layout}, and this one knows {LAYOUT}")]
+    Layout { layout: u32 },
     #[error("the root file system has no {path}")]
     NoInit { path: String },
 }
@@ -40,7 +46,8 @@ impl Error {
             Self::NoPartition { .. } => Some("the card may be failing"),
             Self::ReadOnly { .. } => Some("look at the card's lock switch; a worn-out card locks itself"),
             Self::Tool { .. } => Some("the card may be failing"),
-            Self::Io { .. } | Self::Report { .. } | Self::NoInit { .. } => None,
+            Self::Layout { .. } => Some("start that system again: hah-agent rollback names the generations"),
+            Self::NoData { .. } | Self::Io { .. } | Self::Report { .. } | Self::NoInit { .. } => None,
         }
     }
 }

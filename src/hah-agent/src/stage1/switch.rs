@@ -23,8 +23,14 @@ const INIT: &str = "/sbin/init";
 /// Directories in directories in the initramfs.
 const DEPTH_MAX: usize = 32;
 
-/// Replaces this process by the system's init. `init` is what the kernel command line wants instead.
-pub(crate) fn to_system(root: &Path, init: Option<&str>, arguments: &[OsString]) -> Result<Infallible, Error> {
+/// Replaces this process by the system's init. `init` is what the kernel command line wants instead; `before` is called
+/// in the new root when nothing else is left to do.
+pub(crate) fn to_system(
+    root: &Path,
+    init: Option<&str>,
+    arguments: &[OsString],
+    before: impl FnOnce() -> Result<(), Error>,
+) -> Result<Infallible, Error> {
     let init = init.unwrap_or(INIT);
     let old = File::open("/").doing(|| "open the initramfs".to_owned())?;
     for name in ["dev", "proc", "sys", "run"] {
@@ -41,6 +47,7 @@ pub(crate) fn to_system(root: &Path, init: Option<&str>, arguments: &[OsString])
         console::debug(&format!("the initramfs stays in memory: {error}"));
     }
     drop(old);
+    before()?;
     let error = Command::new(init).args(arguments).exec();
     Err(error).doing(|| format!("start {init}"))
 }

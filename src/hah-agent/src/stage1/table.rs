@@ -60,7 +60,7 @@ impl TableError {
 }
 
 /// A run of sectors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// First sector.
     pub(crate) start: u64,
