@@ -112,11 +112,10 @@ fn strangers_are_told_from_nodes() {
     fleet.run(&["deploy", "b", "--canary", "c"]).failed(2, &["the canary c is not among the nodes"]);
 }
 
-/// An agent that dies in the middle, or one of another version, is not waited for.
+/// A node that dies before it has anything: what was staged before does not stand for what was to come.
 #[test]
-fn who_stops_speaking_the_protocol_is_told() {
+fn a_node_that_dies_at_the_first_chunk_is_told() {
     let Some(fleet) = fleet() else { return };
-    // It is asked as a node, and answers as something else afterwards.
     let told = fleet.run(&["deploy", "b", "--stage"]).succeeded();
     assert!(told.stderr.contains("Staged b"), "{told}");
     fleet.node("b", |node| node.cut_after = Some(0));

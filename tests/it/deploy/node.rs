@@ -214,7 +214,7 @@ fn answer(mut stream: TcpStream, nodes: &Nodes, log: &Mutex<Vec<String>>) -> std
     match words[..] {
         ["generations", "--json"] => match nodes.lock().unwrap().get_mut(name).unwrap().told(name) {
             Some(told) => write!(stream, "0\n{}\n", serde_json::to_string(&told)?),
-            None => write!(stream, "255 ssh: connect to host {name} port 22: Connection refused\n"),
+            None => writeln!(stream, "255 ssh: connect to host {name} port 22: Connection refused"),
         },
         ["generations", "try", id, ref more @ ..] => {
             let mut nodes = nodes.lock().unwrap();
@@ -233,7 +233,7 @@ fn answer(mut stream: TcpStream, nodes: &Nodes, log: &Mutex<Vec<String>>) -> std
             writeln!(stream, "0")?;
             receive(&mut reader, &mut stream, name, nodes)
         }
-        _ => write!(stream, "2 hah-agent: what?\n"),
+        _ => writeln!(stream, "2 hah-agent: what?"),
     }
 }
 
