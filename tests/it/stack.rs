@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`rules`] | promtool: does every alert fire when it should, and stay quiet when it should? |
 //! | [`configs`] | consul, nomad, promtool, amtool, bao, vault, sshd, systemd: is every combination of parameters accepted? |
+//! | [`sandbox`] | systemd: are the programs that listen locked in? |
 //! | [`job`] | a real Nomad: do the job's two forms mean the same, and is it valid? |
 //! | [`address`] | does a node give its programs the right one of its addresses, and wait when it has none? |
 //! | [`renumber`] | what do servers do whose addresses all change at once? |
@@ -15,6 +16,7 @@
 
 mod rules;
 mod configs;
+mod sandbox;
 mod host;
 mod job;
 mod address;

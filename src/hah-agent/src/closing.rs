@@ -29,6 +29,7 @@ mod judge;
 mod http;
 mod api;
 mod driver;
+mod ends;
 mod publish;
 #[cfg(test)]
 mod model;

@@ -295,8 +295,12 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Qemu
     if disk.exists() && files::read(&stamp_path).is_ok_and(|old| old == stamp) {
         return Ok(false);
     }
-    // qemu-img writes to whatever has the name.
-    Place::of(&disk)?;
+    // qemu-img writes to whatever has the name, so it is a new file of ours: the node's keys and secrets will be in it.
+    let place = Place::of(&disk)?;
+    if files::symlink_metadata(place.path()).is_ok() {
+        files::remove(place.path())?;
+    }
+    draft::create_private(place.path())?;
     let output = programs::command("qemu-img")
         .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"])
         .arg(&image)
