@@ -73,31 +73,38 @@ fn der_end(der: &[u8]) -> Option<i64> {
         rest = element(rest, tag)?.1;
     }
     let (validity, _) = element(rest, SEQUENCE)?;
-    let (_, after) = any(validity)?;
-    let ((tag, time), _) = any(after)?;
-    seconds(tag, std::str::from_utf8(time).ok()?)
+    let before = first(validity)?;
+    let after = first(before.rest)?;
+    seconds(after.tag, std::str::from_utf8(after.content).ok()?)
 }
 
 /// The content of the element of this type, and what follows it.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let ((found, content), rest) = any(der)?;
+    let Element { tag: found, content, rest } = first(der)?;
     (found == tag).then_some((content, rest))
 }
 
-/// Type and content of the first element, and what follows it (X.690: definite lengths of at most three bytes).
-fn any(der: &[u8]) -> Option<((u8, &[u8]), &[u8])> {
+/// An element of DER, and what follows it.
+struct Element<'d> {
+    tag: u8,
+    content: &'d [u8],
+    rest: &'d [u8],
+}
+
+/// The first element (X.690: definite lengths of at most three bytes).
+fn first(der: &[u8]) -> Option<Element<'_>> {
     let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
+    let (&form, rest) = rest.split_first()?;
+    let (length, rest) = match form {
+        0..=0x7f => (usize::from(form), rest),
         0x81..=0x83 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            let (bytes, rest) = rest.split_at_checked(usize::from(form & 0x7f))?;
             (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
         }
         _ => return None,
     };
     let (content, rest) = rest.split_at_checked(length)?;
-    Some(((tag, content), rest))
+    Some(Element { tag, content, rest })
 }
 
 /// `UTCTime` (two digits of the year, from 1950) or `GeneralizedTime`, both of them with seconds and in UTC, as RFC 5280 wants.
