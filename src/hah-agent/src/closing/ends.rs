@@ -50,7 +50,7 @@ pub(super) fn image_epoch(root: &Path) -> Option<i64> {
 }
 
 /// The end of the certificate in a PEM text that ends first.
-fn pem_end(text: &str) -> Option<i64> {
+pub(super) fn pem_end(text: &str) -> Option<i64> {
     const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
     let blocks = text.split(BEGIN).skip(1).filter_map(|block| {
         let base64: String = block.split("-----END").next()?.split_ascii_whitespace().collect();
@@ -61,7 +61,7 @@ fn pem_end(text: &str) -> Option<i64> {
 
 /// `notAfter` of a certificate (RFC 5280, section 4.1): Certificate is a sequence of tbsCertificate and more, and that one of
 /// version, serial number, algorithm, issuer, validity and more.
-fn der_end(der: &[u8]) -> Option<i64> {
+pub(super) fn der_end(der: &[u8]) -> Option<i64> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;
     let (certificate, _) = element(der, SEQUENCE)?;
