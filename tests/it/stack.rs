@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`rules`] | promtool: does every alert fire when it should, and stay quiet when it should? |
 //! | [`configs`] | consul, nomad, promtool, amtool, bao, vault, sshd, systemd: is every combination of parameters accepted? |
+//! | [`sandbox`] | systemd: are the programs that listen locked in? |
 //! | [`job`] | a real Nomad: do the job's two forms mean the same, and is it valid? |
 //! | [`address`] | does a node give its programs the right one of its addresses, and wait when it has none? |
 //! | [`renumber`] | what do servers do whose addresses all change at once? |
+//! | [`strangers`] | a real Consul behind the real firewall: what does somebody get who is none of the cluster's? |
 //! | [`cluster`] | three hosts: does the loop close, and is every target of every layer up? |
 //!
 //! The programs come from `HAH_E2E_BIN`, directories separated by colons, and then from `PATH`. What Debian has
@@ -15,10 +17,12 @@
 
 mod rules;
 mod configs;
+mod sandbox;
 mod host;
 mod job;
 mod address;
 mod renumber;
+mod strangers;
 mod cluster;
 
 use std::path::{Path, PathBuf};

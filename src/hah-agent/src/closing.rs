@@ -29,6 +29,7 @@ pub(crate) mod judge;
 pub(crate) mod http;
 mod api;
 mod driver;
+mod ends;
 mod publish;
 #[cfg(test)]
 mod model;

@@ -16,13 +16,11 @@ pub(crate) mod network;
 pub(crate) mod firewall;
 pub(crate) mod programs;
 
+use hah_node::identity::refusal::{Fault, reason};
 use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 
 /// Letters and digits of a serial number or machine id that end a hostname.
 const SUFFIX: usize = 8;
-
-/// Longest unknown key that is repeated, in bytes; the longest known one has 23.
-const KEY_MAX: usize = 32;
 
 /// Reads `node.json`. The error says where and what, and repeats nothing that may be a secret.
 pub(crate) fn parse(text: &[u8]) -> Result<Identity, String> {
@@ -40,28 +38,13 @@ pub(crate) fn parse(text: &[u8]) -> Result<Identity, String> {
     }
 }
 
-/// serde's messages quote values of the wrong type; those about keys quote only the key.
 fn refusal(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default();
-    let about_a_key =
-        ["unknown field", "missing field", "duplicate field"].iter().any(|known| message.starts_with(known));
-    let reason = match error.classify() {
-        _ if about_a_key && quotes_a_key(message) => message,
-        _ if about_a_key => "there is a key that no identity has",
-        serde_json::error::Category::Data => "a value is not what its key wants",
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
+    let fault = match error.classify() {
+        serde_json::error::Category::Data => Fault::Data,
+        serde_json::error::Category::Eof => Fault::End,
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => Fault::Syntax,
     };
-    format!("line {}, column {}: {reason}", error.line(), error.column())
-}
-
-/// Whether the first thing that `message` quotes may be a typing error in a key. In JSON whose quotes have slipped, a
-/// piece of a value stands where a key should, and that may be a secret or more than one line.
-fn quotes_a_key(message: &str) -> bool {
-    let letter = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.' | ' ');
-    let key = message.split('`').nth(1).unwrap_or_default();
-    key.len() <= KEY_MAX && key.chars().all(letter) && !message.contains(char::is_control)
+    format!("line {}, column {}: {}", error.line(), error.column(), reason(&error.to_string(), fault))
 }
 
 /// A machine id as machine-id(5) wants it: 32 lower-case hex digits, a random UUID of version 4.

@@ -121,6 +121,7 @@ pub fn flash(reporter: &dyn Reporter, job: Job<'_>) -> Result<Flashed, FlashErro
     }
     if let Some(node) = node {
         let step = reporter.step("Identifying", node.name);
+        target.make_private()?;
         card::put_identity(&mut target, &written, node.identity)
             .map_err(|source| FlashError::Identify { path: path.clone(), source: Box::new(source) })?;
         step.done("Identified", &format!("{shown} as {}", node.name));

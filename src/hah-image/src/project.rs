@@ -39,6 +39,7 @@ pub mod settings;
 pub mod init;
 pub mod secrets;
 pub mod fleet;
+pub mod exposed;
 
 static RECIPES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../recipes");
 static IMAGES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../images");

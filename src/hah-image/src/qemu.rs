@@ -307,8 +307,10 @@ fn overlay(image: &Path, directory: &Path, disk_bytes: u64) -> Result<bool, Qemu
     if disk.exists() && files::read(&stamp_path).is_ok_and(|old| old == stamp) {
         return Ok(false);
     }
-    // qemu-img writes to whatever has the name.
-    Place::of(&disk)?;
+    // qemu-img writes to whatever has the name, so it is a new file of ours: the node's keys and secrets will be in it.
+    let place = Place::of(&disk)?;
+    files::if_there(files::remove(place.path()))?;
+    draft::create_private(place.path())?;
     // The next build gives the image's name to another file, which a node that starts again must not find below its disk.
     let base = directory.join(BASE);
     files::if_there(files::remove(&base))?;

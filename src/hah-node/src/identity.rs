@@ -11,6 +11,7 @@
 //! Unknown keys are errors: a key that does nothing is a misunderstanding.
 
 mod check;
+pub mod refusal;
 mod secret;
 
 use std::collections::BTreeMap;

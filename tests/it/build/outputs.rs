@@ -151,7 +151,7 @@ fn a_lock_a_record_and_secrets_are_regular_files() {
     assert!(std::fs::symlink_metadata(&lock).unwrap().is_symlink() && toy.path("kept.lock").is_file());
 
     toy.write("project/cluster.toml", "name = \"home\"\n[nodes.a]\nimage = \"toy\"\n");
-    toy.write("phrase", "correct horse\n");
+    toy.write("phrase", "mitten plural gallery oxidize\n");
     fifo(&toy.path("project/secrets.age"));
     toy.run(&["secrets", "init", "--passphrase-file", "../phrase"]).failed(1, &["secrets.age is there already"]);
     toy.run(&["secrets", "update", "--passphrase-file", "../phrase"]).failed(1, &["secrets.age is a FIFO"]);

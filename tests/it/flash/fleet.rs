@@ -205,7 +205,7 @@ fn a_person_is_asked_for_each_card() {
 
 #[test]
 fn a_passphrase_is_not_shown() {
-    const PHRASE: &str = "CANARY-typed";
+    const PHRASE: &str = "CANARY-mitten plural gallery";
     let toy = Toy::new();
     toy.write("project/cluster.toml", CLUSTER);
     let init = || {

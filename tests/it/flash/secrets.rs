@@ -264,3 +264,64 @@ fn recipients_instead_of_a_passphrase() {
         assert!(plain.contains("consul_encrypt"));
     }
 }
+
+/// Whoever gets the repository guesses for as long as he likes.
+#[test]
+fn a_weak_passphrase_is_refused_and_may_be_insisted_on() {
+    let toy = Toy::new();
+    toy.write("project/cluster.toml", "name = \"home\"\n[nodes.a]\nimage = \"toy\"\nconsul = \"server\"\n");
+    toy.write("phrase", "correct horse\n");
+    let init = |more: &[&str]| toy.run(&[&["secrets", "init", "--passphrase-file", "../phrase"], more].concat());
+    let run = init(&[]).failed(1, &["the passphrase is weak", "--weak-passphrase", "`recipients`"]);
+    assert!(!run.stderr.contains("correct horse"), "{run}");
+    assert!(!toy.path("project/secrets.age").exists());
+    let weak = Run::of(toy.command(&["secrets", "init"]).env("HAH_IMAGE_PASSPHRASE", "home"));
+    weak.failed(1, &["the passphrase is weak"]);
+    init(&["--weak-passphrase"]).succeeded();
+    toy.run(&["secrets", "update", "--passphrase-file", "../phrase"]).succeeded();
+    std::fs::remove_file(toy.path("project/secrets.age")).unwrap();
+    toy.write("phrase", "\n");
+    init(&["--weak-passphrase"]).failed(1, &["its first line is empty"]);
+}
+
+/// A card in a file, and the disk that a node gets in QEMU, are read by nobody else.
+#[test]
+fn files_that_stand_for_cards_are_their_owner_s() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let toy = built();
+    let mode = |name: &str| std::fs::metadata(toy.path(name)).unwrap().permissions().mode() & 0o7777;
+    toy.write("node.json", r#"{"version": 1, "hostname": "a"}"#);
+    let flash = |name: &str, more: &[&str]| {
+        toy.run(&[&["flash", "toy", &format!("../{name}"), "--yes"], more].concat()).succeeded();
+    };
+    flash("new.img", &[]);
+    assert_eq!(mode("new.img"), 0o600);
+    // One that was there, and that everybody may read, becomes private when secrets come onto it.
+    super::old_card(&toy.path("old.img"), super::size(&toy.image()) + super::ROOM, 0);
+    std::fs::set_permissions(toy.path("old.img"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    flash("old.img", &[]);
+    assert_eq!(mode("old.img"), 0o644, "it holds no secret, and whose it is decides who made it");
+    flash("old.img", &["--identity", "../node.json"]);
+    assert_eq!(mode("old.img"), 0o600);
+}
+
+/// The error of a broken node.json says where, and repeats no value.
+#[test]
+fn flash_identity_repeats_no_value() {
+    let toy = built();
+    for text in [
+        r#"{"version": 1, "hostname": ["CANARY"]}"#,
+        r#"{"version": 1, "wifi": {"ssid": "x", "psk": 7, "country": "CANARY-land"}}"#,
+        r#"{"version": 1, "consul": {"acl": "CANARY"}}"#,
+        r#"{"version": "CANARY"}"#,
+        r#"{"version": 1, "consul": {"encrypt": "x", "CANARY/key+of=base64": 1}}"#,
+        "{\"version\": 1, \"user\": {\"password_hash\": \"CANARY",
+        r#"{"version": 1, "user": {"password_hash": "CANARY:1"}}"#,
+    ] {
+        toy.write("node.json", text);
+        let run = toy.run(&["flash", "toy", "../x.img", "--yes", "--identity", "../node.json"]);
+        let run = run.failed(1, &["node.json: "]);
+        assert!(!run.stderr.contains("CANARY"), "{text}: {run}");
+        assert!(!toy.path("x.img").exists());
+    }
+}

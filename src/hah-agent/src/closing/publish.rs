@@ -12,8 +12,14 @@ use hah_node::closing::{Failure, ISSUE, Loop, MOTD, Phase, Reached, Rung, STATUS
 use sd_notify::NotifyState;
 
 use super::driver::{Options, tell_systemd};
+use super::ends::{CertificateEnd, certificates, image_epoch};
 use super::machine::{Now, Replaces, Said, State};
 use crate::console;
+
+/// Labels `program` and `kind` (`cert`, `ca`): seconds since 1970.
+const CERTIFICATE_EXPIRY: &str = "hah_certificate_expiry_timestamp_seconds";
+/// Seconds since 1970.
+const IMAGE_EPOCH: &str = "hah_image_epoch_timestamp_seconds";
 
 /// agetty shows the banner again when this file is touched: agetty(8), `--reload`.
 const AGETTY_RELOAD: &str = "/run/agetty.reload";
@@ -28,6 +34,8 @@ pub(crate) struct Publisher {
     reload: PathBuf,
     kmsg: PathBuf,
     textfile: Option<PathBuf>,
+    /// Where the node's certificates and the image are: `/`.
+    root: PathBuf,
     /// The banner as it was written last.
     banner: String,
     /// What could not be done, so that it is said once.
@@ -46,6 +54,7 @@ impl Publisher {
             reload: options.below(AGETTY_RELOAD),
             kmsg: options.below("/dev/kmsg"),
             textfile: config.textfile.as_ref().map(|path| options.below(path)),
+            root: options.root.clone(),
             banner: String::new(),
             failing: BTreeSet::new(),
         }
@@ -70,7 +79,7 @@ impl Publisher {
         if let Some(path) = self.textfile.clone() {
             // A link leads to a tmpfs: a file that changes twice a minute is not for the card.
             let path = fs::read_link(&path).unwrap_or(path);
-            self.write(&path, metrics(state, now).as_bytes());
+            self.write(&path, (metrics(state, now) + &ending(&self.root)).as_bytes());
         }
         let banner = banner(state);
         tell_systemd(&[NotifyState::Status(&banner)]);
@@ -218,6 +227,25 @@ fn metrics(state: &State, now: Now) -> String {
     text
 }
 
+/// The metrics of what ends or grows old. Certificates change when the node boots, and reading a handful of small files of a
+/// tmpfs twice a minute costs nothing.
+fn ending(root: &Path) -> String {
+    let mut text = String::new();
+    let ends = certificates(root);
+    if !ends.is_empty() {
+        let _ = writeln!(text, "# HELP {CERTIFICATE_EXPIRY} When a certificate of the node's identity ends.");
+        let _ = writeln!(text, "# TYPE {CERTIFICATE_EXPIRY} gauge");
+    }
+    for CertificateEnd { program, kind, at } in ends {
+        let _ = writeln!(text, "{CERTIFICATE_EXPIRY}{{program=\"{program}\",kind=\"{kind}\"}} {at}");
+    }
+    if let Some(at) = image_epoch(root) {
+        let _ = writeln!(text, "# HELP {IMAGE_EPOCH} The date of the lock that the running image was built from.");
+        let _ = writeln!(text, "# TYPE {IMAGE_EPOCH} gauge\n{IMAGE_EPOCH} {at}");
+    }
+    text
+}
+
 /// Replaces a file that everybody may read. Not flushed: all of these are for the running system.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = crate::durable::unfinished(path);
@@ -321,6 +349,11 @@ mod tests {
         let target = root.path().join("tmpfs/hah.prom");
         fs::create_dir_all(textfile.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(&target, &textfile).unwrap();
+        let certificate = root.path().join("run/hah/secrets/consul/cert.pem");
+        fs::create_dir_all(certificate.parent().unwrap()).unwrap();
+        fs::write(certificate, include_str!("ends/cert.pem")).unwrap();
+        fs::create_dir_all(root.path().join("usr/lib")).unwrap();
+        fs::write(root.path().join("usr/lib/clock-epoch"), "").unwrap();
         let mut publisher = Publisher::new(&options, &config, "pi4".to_owned());
         publisher.publish(&closed(), NOW);
         assert!(fs::symlink_metadata(&textfile).unwrap().is_symlink());
@@ -334,6 +367,12 @@ mod tests {
             "hah_loop_last_error_timestamp_seconds 0",
         ] {
             assert!(metrics.lines().any(|one| one == line), "{line} in {metrics}");
+        }
+        for begin in [
+            "hah_certificate_expiry_timestamp_seconds{program=\"consul\",kind=\"cert\"} 18",
+            "hah_image_epoch_timestamp_seconds 1",
+        ] {
+            assert!(metrics.lines().any(|one| one.starts_with(begin)), "{begin} in {metrics}");
         }
         let status: Status = serde_json::from_slice(&fs::read(options.below(STATUS)).unwrap()).unwrap();
         assert_eq!((status.state, &*status.node, status.reached.len()), (Rung::Closed, "pi4", 2));

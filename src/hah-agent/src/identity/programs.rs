@@ -210,9 +210,15 @@ pub(crate) fn vault(
         Ok(address) => own.contains(&address),
         Err(_) => host.trim_end_matches('.').trim_end_matches(".local").eq_ignore_ascii_case(hostname),
     };
+    // A fleet that is open leaves TLS to its images, and its identities cannot know what those chose.
+    let talks_tls = image.is_some_and(listens_by_tls);
     let leaders: Vec<Value> = retry_join
         .iter()
         .filter(|url| !host(url).is_some_and(is_own))
+        .map(|url| match url.strip_prefix("http://") {
+            Some(rest) if talks_tls => format!("https://{rest}"),
+            _ => url.clone(),
+        })
         .map(|url| match tls {
             Some(_) if url.starts_with("https:") => json!({"leader_api_addr": url, "leader_ca_cert_file": ca,
                 "leader_client_cert_file": cert, "leader_client_key_file": key}),
@@ -223,6 +229,16 @@ pub(crate) fn vault(
     put(&mut raft, "node_id", Some(hostname));
     put(&mut raft, "retry_join", (!leaders.is_empty()).then_some(leaders));
     Ok(Some(json!({"storage": {"raft": raft}})))
+}
+
+/// Whether the listeners of a Vault have a certificate, as the image configures them.
+fn listens_by_tls(image: &Value) -> bool {
+    let listeners = match image.get("listener") {
+        Some(Value::Array(items)) => items.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    listeners.iter().filter_map(|item| block(item.get("tcp")?)).any(|tcp| tcp.contains_key("tls_cert_file"))
 }
 
 /// A block of HCL in JSON: an object, or a list with one.
@@ -347,6 +363,25 @@ mod tests {
         assert_eq!(fragment["tls"]["ca_file"], "/run/hah/secrets/nomad/ca.pem");
         assert_eq!(fragment["client"]["meta"]["board"], "pi4");
         assert_eq!(nomad(&Nomad::default(), "a"), json!({"name": "a"}));
+    }
+
+    /// The identities of an open fleet say http, since the image decides; a Vault that asked so would never join.
+    #[test]
+    fn a_vault_that_talks_tls_joins_by_tls() {
+        let storage = json!([{"raft": [{"path": "/var/lib/vault"}]}]);
+        let settings = Vault { retry_join: vec!["http://10.0.0.1:8200".into()], tls: tls(), ..Vault::default() };
+        let joined = |listener: Value| {
+            let image = json!({"storage": storage, "listener": listener});
+            vault(&settings, "b", &[], Some(&image)).unwrap().unwrap()["storage"]["raft"]["retry_join"][0].clone()
+        };
+        let tcp = json!({"address": "127.0.0.1:8200", "tls_cert_file": "/run/hah/secrets/vault/cert.pem"});
+        for listener in [json!([{"tcp": tcp}]), json!({"tcp": tcp}), json!([{"tcp": [tcp]}])] {
+            let leader = joined(listener);
+            assert_eq!(leader["leader_api_addr"], "https://10.0.0.1:8200");
+            assert_eq!(leader["leader_ca_cert_file"], "/run/hah/secrets/vault/ca.pem");
+        }
+        let plain = joined(json!([{"tcp": {"address": "127.0.0.1:8200", "tls_disable": true}}]));
+        assert_eq!(plain, json!({"leader_api_addr": "http://10.0.0.1:8200"}));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::build::{self, Built, ImageOutcome, LockPolicy, Request, writing};
 use crate::failure::Failure;
 use crate::printer::{Mode, human_bytes};
 use crate::project::Project;
+use crate::project::exposed::{Exposed, exposed};
 use crate::project::fleet::check_secrets_exist;
 
 /// Arguments of `build`.
@@ -99,6 +100,7 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
         return dry_run(context, project, &request, &output);
     }
     check_secrets_exist(project)?;
+    warn_of_secrets(context, project, &request);
     let copies = if args.compress.is_some() { Copies::Zstd } else { Copies::None };
     let outcomes = build::build(context.tools(), project, &request, &output, copies)?;
     if args.check {
@@ -110,6 +112,17 @@ pub(super) fn run(context: &Context, args: &BuildArgs) -> Result<u8, Failure> {
         }
     }
     report(context, outcomes)
+}
+
+/// Says which secrets whoever has an image would have.
+fn warn_of_secrets(context: &Context, project: &Project, request: &Request) {
+    for image in &request.images {
+        // What is wrong with an image, the build tells for each.
+        let Ok(system) = project.system(image, &request.overrides) else { continue };
+        for Exposed { what, instead } in exposed(&system) {
+            context.printer.warning(&format!("{image} has {what} in it, for whoever gets the image: {instead}"));
+        }
+    }
 }
 
 /// The names in the order in which they were given, each once.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use hah_node::identity::refusal::{Fault, reason};
 use hah_node::identity::{FILE_MAX, Identity, Probe, VERSION};
 use hah_plan::recipe::ByteSize;
 
@@ -159,6 +160,16 @@ fn report(context: &Context, image: &Image, node: Option<&str>, flashed: &Flashe
     });
 }
 
+/// Where and what, and nothing that may be a secret: the terminal and logs are no place for one.
+fn told(error: &serde_json::Error) -> String {
+    let fault = match error.classify() {
+        serde_json::error::Category::Data => Fault::Data,
+        serde_json::error::Category::Eof => Fault::End,
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => Fault::Syntax,
+    };
+    format!("line {}, column {}: {}", error.line(), error.column(), reason(&error.to_string(), fault))
+}
+
 /// Reads and checks a node.json.
 fn read_identity(path: &Path) -> Result<Identity, Failure> {
     let text = files::read(path)?;
@@ -168,10 +179,10 @@ fn read_identity(path: &Path) -> Result<Identity, Failure> {
     if text.len() > FILE_MAX {
         return Err(refuse(format!("{} bytes; a node reads at most {FILE_MAX}", text.len())));
     }
-    let Probe { version } = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
+    let Probe { version } = serde_json::from_slice(&text).map_err(|error| refuse(told(&error)))?;
     if version != VERSION {
         return Err(refuse(format!("it has version {version}; this hah-image writes version {VERSION}")));
     }
-    let identity: Identity = serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
+    let identity: Identity = serde_json::from_slice(&text).map_err(|error| refuse(told(&error)))?;
     identity.flaw().map_or(Ok(identity), |flaw| Err(refuse(flaw.to_string())))
 }

@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::project::Project;
 use crate::project::fleet::{FleetError, cluster_of, no_such_node};
+use crate::project::secrets::passphrase::{self, Weak};
 use crate::project::secrets::{self, FILE, Key, Lock};
 
 /// Longest value that `set` reads, in bytes.
@@ -34,7 +35,7 @@ pub(super) struct KeyArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum SecretsVerb {
     /// Make what the cluster wants: gossip keys, an authority, certificates, tokens
-    Init(KeyArgs),
+    Init(NewArgs),
     /// Make what new or changed nodes lack, and forget those that are gone
     Update(KeyArgs),
     /// Make some of them anew; every card that holds them is to be flashed again
@@ -43,6 +44,16 @@ pub(super) enum SecretsVerb {
     Set(ValueArgs),
     /// Print one value
     Get(ValueArgs),
+}
+
+/// Arguments of `secrets init`.
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Take a passphrase that would be guessed
+    #[arg(long)]
+    weak_passphrase: bool,
 }
 
 /// Arguments of `secrets rotate`.
@@ -199,7 +210,7 @@ pub(super) fn run(context: &Context, verb: &SecretsVerb) -> Result<u8, Failure> 
     let project = Project::open(&context.directory)?;
     let cluster = cluster_of(&project)?;
     match verb {
-        SecretsVerb::Init(key) => init(context, &project, &cluster, key),
+        SecretsVerb::Init(args) => init(context, &project, &cluster, args),
         SecretsVerb::Update(key) => change(context, &project, (&cluster, key), |secrets| {
             secrets::complete(&cluster, secrets, crate::clock::unix_now())
         }),
@@ -233,7 +244,7 @@ pub(super) fn open(context: &Context, project: &Project, cluster: &Cluster, key:
 
 fn key_for(context: &Context, file: &[u8], args: &KeyArgs) -> Result<Key, Failure> {
     if secrets::wants_passphrase(file)? {
-        return Ok(Key::Passphrase(passphrase(context, args, "Passphrase of secrets.age:")?));
+        return Ok(Key::Passphrase(ask_passphrase(context, args, "Passphrase of secrets.age:")?));
     }
     match args.age_identity.as_ref().or(context.settings.environment.age_identity.as_ref()) {
         Some(path) => Ok(Key::Identities(secrets::identities(path)?)),
@@ -246,7 +257,7 @@ fn key_for(context: &Context, file: &[u8], args: &KeyArgs) -> Result<Key, Failur
 }
 
 /// From a file, the environment or the terminal; never from the command line, which others can read.
-fn passphrase(context: &Context, args: &KeyArgs, question: &str) -> Result<SecretString, Failure> {
+fn ask_passphrase(context: &Context, args: &KeyArgs, question: &str) -> Result<SecretString, Failure> {
     if let Some(path) = &args.passphrase_file {
         let text = Zeroizing::new(files::read_to_string(path)?);
         let line = text.lines().next().unwrap_or_default();
@@ -269,16 +280,18 @@ fn passphrase(context: &Context, args: &KeyArgs, question: &str) -> Result<Secre
 }
 
 /// What a new file is encrypted for: the recipients of cluster.toml, or a passphrase.
-fn lock(context: &Context, cluster: &Cluster, args: &KeyArgs) -> Result<Lock, Failure> {
+fn new_lock(context: &Context, cluster: &Cluster, args: &NewArgs) -> Result<Lock, Failure> {
     if !cluster.recipients.is_empty() {
         return Ok(Lock::Recipients(secrets::recipients(&cluster.recipients)?));
     }
-    let phrase = passphrase(context, args, "New passphrase for secrets.age:")?;
-    if phrase.expose_secret().is_empty() {
-        return Err(Failure::user("an empty passphrase protects nothing; nothing was written", None));
+    let NewArgs { key: args, weak_passphrase } = args;
+    let phrase = ask_passphrase(context, args, "New passphrase for secrets.age:")?;
+    match passphrase::weigh(&phrase, cluster) {
+        Err(Weak::Guessed { .. }) if *weak_passphrase => {}
+        weighed => weighed?,
     }
     let was_asked = args.passphrase_file.is_none() && context.settings.environment.passphrase.is_none();
-    if was_asked && passphrase(context, args, "The same again:")?.expose_secret() != phrase.expose_secret() {
+    if was_asked && ask_passphrase(context, args, "The same again:")?.expose_secret() != phrase.expose_secret() {
         return Err(Failure::user("the two differ; nothing was written", None));
     }
     Ok(Lock::Passphrase(phrase))
@@ -295,7 +308,7 @@ fn same_lock(cluster: &Cluster, key: Key) -> Result<Lock, Failure> {
     }
 }
 
-fn init(context: &Context, project: &Project, cluster: &Cluster, args: &KeyArgs) -> Result<u8, Failure> {
+fn init(context: &Context, project: &Project, cluster: &Cluster, args: &NewArgs) -> Result<u8, Failure> {
     let path = secrets::path(project.root());
     if path.exists() {
         return Err(Failure::user(
@@ -303,7 +316,7 @@ fn init(context: &Context, project: &Project, cluster: &Cluster, args: &KeyArgs)
             Some("`hah-image secrets update` adds what new nodes lack".into()),
         ));
     }
-    let lock = lock(context, cluster, args)?;
+    let lock = new_lock(context, cluster, args)?;
     let mut made = Secrets::default();
     let added = secrets::complete(cluster, &mut made, crate::clock::unix_now())?;
     secrets::write(project.root(), &secrets::encrypt(&made, &lock)?)?;

@@ -10,11 +10,14 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::place::Place;
 use super::{Action, create_directory, entries, failed};
+
+/// Read and written by the owner, and by nobody else.
+const PRIVATE: u32 = 0o600;
 
 /// A file being made: unnamed until [`Draft::publish`] renames it; removed when dropped before.
 pub struct Draft {
@@ -25,15 +28,22 @@ pub struct Draft {
 
 impl Draft {
     /// A fresh, locked file at `path`, readable and writable.
+    ///
+    /// It is always a new one: what somebody else has put there, a link or a second name of another file, is never opened for
+    /// writing. A living maker's is waited for, since in another container another process may have our id.
     pub fn create(path: &Path) -> io::Result<Self> {
         loop {
-            // Emptied only when it is locked: in another container another process of our id may be writing it.
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-            let file = file.map_err(failed(Action::Create, path))?;
+            let file = match options().write(true).create_new(true).open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    clear(path).map_err(failed(Action::Create, path))?;
+                    continue;
+                }
+                Err(error) => return Err(failed(Action::Create, path)(error).into()),
+            };
             file.lock().map_err(failed(Action::Lock, path))?;
-            // Between opening and locking a sweep may have taken it for a dead one's, or its maker may have published it.
+            // Between making and locking a sweep may have taken it for a dead one's.
             if names(path, &file).map_err(failed(Action::Create, path))? {
-                file.set_len(0).map_err(failed(Action::Write, path))?;
                 return Ok(Self { file, path: path.to_owned(), published: false });
             }
         }
@@ -82,6 +92,35 @@ impl Drop for Draft {
     }
 }
 
+/// Follows no link in the last part of a path, and waits for nobody who has not opened the other end of a FIFO.
+fn options() -> OpenOptions {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    options
+}
+
+/// Takes away what has a draft's name and is none of ours: at once, unless a living maker holds it.
+fn clear(path: &Path) -> io::Result<()> {
+    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let is_file = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) if gone(&error) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let holder = if is_file { options().open(path).ok() } else { None };
+    if let Some(file) = holder {
+        file.lock()?;
+        if !names(path, &file)? {
+            return Ok(());
+        }
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if !gone(&error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file, whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = Draft::of(&Place::of(path)?)?;
@@ -110,7 +149,7 @@ pub fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
 /// Opens a file to add to its end, and makes it when it is not there.
 pub fn append(path: &Path) -> io::Result<File> {
     let place = Place::of(path)?;
-    let file = OpenOptions::new().read(true).append(true).create(true).open(place.path());
+    let file = options().append(true).create(true).open(place.path());
     Ok(file.map_err(failed(Action::Write, path))?)
 }
 
@@ -120,11 +159,22 @@ pub fn create_new(path: &Path) -> io::Result<File> {
     Ok(file.map_err(failed(Action::Create, path))?)
 }
 
+/// The same, for the eyes of its owner alone: what will hold secrets.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(PRIVATE).open(path);
+    Ok(file.map_err(failed(Action::Create, path))?)
+}
+
+/// Takes a file that is there away from everybody but its owner.
+pub fn make_private(file: &File) -> io::Result<()> {
+    file.set_permissions(std::fs::Permissions::from_mode(PRIVATE))
+}
+
 /// Removes the files in `directory` that `is_draft` names and that no living process holds.
 pub fn sweep(directory: &Path, is_draft: impl Fn(&str) -> bool) -> io::Result<()> {
     for path in entries(directory)? {
         let named = path.file_name().and_then(|name| name.to_str()).is_some_and(&is_draft);
-        let Some(file) = named.then(|| File::open(&path).ok()).flatten() else { continue };
+        let Some(file) = named.then(|| options().open(&path).ok()).flatten() else { continue };
         match file.try_lock() {
             Ok(()) => {
                 let _ = std::fs::remove_file(&path);
@@ -138,7 +188,7 @@ pub fn sweep(directory: &Path, is_draft: impl Fn(&str) -> bool) -> io::Result<()
 /// Whether `path` still names `file`.
 pub fn names(path: &Path, file: &File) -> io::Result<bool> {
     let ours = file.metadata()?;
-    match std::fs::metadata(path) {
+    match std::fs::symlink_metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
@@ -199,6 +249,52 @@ mod tests {
         assert!(append(&path).unwrap_err().to_string().contains("is a FIFO"));
         assert!(create_new(&path).is_err());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "the draft is gone");
+    }
+
+    /// Whoever may write to the directory waits with a link at the name that a draft will have, and has us write elsewhere.
+    #[test]
+    fn what_waits_at_a_draft_s_name_is_not_written_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("victim"), "precious").unwrap();
+        let place = Place::of(&path("file")).unwrap();
+        let draft = path(&format!(".file.{}.part", std::process::id()));
+        let fifo = |path: &Path| {
+            let mode = rustix::fs::Mode::RUSR;
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        };
+        let traps: [&dyn Fn(); 4] = [
+            &|| std::os::unix::fs::symlink("victim", &draft).unwrap(),
+            &|| std::os::unix::fs::symlink("nowhere", &draft).unwrap(),
+            &|| std::fs::hard_link(path("victim"), &draft).unwrap(),
+            &|| fifo(&draft),
+        ];
+        for trap in traps {
+            trap();
+            let mut made = Draft::create(&draft).unwrap();
+            made.write(b"ours").unwrap();
+            made.publish(place.path()).unwrap();
+            assert_eq!(std::fs::read(path("victim")).unwrap(), b"precious");
+            assert_eq!(std::fs::read(path("file")).unwrap(), b"ours");
+            assert!(!path("nowhere").exists() && !draft.exists());
+        }
+        // A directory is nobody's draft, and stays.
+        std::fs::create_dir(&draft).unwrap();
+        assert!(Draft::create(&draft).is_err());
+        // A sweep waits for nobody either.
+        fifo(&path(".file.1.part"));
+        sweep(directory.path(), |name| name.ends_with(".1.part")).unwrap();
+    }
+
+    #[test]
+    fn private_files_are_their_owner_s() {
+        let directory = tempfile::tempdir().unwrap();
+        let mode = |file: &File| file.metadata().unwrap().mode() & 0o7777;
+        assert_eq!(mode(&create_private(&directory.path().join("new")).unwrap()), 0o600);
+        let old = create_new(&directory.path().join("old")).unwrap();
+        old.set_permissions(std::fs::Permissions::from_mode(0o644)).unwrap();
+        make_private(&old).unwrap();
+        assert_eq!(mode(&old), 0o600);
     }
 
     /// Two makers of one name, as in two containers that share a cache, take turns.

@@ -110,8 +110,10 @@ impl OpenTarget {
     }
 
     /// Makes a file: of `bytes` bytes, or as large as the image turns out to be. One that is there is an error.
+    ///
+    /// It is its owner's alone: a node that boots from it leaves its keys there.
     pub fn new_file(path: &Path, bytes: Option<u64>) -> Result<Self, OpenError> {
-        let file = draft::create_new(path)?;
+        let file = draft::create_private(path)?;
         if let Some(bytes) = bytes {
             file.set_len(bytes)?;
         }
@@ -125,6 +127,12 @@ impl OpenTarget {
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
         Ok(Self { path: path.to_owned(), direct: direct(path), file, capacity, is_blank: false })
+    }
+
+    /// Takes a file away from everybody but its owner, before a node's secrets come onto it; who reads a device, the system
+    /// decides.
+    pub fn make_private(&self) -> io::Result<()> {
+        if self.is_device() { Ok(()) } else { draft::make_private(&self.file) }
     }
 
     /// The path that was opened.

@@ -25,6 +25,8 @@ use crate::files;
 use crate::files::draft::Draft;
 use crate::files::place::Place;
 
+pub mod passphrase;
+
 /// Name of the file.
 pub const FILE: &str = "secrets.age";
 /// Largest file that is read, in bytes.
