@@ -133,6 +133,7 @@ impl FakeNode {
             on_trial: self.on_trial,
             next: self.next,
             generations,
+            wants_signature: false,
             bad: self.bad.clone(),
         })
     }

@@ -153,6 +153,7 @@ mod tests {
                     state: State::Staged,
                 })
                 .to_vec(),
+            wants_signature: false,
             bad: bad.iter().map(|id| Bad { id: *id, reason: "why".into() }).collect(),
         };
         for (told, wanted) in [
