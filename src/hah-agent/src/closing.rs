@@ -27,9 +27,9 @@ pub(crate) mod pace;
 pub(crate) mod reply;
 pub(crate) mod judge;
 pub(crate) mod http;
-mod api;
-mod driver;
-mod publish;
+pub(crate) mod api;
+pub(crate) mod driver;
+pub(crate) mod publish;
 #[cfg(test)]
 mod model;
 

@@ -219,7 +219,7 @@ fn metrics(state: &State, now: Now) -> String {
 }
 
 /// Replaces a file that everybody may read. Not flushed: all of these are for the running system.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = crate::durable::unfinished(path);
     let open = || fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&unfinished);
     let mut file = match (open(), path.parent()) {

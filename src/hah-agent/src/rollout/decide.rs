@@ -133,10 +133,6 @@ pub(crate) fn decide(facts: &Facts<'_>, memory: &mut Memory) -> Decision {
     }
     let begun = local.errand.as_ref().map(|errand| errand.generation);
     let own = facts.own_lock().map(|(_, lock)| lock.generation);
-    if begun.is_some() && facts.board.is_err() && local.armed.is_none() {
-        // What is undone needs no board, but what comes first may.
-        return waits_for_board(facts, Stage::Undoing);
-    }
     match begun.or(own) {
         Some(generation) => go_on(facts, memory, generation),
         None => begin(facts, memory),
@@ -236,7 +232,8 @@ fn go_on(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision
     let Ok(board) = facts.board else {
         return match fate(facts.settings, facts.local, generation) {
             Fate::Armed => Decision::Wait(Stage::Rebooting, Unmet::Rebooting(generation)),
-            _ => waits_for_board(facts, Stage::Undoing),
+            Fate::Untried => waits_for_board(facts, Stage::Preparing),
+            Fate::Kept | Fate::Ended(_) | Fate::Gone => waits_for_board(facts, Stage::Undoing),
         };
     };
     match fate(facts.settings, facts.local, generation) {
@@ -269,6 +266,9 @@ fn go_on(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision
 fn prepare(facts: &Facts<'_>, memory: &mut Memory, board: &Board, generation: Digest) -> Result<Decision, String> {
     if let Some(why) = &memory.called_off {
         return Err(why.clone());
+    }
+    if facts.settings.breaks_unlock_early() && memory.was_well && facts.own_lock().is_none() {
+        return Ok(Decision::Do(Stage::Rebooting, Effect::Try(generation)));
     }
     let Some((index, lock)) = facts.own_lock() else { return Err("the lock is not this node's any more".to_owned()) };
     let wanted = facts.local.wanted().filter(|wanted| wanted.generation == generation && generation == lock.generation);

@@ -196,6 +196,9 @@ impl Schedule {
         match effect {
             Effect::Begin(errand) => card.errand = Some((**errand).clone()),
             Effect::End => card.errand = None,
+            Effect::Condemn(generation, _) if card.armed == Some(*generation) => {
+                return Err(broken("just", format!("n{node} condemns what has not started yet")));
+            }
             Effect::Condemn(generation, reason) => condemn(&mut card.ended, *generation, reason),
             Effect::Commit(generation) => {
                 let running = number(card.running);
@@ -204,6 +207,8 @@ impl Schedule {
                 }
                 card.on_trial = false;
                 card.good = card.running;
+                // What was staged meanwhile is another one, and still wanted.
+                card.staged = card.staged.filter(|staged| staged.generation != *generation);
                 card.ended.retain(|ended| ended.generation != *generation);
                 self.nodes[node].on_purpose = false;
                 seen.add("kept");
@@ -263,7 +268,6 @@ impl Schedule {
         if at.card.ended.iter().all(|ended| ended.generation != generation) {
             at.card.ended.push(Ended { generation, reason: None });
         }
-        at.card.staged = None;
         if !self.calm && self.dice.below(30) == 0 {
             seen.add("power cut in the boot pointer");
             self.nodes[node].on_purpose = true;
