@@ -112,3 +112,6 @@ async fn answer<G: Generations>(node: &mut Node<G>, programs: &Programs, questio
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

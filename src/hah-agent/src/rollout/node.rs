@@ -30,6 +30,8 @@ pub(crate) trait Generations {
     fn go_back(&mut self) -> Result<(), String>;
     /// Writes why a generation did not last, unless that is written.
     fn condemn(&mut self, generation: Digest, reason: &str) -> Result<(), String>;
+    /// Whether the system has started, and which of its units have failed.
+    fn units(&mut self) -> (bool, BTreeSet<String>);
 }
 
 /// This node.
@@ -65,7 +67,7 @@ impl<G: Generations> Node<G> {
             return Err(format!("{} was written by another version of the agent", path.display()));
         }
         let local = self.generations.look()?;
-        let (started, failed_units) = units();
+        let (started, failed_units) = self.generations.units();
         Ok(Local { errand, started, failed_units, vault, ..local })
     }
 
@@ -96,17 +98,6 @@ impl<G: Generations> Node<G> {
             _ => Ok(()),
         }
     }
-}
-
-/// Whether systemd has done what it does when it starts, and which units have failed.
-fn units() -> (bool, BTreeSet<String>) {
-    let said = |arguments: &[&str]| {
-        let output = Command::new("systemctl").args(arguments).env("LC_ALL", "C").output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-    };
-    let failed = said(&["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"]);
-    let failed = failed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
-    (matches!(said(&["is-system-running"]).trim(), "running" | "degraded"), failed)
 }
 
 /// The generations of this node, by the verbs of the agent itself.
@@ -178,6 +169,16 @@ impl Generations for Verbs {
             durable::write(&path, format!("{reason}\n").as_bytes(), 0o644)
         };
         write().map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn units(&mut self) -> (bool, BTreeSet<String>) {
+        let said = |arguments: &[&str]| {
+            let output = Command::new("systemctl").args(arguments).env("LC_ALL", "C").output();
+            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+        };
+        let failed = said(&["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"]);
+        let failed = failed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+        (matches!(said(&["is-system-running"]).trim(), "running" | "degraded"), failed)
     }
 }
 
