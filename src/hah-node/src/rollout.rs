@@ -9,7 +9,7 @@
 //! | what a node is to go to | [`ORDER`], on the node | [`Order`] |
 //! | what a node has begun and must end | [`ERRAND`], on the node | [`Errand`] |
 //! | what this node's agent sees now | [`STATUS`] | [`Status`] |
-//! | metrics, beside the loop's | | [`metric`] |
+//! | metrics, in the loop's file | [`METRICS`] | [`metric`] |
 //!
 //! The lock is changed by compare-and-set only. No session holds it: a session falls during the very reboot that it would
 //! guard. So the lock of a node that never comes back stays until a person breaks it.
@@ -39,6 +39,8 @@ pub const ORDER: &str = "/var/lib/hah/rollout-order.json";
 pub const ERRAND: &str = "/var/lib/hah/rollout.json";
 /// The [`Status`], on the `/run` tmpfs.
 pub const STATUS: &str = "/run/hah/rollout.json";
+/// The [`metric`]s, on the same tmpfs: the loop puts them into its own file.
+pub const METRICS: &str = "/run/hah/rollout.prom";
 /// With it Nomad's drains and Consul's maintenance are marked that a rollout began, and that it ends.
 pub const MARK: &str = "hah rollout";
 /// A generation must have passed its gate so many seconds after the kernel started, or the node goes back.

@@ -28,6 +28,8 @@ pub(crate) struct Publisher {
     reload: PathBuf,
     kmsg: PathBuf,
     textfile: Option<PathBuf>,
+    /// What the rollout adds to it.
+    rollout: PathBuf,
     /// The banner as it was written last.
     banner: String,
     /// What could not be done, so that it is said once.
@@ -46,6 +48,7 @@ impl Publisher {
             reload: options.below(AGETTY_RELOAD),
             kmsg: options.below("/dev/kmsg"),
             textfile: config.textfile.as_ref().map(|path| options.below(path)),
+            rollout: options.below(hah_node::rollout::METRICS),
             banner: String::new(),
             failing: BTreeSet::new(),
         }
@@ -70,7 +73,9 @@ impl Publisher {
         if let Some(path) = self.textfile.clone() {
             // A link leads to a tmpfs: a file that changes twice a minute is not for the card.
             let path = fs::read_link(&path).unwrap_or(path);
-            self.write(&path, metrics(state, now).as_bytes());
+            // The rollout's metrics need no file and no link of their own in the image.
+            let rollout = fs::read_to_string(&self.rollout).unwrap_or_default();
+            self.write(&path, (metrics(state, now) + &rollout).as_bytes());
         }
         let banner = banner(state);
         tell_systemd(&[NotifyState::Status(&banner)]);
@@ -322,6 +327,9 @@ mod tests {
         fs::create_dir_all(textfile.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(&target, &textfile).unwrap();
         let mut publisher = Publisher::new(&options, &config, "pi4".to_owned());
+        let rollout = options.below(hah_node::rollout::METRICS);
+        fs::create_dir_all(rollout.parent().unwrap()).unwrap();
+        fs::write(&rollout, "hah_rollout_stopped 0\n").unwrap();
         publisher.publish(&closed(), NOW);
         assert!(fs::symlink_metadata(&textfile).unwrap().is_symlink());
         let metrics = fs::read_to_string(&target).unwrap();
@@ -332,6 +340,7 @@ mod tests {
             "hah_prometheus_up 1",
             "hah_loop_seconds_to_close 74.250",
             "hah_loop_last_error_timestamp_seconds 0",
+            "hah_rollout_stopped 0",
         ] {
             assert!(metrics.lines().any(|one| one == line), "{line} in {metrics}");
         }

@@ -237,15 +237,7 @@ fn go_on(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision
         };
     };
     match fate(facts.settings, facts.local, generation) {
-        Fate::Armed => {
-            let due = memory.rebooting.is_none_or(|asked| facts.now.boot >= asked.saturating_add(pace::REBOOT));
-            if !due || facts.own_lock().is_none() {
-                memory.rebooting.get_or_insert(facts.now.boot);
-                return Decision::Wait(Stage::Rebooting, Unmet::Rebooting(generation));
-            }
-            memory.rebooting = Some(facts.now.boot);
-            Decision::Do(Stage::Rebooting, Effect::Try(generation))
-        }
+        Fate::Armed => reboot_again(facts, memory, generation),
         Fate::Ended(None) => Decision::Do(Stage::Undoing, Effect::Condemn(generation, DIED.to_owned())),
         Fate::Ended(Some(reason)) if !board.bad.contains_key(&generation) && !facts.settings.breaks_keep_quiet() => {
             let bad = Bad { node: facts.settings.node.clone(), reason, at: facts.now.wall };
@@ -260,6 +252,28 @@ fn go_on(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision
         },
         Fate::Kept | Fate::Ended(Some(_)) | Fate::Gone => undo(facts, memory),
     }
+}
+
+/// The reboot was asked for, perhaps by an agent that has ended since. When it does not begin, it is asked for again, under
+/// the conditions of the first time.
+fn reboot_again(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision {
+    let wait = |unmet| Decision::Wait(Stage::Rebooting, unmet);
+    let asked = *memory.rebooting.get_or_insert(facts.now.boot);
+    if facts.now.boot < asked.saturating_add(pace::REBOOT) || facts.own_lock().is_none() {
+        return wait(Unmet::Rebooting(generation));
+    }
+    let cluster = match facts.cluster {
+        None => return Decision::Look,
+        Some(Ok(cluster)) => cluster,
+        Some(Err(why)) => return wait(Unmet::Cluster(why.to_owned())),
+    };
+    let wanted = facts.local.wanted().filter(|wanted| wanted.generation == generation);
+    let wanted = wanted.unwrap_or(Staged { generation, canary: false, accept_outage: false });
+    if let Some(unmet) = start(facts, cluster, wanted) {
+        return wait(unmet);
+    }
+    memory.rebooting = Some(facts.now.boot);
+    Decision::Do(Stage::Rebooting, Effect::Try(generation))
 }
 
 /// From the lock to the reboot. An error calls it off.

@@ -33,7 +33,7 @@ fn run(options: &Options, config: &Loop, node: &str) {
         Err(error) => return console::journal(&format!("the rollout does not start: {error}")),
     };
     let programs = Programs::new(api, config, node, options.hurry);
-    let publisher = Publisher::new(options, config, node.to_owned());
+    let publisher = Publisher::new(options, node.to_owned());
     let generations = Node::new(Verbs::below(&options.root), &options.root, config.vault.is_some());
     let settings = settings(config, node);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {

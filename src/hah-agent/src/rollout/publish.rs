@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use hah_node::closing::Loop;
-use hah_node::rollout::{STATUS, STATUS_VERSION, Stage, Status, metric};
+use hah_node::rollout::{METRICS, STATUS, STATUS_VERSION, Stage, Status, metric};
 
 use super::machine::{Effect, Now, Said, State};
 use crate::closing::driver::Options;
@@ -17,25 +16,18 @@ pub(crate) struct Publisher {
     node: String,
     status: PathBuf,
     kmsg: PathBuf,
-    /// Beside the loop's: another file of the same directory.
-    textfile: Option<PathBuf>,
+    metrics: PathBuf,
     /// What could not be done, so that it is said once.
     failing: BTreeSet<PathBuf>,
 }
 
 impl Publisher {
-    pub(crate) fn new(options: &Options, config: &Loop, node: String) -> Self {
-        // The loop's file is a link to a tmpfs, and this one lies where the link leads.
-        let beside = |path: &String| {
-            let path = options.below(path);
-            let target = std::fs::read_link(&path).unwrap_or(path);
-            target.with_file_name("hah-rollout.prom")
-        };
+    pub(crate) fn new(options: &Options, node: String) -> Self {
         Self {
             node,
             status: options.below(STATUS),
             kmsg: options.below("/dev/kmsg"),
-            textfile: config.textfile.as_ref().map(beside),
+            metrics: options.below(METRICS),
             failing: BTreeSet::new(),
         }
     }
@@ -55,9 +47,7 @@ impl Publisher {
             text.push(b'\n');
             self.write(&self.status.clone(), &text);
         }
-        if let Some(path) = self.textfile.clone() {
-            self.write(&path, metrics(state, now).as_bytes());
-        }
+        self.write(&self.metrics.clone(), metrics(state, now).as_bytes());
     }
 
     fn write(&mut self, path: &Path, content: &[u8]) {

@@ -217,7 +217,7 @@ impl Bench {
         let thread = std::thread::spawn(move || {
             let api = Api::new(&config, None, (&options.root, "n1"), HURRY).unwrap();
             let programs = Programs::new(api, &config, "n1", HURRY);
-            let publisher = Publisher::new(&options, &config, "n1".to_owned());
+            let publisher = Publisher::new(&options, "n1".to_owned());
             let node = Node::new(card, &options.root, false);
             let settings = settings(&config, "n1");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -366,7 +366,7 @@ fn a_node_with_a_real_consul() {
     bench.until("idle", || bench.status().is_some_and(|status| status.stage == Stage::Idle && status.wanted.is_none()));
     assert_eq!(bench.status().unwrap().running, Some(good));
     assert_eq!((bench.key("want/n1"), bench.key("stop")), (None, None));
-    let metrics = std::fs::read_to_string(bench.directory.join("run/hah/hah-rollout.prom")).unwrap();
+    let metrics = std::fs::read_to_string(bench.directory.join("run/hah/rollout.prom")).unwrap();
     assert!(metrics.contains("\nhah_rollout_phase{phase=\"idle\"} 1\n"), "{metrics}");
 
     // A generation with a broken Nomad goes back once, is bad for everybody, and the rollout is stopped.

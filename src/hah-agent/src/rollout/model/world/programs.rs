@@ -18,7 +18,8 @@ impl Schedule {
     /// Whether a node's Consul takes part.
     pub(super) fn takes_part(&self, node: usize) -> bool {
         let node = &self.nodes[node];
-        let runs = matches!(node.power, Power::On | Power::Starting(_));
+        // Of a node that shuts down Consul may be the last to go.
+        let runs = matches!(node.power, Power::On | Power::Starting(_) | Power::Stopping(_));
         let kind = self.kinds[number(node.card.running)];
         runs && self.now >= node.serves.max(node.cut) && !matches!(kind, Kind::NoNetwork | Kind::NoConsul)
     }
@@ -230,6 +231,10 @@ impl Schedule {
     fn start_trial(&mut self, node: usize, generation: Digest, seen: &mut Coverage) -> Result<Reply, Verdict> {
         let which = number(generation);
         let again = self.nodes[node].card.armed == Some(generation);
+        if again && self.nodes[node].power != Power::On {
+            // It shuts down already.
+            return Ok(Reply::Done);
+        }
         if !again && self.nodes[node].card.staged.is_none_or(|staged| staged.generation != generation) {
             return Ok(Reply::Failed("it is not on the card".to_owned()));
         }
