@@ -27,10 +27,10 @@ pub(crate) mod pace;
 pub(crate) mod reply;
 pub(crate) mod judge;
 pub(crate) mod http;
-mod api;
-mod driver;
+pub(crate) mod api;
+pub(crate) mod driver;
 mod ends;
-mod publish;
+pub(crate) mod publish;
 #[cfg(test)]
 mod model;
 

@@ -18,12 +18,22 @@
 //! - [`view`]: what a pass knows, and [`words`]: the same as sentences;
 //! - [`decide`]: the one thing that is to be done;
 //! - [`machine`]: passes, retries and sleep, `(State, Event, now) → (State, Vec<Action>)`, without I/O;
-//! - [`pace`]: every delay and deadline.
+//! - [`pace`]: every delay and deadline;
+//! - [`reply`]: what the programs answer, read, and [`api`]: which requests a question takes;
+//! - [`node`]: this node's generations, units and errand;
+//! - [`driver`]: runs the machine; [`publish`]: where a person sees it.
 
 mod view;
 mod words;
 mod decide;
 mod machine;
 mod pace;
+mod reply;
+mod api;
+mod node;
+mod driver;
+mod publish;
 #[cfg(test)]
 mod model;
+
+pub(crate) use driver::start;

@@ -6,9 +6,10 @@
 //! | which nodes want to | Consul KV [`WISHES`]`NODE` | [`Wish`] |
 //! | which generations did not last | Consul KV [`BAD`]`GENERATION` | [`Bad`] |
 //! | that nobody starts | Consul KV [`STOP_KEY`] | text: why |
+//! | what a node is to go to | [`ORDER`], on the node | [`Order`] |
 //! | what a node has begun and must end | [`ERRAND`], on the node | [`Errand`] |
 //! | what this node's agent sees now | [`STATUS`] | [`Status`] |
-//! | metrics, beside the loop's | | [`metric`] |
+//! | metrics, in the loop's file | [`METRICS`] | [`metric`] |
 //!
 //! The lock is changed by compare-and-set only. No session holds it: a session falls during the very reboot that it would
 //! guard. So the lock of a node that never comes back stays until a person breaks it.
@@ -32,10 +33,14 @@ pub const STOP_KEY: &str = "hah/rollout/stop";
 pub const BAD: &str = "hah/rollout/bad/";
 /// Before the node's name, the Consul KV key of a [`Wish`].
 pub const WISHES: &str = "hah/rollout/want/";
+/// The [`Order`], on the data partition: whoever stages a generation writes it when the rollout is to start it.
+pub const ORDER: &str = "/var/lib/hah/rollout-order.json";
 /// The [`Errand`], on the data partition: it outlives the reboot.
 pub const ERRAND: &str = "/var/lib/hah/rollout.json";
 /// The [`Status`], on the `/run` tmpfs.
 pub const STATUS: &str = "/run/hah/rollout.json";
+/// The [`metric`]s, on the same tmpfs: the loop puts them into its own file.
+pub const METRICS: &str = "/run/hah/rollout.prom";
 /// With it Nomad's drains and Consul's maintenance are marked that a rollout began, and that it ends.
 pub const MARK: &str = "hah rollout";
 /// A generation must have passed its gate so many seconds after the kernel started, or the node goes back.
@@ -110,6 +115,24 @@ pub struct Bad {
     pub reason: String,
     /// When: seconds since 1970, by the node's clock.
     pub at: u64,
+}
+
+/// Version of [`Order`].
+pub const ORDER_VERSION: u32 = 1;
+
+/// What a node is to go to. Without one a generation waits on the card until somebody starts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// [`ORDER_VERSION`].
+    pub version: u32,
+    /// Which; it counts once it is whole on the card, and as long as it was never started.
+    pub generation: Digest,
+    /// Whether this node is to try it before any other.
+    #[serde(default)]
+    pub canary: bool,
+    /// Whether a cluster that cannot spare a server may be without it.
+    #[serde(default)]
+    pub accept_outage: bool,
 }
 
 /// Version of [`Errand`].

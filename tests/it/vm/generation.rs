@@ -78,7 +78,7 @@ fn a_node_is_updated_over_the_network_and_goes_back_from_what_does_not_start() {
     settle(&mut vm);
     assert_eq!(lasting(&mut vm), before);
     assert_eq!(vm.ssh("findmnt -nro SOURCE,FSTYPE /"), "/dev/loop0 squashfs");
-    assert_eq!(vm.ssh("grep -rh SystemMaxUse= /etc/systemd/journald.conf.d"), "SystemMaxUse=150M");
+    assert_eq!(vm.ssh("grep -rh SystemMaxUse= /etc/systemd/journald.conf.d"), "SystemMaxUse=157286400");
 
     // One that cannot start: stage 1 gives up, and the next boot is the good one's, with nobody's hand.
     let deploy = Project::with("\n[kernel]\ncmdline = [\"init=/nonexistent\"]\n").deploy(&vm);

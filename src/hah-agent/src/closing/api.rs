@@ -149,7 +149,7 @@ impl Api {
         Ok(Reply::Quorum(self.quorum((leader, &peers), members.as_deref(), wall)))
     }
 
-    async fn members(&self) -> Result<Vec<Member>, Why> {
+    pub(crate) async fn members(&self) -> Result<Vec<Member>, Why> {
         Ok(reply::consul_members(&good(self.get_consul("/v1/agent/members").await?)?)?)
     }
 
@@ -275,7 +275,7 @@ impl Api {
     }
 
     /// Where Prometheus may be, best first, and what kept Consul from telling.
-    async fn find_prometheus(&self) -> (Result<(), Why>, Vec<Address>) {
+    pub(crate) async fn find_prometheus(&self) -> (Result<(), Why>, Vec<Address>) {
         match self.instances().await {
             Ok(instances) => {
                 let candidates = judge::candidates(&instances).into_iter();
@@ -294,14 +294,19 @@ impl Api {
     }
 
     async fn ask_prometheus(&self, address: Address) -> Result<super::view::Targets, Why> {
+        let found = self.targets(address).await?;
+        let members = self.members().await.unwrap_or_default();
+        Ok(judge::targets(&self.prometheus, address.to_string(), &found, &members))
+    }
+
+    /// What a Prometheus that is ready scrapes.
+    pub(crate) async fn targets(&self, address: Address) -> Result<Vec<reply::Target>, Why> {
         let ready = self.call(address, Method::GET, "/-/ready", Vec::new()).await?;
         if ready.status != 200 {
             return Err(Why(format!("it is not ready: {}", said(&ready))));
         }
         let answer = self.call(address, Method::GET, "/api/v1/query?query=up", Vec::new()).await?;
-        let found = reply::targets(&good(answer)?)?;
-        let members = self.members().await.unwrap_or_default();
-        Ok(judge::targets(&self.prometheus, address.to_string(), &found, &members))
+        Ok(reply::targets(&good(answer)?)?)
     }
 
     async fn vault(&self) -> Result<Reply, Why> {
@@ -327,6 +332,12 @@ impl Api {
         Ok(Reply::Vault(text.to_owned(), well))
     }
 
+    /// Whether Vault answers, with whatever. One that talks TLS only is not looked at, and never does.
+    pub(crate) async fn vault_answers(&self) -> Result<bool, Why> {
+        let Some(Ok(address)) = &self.vault else { return Ok(false) };
+        Ok(self.call(*address, Method::GET, "/v1/sys/health", Vec::new()).await.is_ok())
+    }
+
     /// Tells Consul how this agent is: service `hah-agent` with a TTL check, registered when it is not there.
     pub(crate) async fn report(&self, passing: bool, text: &str) -> Result<(), Why> {
         let status = if passing { "passing" } else { "warning" };
@@ -350,23 +361,27 @@ impl Api {
         self.job.as_ref().map(|file| segment(&file.id)).unwrap_or_default()
     }
 
-    fn nomad_address(&self) -> Result<Address, Why> {
+    pub(crate) fn nomad_address(&self) -> Result<Address, Why> {
         self.nomad.ok_or_else(|| Why("this node has no Nomad".to_owned()))
     }
 
-    async fn get_consul(&self, path: &str) -> Result<Answer, Why> {
+    pub(crate) async fn get_consul(&self, path: &str) -> Result<Answer, Why> {
         self.call(self.consul, Method::GET, path, Vec::new()).await
     }
 
-    async fn put_consul(&self, path: &str, body: Vec<u8>) -> Result<Answer, Why> {
+    pub(crate) async fn put_consul(&self, path: &str, body: Vec<u8>) -> Result<Answer, Why> {
         self.call(self.consul, Method::PUT, path, body).await
     }
 
-    async fn get_nomad(&self, path: &str) -> Result<Answer, Why> {
+    pub(crate) async fn call_consul(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, Why> {
+        self.call(self.consul, method, path, body).await
+    }
+
+    pub(crate) async fn get_nomad(&self, path: &str) -> Result<Answer, Why> {
         self.call(self.nomad_address()?, Method::GET, path, Vec::new()).await
     }
 
-    async fn call(&self, to: Address, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, Why> {
+    pub(crate) async fn call(&self, to: Address, method: Method, path: &str, body: Vec<u8>) -> Result<Answer, Why> {
         let (header, file) = if to == self.consul {
             ("X-Consul-Token", Some(&self.consul_token))
         } else if Some(to) == self.nomad {
@@ -406,12 +421,12 @@ impl From<Nonsense> for Why {
 }
 
 /// The body of a good answer.
-fn good(answer: Answer) -> Result<Vec<u8>, Why> {
+pub(crate) fn good(answer: Answer) -> Result<Vec<u8>, Why> {
     if answer.status == 200 { Ok(answer.body) } else { Err(Why(said(&answer))) }
 }
 
 /// What the program said when it did not do what it was asked for.
-fn said(answer: &Answer) -> String {
+pub(crate) fn said(answer: &Answer) -> String {
     let text = judge::shortened(&String::from_utf8_lossy(&answer.body));
     match (answer.status, &*text) {
         (403, text) => format!("it says: {text} (status 403); the agent's token does not allow that, or is missing"),

@@ -78,24 +78,24 @@ pub(crate) enum Error {
 
 /// The clocks, as the machine gets them.
 #[derive(Clone, Copy)]
-struct Clock {
+pub(crate) struct Clock {
     started: Millis,
     hurry: u32,
 }
 
 impl Clock {
-    fn new(hurry: u32) -> Self {
+    pub(crate) fn new(hurry: u32) -> Self {
         Self { started: since_boot(), hurry }
     }
 
-    fn now(self) -> Now {
+    pub(crate) fn now(self) -> Now {
         let running = since_boot().saturating_sub(self.started);
         let boot = self.started.saturating_add(running.saturating_mul(u64::from(self.hurry)));
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Now { boot, wall }
     }
 
-    fn until(self, at: Millis) -> Duration {
+    pub(crate) fn until(self, at: Millis) -> Duration {
         // One more than is left: a tick that comes too early would only have to be repeated.
         Duration::from_millis(at.saturating_sub(self.now().boot) / u64::from(self.hurry) + 1)
     }
@@ -133,6 +133,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     };
     let api = Api::new(&config, job, (&options.root, &node), options.hurry)
         .map_err(|source| Error::Address { path, source })?;
+    crate::rollout::start(options, &config, &node);
     let publisher = Publisher::new(options, &config, node);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(drive(&settings, api, publisher, Clock::new(options.hurry)));
@@ -187,7 +188,7 @@ fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let mut seed = [0; 8];
     // Without random numbers agents start at the same moment, which costs them a lost race and no more.
     let _ = getrandom(&mut seed[..], GetRandomFlags::NONBLOCK);

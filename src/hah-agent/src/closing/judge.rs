@@ -164,7 +164,7 @@ pub(crate) fn targets(config: &Prometheus, address: String, found: &[Target], me
 }
 
 /// Whether a target is on a node: its instance is the node's name or address, with or without a port.
-fn is_on(target: &Target, member: &Member) -> bool {
+pub(crate) fn is_on(target: &Target, member: &Member) -> bool {
     let instance = &*target.instance;
     let host = match instance.rsplit_once(':') {
         _ if instance.parse::<IpAddr>().is_ok() => instance,

@@ -36,6 +36,8 @@ pub(crate) struct Publisher {
     textfile: Option<PathBuf>,
     /// Where the node's certificates and the image are: `/`.
     root: PathBuf,
+    /// What the rollout adds to it.
+    rollout: PathBuf,
     /// The banner as it was written last.
     banner: String,
     /// What could not be done, so that it is said once.
@@ -55,6 +57,7 @@ impl Publisher {
             kmsg: options.below("/dev/kmsg"),
             textfile: config.textfile.as_ref().map(|path| options.below(path)),
             root: options.root.clone(),
+            rollout: options.below(hah_node::rollout::METRICS),
             banner: String::new(),
             failing: BTreeSet::new(),
         }
@@ -79,7 +82,9 @@ impl Publisher {
         if let Some(path) = self.textfile.clone() {
             // A link leads to a tmpfs: a file that changes twice a minute is not for the card.
             let path = fs::read_link(&path).unwrap_or(path);
-            self.write(&path, (metrics(state, now) + &ending(&self.root)).as_bytes());
+            // The rollout's metrics need no file and no link of their own in the image.
+            let rollout = fs::read_to_string(&self.rollout).unwrap_or_default();
+            self.write(&path, (metrics(state, now) + &ending(&self.root) + &rollout).as_bytes());
         }
         let banner = banner(state);
         tell_systemd(&[NotifyState::Status(&banner)]);
@@ -247,7 +252,7 @@ fn ending(root: &Path) -> String {
 }
 
 /// Replaces a file that everybody may read. Not flushed: all of these are for the running system.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let unfinished = crate::durable::unfinished(path);
     let open = || fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&unfinished);
     let mut file = match (open(), path.parent()) {
@@ -355,6 +360,9 @@ mod tests {
         fs::create_dir_all(root.path().join("usr/lib")).unwrap();
         fs::write(root.path().join("usr/lib/clock-epoch"), "").unwrap();
         let mut publisher = Publisher::new(&options, &config, "pi4".to_owned());
+        let rollout = options.below(hah_node::rollout::METRICS);
+        fs::create_dir_all(rollout.parent().unwrap()).unwrap();
+        fs::write(&rollout, "hah_rollout_stopped 0\n").unwrap();
         publisher.publish(&closed(), NOW);
         assert!(fs::symlink_metadata(&textfile).unwrap().is_symlink());
         let metrics = fs::read_to_string(&target).unwrap();
@@ -365,6 +373,7 @@ mod tests {
             "hah_prometheus_up 1",
             "hah_loop_seconds_to_close 74.250",
             "hah_loop_last_error_timestamp_seconds 0",
+            "hah_rollout_stopped 0",
         ] {
             assert!(metrics.lines().any(|one| one == line), "{line} in {metrics}");
         }

@@ -133,10 +133,6 @@ pub(crate) fn decide(facts: &Facts<'_>, memory: &mut Memory) -> Decision {
     }
     let begun = local.errand.as_ref().map(|errand| errand.generation);
     let own = facts.own_lock().map(|(_, lock)| lock.generation);
-    if begun.is_some() && facts.board.is_err() && local.armed.is_none() {
-        // What is undone needs no board, but what comes first may.
-        return waits_for_board(facts, Stage::Undoing);
-    }
     match begun.or(own) {
         Some(generation) => go_on(facts, memory, generation),
         None => begin(facts, memory),
@@ -230,19 +226,12 @@ fn go_on(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision
     let Ok(board) = facts.board else {
         return match fate(facts.settings, facts.local, generation) {
             Fate::Armed => Decision::Wait(Stage::Rebooting, Unmet::Rebooting(generation)),
-            _ => waits_for_board(facts, Stage::Undoing),
+            Fate::Untried => waits_for_board(facts, Stage::Preparing),
+            Fate::Kept | Fate::Ended(_) | Fate::Gone => waits_for_board(facts, Stage::Undoing),
         };
     };
     match fate(facts.settings, facts.local, generation) {
-        Fate::Armed => {
-            let due = memory.rebooting.is_none_or(|asked| facts.now.boot >= asked.saturating_add(pace::REBOOT));
-            if !due || facts.own_lock().is_none() {
-                memory.rebooting.get_or_insert(facts.now.boot);
-                return Decision::Wait(Stage::Rebooting, Unmet::Rebooting(generation));
-            }
-            memory.rebooting = Some(facts.now.boot);
-            Decision::Do(Stage::Rebooting, Effect::Try(generation))
-        }
+        Fate::Armed => reboot_again(facts, memory, generation),
         Fate::Ended(None) => Decision::Do(Stage::Undoing, Effect::Condemn(generation, DIED.to_owned())),
         Fate::Ended(Some(reason)) if !board.bad.contains_key(&generation) && !facts.settings.breaks_keep_quiet() => {
             let bad = Bad { node: facts.settings.node.clone(), reason, at: facts.now.wall };
@@ -259,10 +248,35 @@ fn go_on(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision
     }
 }
 
+/// The reboot was asked for, perhaps by an agent that has ended since. When it does not begin, it is asked for again, under
+/// the conditions of the first time.
+fn reboot_again(facts: &Facts<'_>, memory: &mut Memory, generation: Digest) -> Decision {
+    let wait = |unmet| Decision::Wait(Stage::Rebooting, unmet);
+    let asked = *memory.rebooting.get_or_insert(facts.now.boot);
+    if facts.now.boot < asked.saturating_add(pace::REBOOT) || facts.own_lock().is_none() {
+        return wait(Unmet::Rebooting(generation));
+    }
+    let cluster = match facts.cluster {
+        None => return Decision::Look,
+        Some(Ok(cluster)) => cluster,
+        Some(Err(why)) => return wait(Unmet::Cluster(why.to_owned())),
+    };
+    let wanted = facts.local.wanted().filter(|wanted| wanted.generation == generation);
+    let wanted = wanted.unwrap_or(Staged { generation, canary: false, accept_outage: false });
+    if let Some(unmet) = start(facts, cluster, wanted) {
+        return wait(unmet);
+    }
+    memory.rebooting = Some(facts.now.boot);
+    Decision::Do(Stage::Rebooting, Effect::Try(generation))
+}
+
 /// From the lock to the reboot. An error calls it off.
 fn prepare(facts: &Facts<'_>, memory: &mut Memory, board: &Board, generation: Digest) -> Result<Decision, String> {
     if let Some(why) = &memory.called_off {
         return Err(why.clone());
+    }
+    if facts.settings.breaks_unlock_early() && memory.was_well && facts.own_lock().is_none() {
+        return Ok(Decision::Do(Stage::Rebooting, Effect::Try(generation)));
     }
     let Some((index, lock)) = facts.own_lock() else { return Err("the lock is not this node's any more".to_owned()) };
     let wanted = facts.local.wanted().filter(|wanted| wanted.generation == generation && generation == lock.generation);

@@ -230,6 +230,8 @@ impl Run<'_> {
         let decision = decide(&facts, &mut self.state.memory);
         match decision {
             Decision::Look => {
+                // It was no decision: the next one, with more to go by, is the pass's.
+                self.state.memory = before;
                 self.state.pass = pass;
                 self.ask(Step::Cluster, Question::Cluster);
             }

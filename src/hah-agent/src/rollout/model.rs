@@ -14,6 +14,7 @@
 //! - **bad-once**: one node tries a generation that is bad, and no other;
 //! - **once**: no node tries a generation twice, unless a person says so;
 //! - **gate**: what is kept is good;
+//! - **just**: what has not started yet is not condemned;
 //! - **stop**: nobody reboots into a trial while the stop key is there;
 //! - **undone**: drains and maintenance are ended, and no lock is left;
 //! - **forward**: in a calm world every node that wants a good generation runs it;
@@ -127,7 +128,7 @@ mod mutations {
 
     #[test]
     fn a_lock_that_is_given_back_before_the_reboot() {
-        check(Mutation::UnlockEarly, &["one", "forward", "undone", "idle"]);
+        check(Mutation::UnlockEarly, &["one"]);
     }
 
     #[test]
@@ -137,7 +138,7 @@ mod mutations {
 
     #[test]
     fn a_reboot_that_has_not_begun_counts_as_an_end() {
-        check(Mutation::ArmedIsEnded, &["one", "bad-once"]);
+        check(Mutation::ArmedIsEnded, &["just"]);
     }
 
     #[test]
@@ -167,7 +168,7 @@ mod mutations {
 
     #[test]
     fn a_generation_that_is_tried_again() {
-        check(Mutation::TryAgain, &["once", "one"]);
+        check(Mutation::TryAgain, &["once", "one", "bad-once"]);
     }
 
     #[test]

@@ -265,6 +265,16 @@ fn a_closed_cluster_sets_itself_up_and_keeps_strangers_out() {
     assert_eq!(as_node(2, "GET", "/v1/agent/self", ""), 200, "Nomad looks at its Consul");
     assert_eq!(as_node(2, "PUT", "/v1/kv/hah/x", "1"), 403);
     assert_eq!(as_node(1, "GET", "/v1/acl/tokens", ""), 403);
+    // What a rollout needs of it.
+    assert_eq!(as_node(3, "PUT", "/v1/kv/hah/rollout/lock?cas=0", "{}"), 200);
+    assert_ne!(as_node(3, "GET", "/v1/operator/autopilot/health", ""), 403);
+    assert_eq!(as_node(3, "PUT", "/v1/operator/autopilot/configuration", "{}"), 403, "it reads the operator's, no more");
+    assert_eq!(as_node(3, "GET", "/v1/operator/keyring", ""), 403, "and not the gossip key");
+    for enable in ["true", "false"] {
+        assert_eq!(as_node(3, "PUT", &format!("/v1/agent/maintenance?enable={enable}"), ""), 200);
+    }
+    let other = format!("{}/v1/agent/maintenance?enable=true", cluster.consul(1));
+    assert_eq!(asked("PUT", &other, "", &[("X-Consul-Token", &token(3, 0))]).0, 403, "no other node's maintenance");
     let node = |name: &str| json!({ "Node": name, "Address": "127.0.0.1" }).to_string();
     assert_eq!(as_node(1, "PUT", "/v1/catalog/register", &node("n2")), 403, "a node writes itself alone");
     // Names resolve for everybody, and the services of the configuration are in the catalog.

@@ -39,7 +39,8 @@ const POLICIES: [(&str, &str); 6] = [
         "hah-agent",
         "agent_prefix \"\" { policy = \"read\" }\nnode_prefix \"\" { policy = \"read\" }\n\
          service_prefix \"\" { policy = \"read\" }\nservice \"hah-agent\" { policy = \"write\" }\n\
-         key_prefix \"hah/\" { policy = \"read\" }\n",
+         key_prefix \"hah/\" { policy = \"read\" }\n\
+         key_prefix \"hah/rollout/\" { policy = \"write\" }\noperator = \"read\"\n",
     ),
     ("hah-server", "key_prefix \"hah/\" { policy = \"write\" }\n"),
     (
@@ -50,10 +51,10 @@ const POLICIES: [(&str, &str); 6] = [
 ];
 /// The accessor of the token that stands for requests without one (Consul's API documentation, ACL).
 const ANONYMOUS: &str = "00000000-0000-0000-0000-000000000002";
-/// What a server's agent may do in Nomad: submit the job that closes the loop, and see how it is.
+/// What a server's agent may do in Nomad: submit the job that closes the loop, see how it is, and drain a node for a rollout.
 const NOMAD_POLICY: &str = "namespace \"default\" { capabilities = [\"submit-job\", \"parse-job\", \"read-job\", \"list-jobs\"] }\n\
      host_volume \"prometheus\" { policy = \"write\" }\nhost_volume \"usr\" { policy = \"read\" }\n\
-     host_volume \"hah-ca\" { policy = \"read\" }\nnode { policy = \"read\" }\nagent { policy = \"read\" }\n\
+     host_volume \"hah-ca\" { policy = \"read\" }\nnode { policy = \"write\" }\nagent { policy = \"read\" }\n\
      operator { policy = \"read\" }\n";
 /// Its name, in Nomad as in Consul.
 const NOMAD_POLICY_NAME: &str = "hah-agent";
@@ -125,7 +126,8 @@ fn wanted(setup: &Setup) -> Vec<Wanted> {
         let kinds = [
             ("Consul agent", &own.agent, &["hah-services"][..], true),
             ("Nomad", &own.nomad, &["hah-nomad"][..], false),
-            ("hah-agent", &own.hah, hah, false),
+            // Its own node's maintenance.
+            ("hah-agent", &own.hah, hah, true),
             ("Prometheus", &own.prometheus, &["hah-prometheus"][..], false),
         ];
         for (what, secret, policies, writes_node) in kinds {

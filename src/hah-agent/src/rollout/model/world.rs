@@ -23,7 +23,8 @@ const REST_WITHIN: Millis = 5 * (pace::TURN + pace::GATE + 300_000);
 const STEPS_MAX: u32 = 200_000;
 
 /// What schedules have to visit, so that the invariants say something.
-pub(super) const VISITED: [&str; 24] = [
+pub(super) const VISITED: [&str; 25] = [
+    "an agent is mute",
     "kept",
     "went back at the gate",
     "ended in stage 1",
@@ -108,6 +109,8 @@ pub(super) struct Node {
     on_purpose: bool,
     /// It will never come back.
     dead: bool,
+    /// Its agent does not start any more; Consul does not notice.
+    mute: bool,
     placing: Placing,
     drained: Millis,
     maintenance: bool,
@@ -157,6 +160,8 @@ pub(super) struct Schedule {
     tried_by: [Vec<usize>; GENERATIONS],
     /// Reboots are quicker, and people are told more, in the simulation of a large cluster.
     pub(super) most_down: usize,
+    /// Whether the agent that asks now is killed at once.
+    kills_asker: bool,
     log: Option<String>,
 }
 
@@ -207,6 +212,7 @@ impl Schedule {
             pardons: [0; GENERATIONS],
             tried_by: [const { Vec::new() }; GENERATIONS],
             most_down: 0,
+            kills_asker: false,
             log: None,
         };
         for (number, name) in names.into_iter().enumerate() {
@@ -225,6 +231,7 @@ impl Schedule {
                 missing: Millis::MAX,
                 on_purpose: false,
                 dead: false,
+                mute: false,
                 placing: Placing::Eligible,
                 drained: 0,
                 maintenance: false,
@@ -302,7 +309,7 @@ impl Schedule {
         let now = self.clock(number);
         let at = self.now;
         let node = &mut self.nodes[number];
-        node.agent = Some(State::new(seed, now));
+        node.agent = (!node.mute).then(|| State::new(seed, now));
         node.incarnation += 1;
         node.wake = at;
         node.window = at;
@@ -422,6 +429,12 @@ impl Schedule {
             }
         }
         self.nodes[number].agent = Some(state);
+        if std::mem::take(&mut self.kills_asker) {
+            self.note(|| format!("n{number}'s agent is killed, its request crawls, and somebody stops the rollout"));
+            self.start_agent(number);
+            self.index += 1;
+            self.stop.get_or_insert(self.now);
+        }
         Ok(())
     }
 
@@ -445,6 +458,10 @@ impl Schedule {
             _ if self.calm => 1,
             0 => return Ok(()),
             1 => self.dice.below(ARRIVES_WITHIN),
+            2 if matches!(question, Question::Do(Effect::Drain | Effect::MaintenanceOn)) => {
+                self.kills_asker = true;
+                ARRIVES_WITHIN - self.dice.below(5_000)
+            }
             _ => self.dice.below(300),
         };
         self.fly(delay, number, incarnation, (id, Travel::Request(question)));
@@ -464,7 +481,7 @@ impl Schedule {
             let phase = if lock.phase == Phase::Trial { "tries" } else { "prepares" };
             return Some(("forward", format!("{} {phase}", lock.node)));
         }
-        for (number, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.dead) {
+        for (number, node) in self.nodes.iter().enumerate().filter(|(_, node)| !node.dead && !node.mute) {
             let name = &node.settings.node;
             if node.power != Power::On || node.card.on_trial || node.card.armed.is_some() {
                 return Some(("forward", format!("{name} is not settled")));

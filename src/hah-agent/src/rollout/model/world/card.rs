@@ -64,10 +64,16 @@ impl Schedule {
     pub(in crate::rollout::model) fn stage(&mut self, node: usize, generation: usize) {
         let accept_outage = self.servers() >= 3 || self.dice.below(2) == 0;
         let card = &mut self.nodes[node].card;
+        if card.staged.is_some_and(|staged| staged.generation == digest(generation)) {
+            return;
+        }
         let known = card.ended.iter().any(|ended| ended.generation == digest(generation));
         if known || card.running == digest(generation) || card.good == digest(generation) {
             return;
         }
+        // It may have been kept here, and left for another one: a person wants it again.
+        self.nodes[node].tries[generation] = 0;
+        let card = &mut self.nodes[node].card;
         card.staged = Some(Staged { generation: digest(generation), canary: false, accept_outage });
         self.note(|| format!("generation {generation} is staged on n{node}"));
     }

@@ -18,7 +18,8 @@ impl Schedule {
     /// Whether a node's Consul takes part.
     pub(super) fn takes_part(&self, node: usize) -> bool {
         let node = &self.nodes[node];
-        let runs = matches!(node.power, Power::On | Power::Starting(_));
+        // Of a node that shuts down Consul may be the last to go.
+        let runs = matches!(node.power, Power::On | Power::Starting(_) | Power::Stopping(_));
         let kind = self.kinds[number(node.card.running)];
         runs && self.now >= node.serves.max(node.cut) && !matches!(kind, Kind::NoNetwork | Kind::NoConsul)
     }
@@ -196,6 +197,9 @@ impl Schedule {
         match effect {
             Effect::Begin(errand) => card.errand = Some((**errand).clone()),
             Effect::End => card.errand = None,
+            Effect::Condemn(generation, _) if card.armed == Some(*generation) => {
+                return Err(broken("just", format!("n{node} condemns what has not started yet")));
+            }
             Effect::Condemn(generation, reason) => condemn(&mut card.ended, *generation, reason),
             Effect::Commit(generation) => {
                 let running = number(card.running);
@@ -204,6 +208,8 @@ impl Schedule {
                 }
                 card.on_trial = false;
                 card.good = card.running;
+                // What was staged meanwhile is another one, and still wanted.
+                card.staged = card.staged.filter(|staged| staged.generation != *generation);
                 card.ended.retain(|ended| ended.generation != *generation);
                 self.nodes[node].on_purpose = false;
                 seen.add("kept");
@@ -225,6 +231,10 @@ impl Schedule {
     fn start_trial(&mut self, node: usize, generation: Digest, seen: &mut Coverage) -> Result<Reply, Verdict> {
         let which = number(generation);
         let again = self.nodes[node].card.armed == Some(generation);
+        if again && self.nodes[node].power != Power::On {
+            // It shuts down already.
+            return Ok(Reply::Done);
+        }
         if !again && self.nodes[node].card.staged.is_none_or(|staged| staged.generation != generation) {
             return Ok(Reply::Failed("it is not on the card".to_owned()));
         }
@@ -263,7 +273,6 @@ impl Schedule {
         if at.card.ended.iter().all(|ended| ended.generation != generation) {
             at.card.ended.push(Ended { generation, reason: None });
         }
-        at.card.staged = None;
         if !self.calm && self.dice.below(30) == 0 {
             seen.add("power cut in the boot pointer");
             self.nodes[node].on_purpose = true;

@@ -1,6 +1,6 @@
 //! What happens to the world: power, networks, leaders, clocks, and a person.
 
-use hah_node::rollout::{Bad, Phase};
+use hah_node::rollout::{Bad, Phase, Turn};
 
 use super::card::{Card, Power};
 use super::{Coverage, Kind, Schedule, digest, number};
@@ -11,8 +11,9 @@ impl Schedule {
     pub(super) fn surprise(&mut self, seen: &mut Coverage) {
         let which = self.dice.below(self.nodes.len() as u64) as usize;
         // What happens to the node that is at it finds most.
-        let holder =
-            self.lock.as_ref().and_then(|(_, lock)| self.nodes.iter().position(|node| node.settings.node == lock.node));
+        let holder = self.lock.as_ref().and_then(|(_, lock)| {
+            self.nodes.iter().position(|node| node.settings.node == lock.node)
+        });
         let target = if self.dice.below(2) == 0 { holder.unwrap_or(which) } else { which };
         match self.dice.below(20) {
             0..=3 => self.crash(target, holder, seen),
@@ -57,6 +58,18 @@ impl Schedule {
                 self.stage(target, generation);
             }
             17 => self.break_dead_lock(seen),
+            18 if self.dice.below(2) == 0 => {
+                let node = &mut self.nodes[which];
+                // With something begun it would be as if it were dead.
+                if holder != Some(which) && node.power == Power::On && !node.on_purpose && node.card.errand.is_none() {
+                    seen.add("an agent is mute");
+                    node.mute = true;
+                    self.kill_agent(which);
+                    // What it had asked for is forgotten with it.
+                    self.flights.retain(|flight| flight.node != which);
+                    self.note(|| format!("n{which}'s agent does not start any more"));
+                }
+            }
             _ => {}
         }
     }
@@ -135,10 +148,12 @@ impl Schedule {
     /// A person looks at what only a person may decide, while nobody is at it.
     pub(super) fn clear_up(&mut self, seen: &mut Coverage) {
         self.break_dead_lock(seen);
-        let settled = self
-            .nodes
-            .iter()
-            .all(|node| node.dead || node.card.errand.is_none() && !node.on_purpose && node.power == Power::On);
+        // Nobody goes before a canary that does nothing but the person who says that it is none any more.
+        let mute: Vec<bool> = self.nodes.iter().map(|node| node.mute).collect();
+        self.wishes.retain(|(node, wish)| !mute[*node] || wish.turn != Turn::Canary);
+        let settled = self.nodes.iter().all(|node| {
+            node.dead || node.mute || node.card.errand.is_none() && !node.on_purpose && node.power == Power::On
+        });
         if self.lock.is_some() || !settled {
             return;
         }
@@ -146,7 +161,7 @@ impl Schedule {
             let wronged: Vec<usize> = (0..self.nodes.len())
                 .filter(|node| {
                     let node = &self.nodes[*node];
-                    !node.dead && node.card.ended.iter().any(|ended| ended.generation == digest(generation))
+                    !node.dead && !node.mute && node.card.ended.iter().any(|ended| ended.generation == digest(generation))
                 })
                 .collect();
             let listed = self.bad.iter().any(|(bad, _)| *bad == digest(generation));
