@@ -237,6 +237,7 @@ mod tests {
             on_trial,
             next: slot(next),
             generations: vec![one(b'0', State::Flashed), one(b'1', second)],
+            wants_signature: false,
             bad: Vec::new(),
         }
     }
