@@ -203,15 +203,9 @@ fn alone(facts: &Facts<'_>) -> Decision {
     if let Some(errand) = &local.errand {
         return match fate(facts.settings, local, errand.generation) {
             Fate::Armed => Decision::Wait(Stage::Rebooting, Unmet::Rebooting(errand.generation)),
-            Fate::Ended(None) => {
-                Decision::Do(Stage::Undoing, Effect::Condemn(errand.generation, DIED.to_owned()))
-            }
-            Fate::Untried if local.wanted().is_some() => {
-                Decision::Do(Stage::Rebooting, Effect::Try(errand.generation))
-            }
-            Fate::Kept | Fate::Ended(Some(_)) | Fate::Untried | Fate::Gone => {
-                Decision::Do(Stage::Undoing, Effect::End)
-            }
+            Fate::Ended(None) => Decision::Do(Stage::Undoing, Effect::Condemn(errand.generation, DIED.to_owned())),
+            Fate::Untried if local.wanted().is_some() => Decision::Do(Stage::Rebooting, Effect::Try(errand.generation)),
+            Fate::Kept | Fate::Ended(Some(_)) | Fate::Untried | Fate::Gone => Decision::Do(Stage::Undoing, Effect::End),
         };
     }
     match local.wanted() {
@@ -523,10 +517,7 @@ fn turn_of(cluster: &Cluster, wanted: Staged) -> Turn {
 /// A living node whose turn is earlier and that can start.
 fn first_before<'b>(board: &'b Board, cluster: &Cluster, turn: Turn, node: &str) -> Option<(&'b str, Turn)> {
     let others = board.wishes.iter().filter(|(name, wish)| {
-        *name != node
-            && wish.turn < turn
-            && cluster.alive.contains(*name)
-            && !board.bad.contains_key(&wish.generation)
+        *name != node && wish.turn < turn && cluster.alive.contains(*name) && !board.bad.contains_key(&wish.generation)
     });
     others.min_by_key(|(_, wish)| wish.turn).map(|(name, wish)| (name.as_str(), wish.turn))
 }

@@ -74,15 +74,8 @@ pub(super) enum Kind {
     FailedUnit,
 }
 
-const KINDS: [Kind; 7] = [
-    Kind::Good,
-    Kind::DiesInStage1,
-    Kind::Hangs,
-    Kind::NoNetwork,
-    Kind::NoConsul,
-    Kind::BrokenNomad,
-    Kind::FailedUnit,
-];
+const KINDS: [Kind; 7] =
+    [Kind::Good, Kind::DiesInStage1, Kind::Hangs, Kind::NoNetwork, Kind::NoConsul, Kind::BrokenNomad, Kind::FailedUnit];
 
 /// Generations of a schedule: what was flashed, and two more.
 const GENERATIONS: usize = 3;
@@ -477,7 +470,9 @@ impl Schedule {
 
     /// Whether nobody holds the lock who could still be at it.
     fn lock_is_idle(&self) -> bool {
-        self.lock.as_ref().is_none_or(|(_, lock)| self.nodes.iter().all(|node| node.dead || node.settings.node != lock.node))
+        self.lock
+            .as_ref()
+            .is_none_or(|(_, lock)| self.nodes.iter().all(|node| node.dead || node.settings.node != lock.node))
     }
 
     /// What is not as it should be in the end, if anything.
