@@ -47,7 +47,7 @@ fn run(options: &Options, config: &Loop, node: &str) {
 fn settings(config: &Loop, node: &str) -> Settings {
     Settings {
         node: node.to_owned(),
-        consul: Some(config.consul.expect),
+        consul: config.consul.expect,
         nomad: config.nomad.as_ref().map(|nomad| nomad.expect),
         #[cfg(test)]
         mutation: None,

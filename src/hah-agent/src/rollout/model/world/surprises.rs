@@ -139,6 +139,7 @@ impl Schedule {
                     self.break_dead_lock(&mut Coverage::default());
                     self.nodes[number].dead = false;
                 }
+                self.flights.retain(|flight| flight.node != number);
                 self.nodes[number].power = Power::Off(self.now + 1_000);
             }
         }
