@@ -8,9 +8,9 @@ use hah_node::generation::Digest;
 use hah_node::rollout::{BAD, Bad, LOCK_KEY, LOCK_VERSION, Lock, MARK, STOP_KEY, WISHES, Wish};
 use serde::Deserialize;
 
-use super::view::{Board, Holder, Maintenance, Placing, Raft, Whose};
 use crate::closing::judge::shortened;
 use crate::closing::reply::{Nonsense, or_default};
+use crate::rollout::view::{Board, Holder, Maintenance, Placing, Raft, Whose};
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Nonsense> {
     Ok(serde_json::from_slice(body)?)
