@@ -6,6 +6,7 @@
 //! - [`address`]: which of its addresses the node gives to the programs;
 //! - [`closing`]: the loop: the cluster gets the job that monitors it, and the node watches;
 //! - [`generations`], [`pointer`]: the node's next system, and which one starts;
+//! - [`rollout`]: the node goes to its next generation when the cluster can spare it;
 //! - [`host_keys`], [`first_boot`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;
 //! - [`sys`]: the only `unsafe` code.
@@ -82,7 +83,10 @@ fn main() -> ExitCode {
             None => return usage(&words),
         },
         ["loop", rest @ ..] => match closing::Options::parse(rest) {
-            Some(options) => closing::run(&options).map_err(|error| error.to_string()),
+            Some(options) => {
+                rollout::start(&options);
+                closing::run(&options).map_err(|error| error.to_string())
+            }
             None => return usage(&words),
         },
         ["status", rest @ ..] => match status::parse(rest) {

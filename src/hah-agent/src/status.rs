@@ -51,6 +51,9 @@ struct Whole {
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<address::Report>,
     r#loop: Option<Status>,
+    /// What this node goes to, and how far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout: Option<hah_node::rollout::Status>,
     /// Packets of strangers that the firewall has dropped in this boot.
     #[serde(skip_serializing_if = "Option::is_none")]
     strangers: Option<u64>,
@@ -76,6 +79,7 @@ pub(crate) fn print(form: Form, root: &Path) -> Result<(), Error> {
         stage1: read(root, paths::STAGE1_REPORT)?,
         address: read(root, address::REPORT)?,
         r#loop: read(root, closing::STATUS)?,
+        rollout: read(root, hah_node::rollout::STATUS)?,
         strangers: strangers(root),
         first_boot: first_boot::standings(&Places::below(root)),
     };
@@ -132,6 +136,9 @@ fn summary(whole: &Whole, now: u64) -> String {
     if let Some(status) = &whole.r#loop {
         the_loop(&mut table, status, now);
     }
+    if let Some(status) = &whole.rollout {
+        the_rollout(&mut table, status, now);
+    }
     if let Some(packets) = whole.strangers {
         table.line("firewall", &format!("{packets} packets of strangers dropped"));
     }
@@ -177,6 +184,24 @@ fn stage1(table: &mut Table, report: &Report) {
     }
     for warning in &report.warnings {
         table.line("warning", warning);
+    }
+}
+
+fn the_rollout(table: &mut Table, status: &hah_node::rollout::Status, now: u64) {
+    use hah_node::rollout::Stage;
+    let stale = now > status.at.saturating_add(STALE);
+    // Of a node that runs what it should there is no news.
+    if status.stage == Stage::Idle && status.waiting.is_none() && status.went_back.is_empty() && !stale {
+        return;
+    }
+    let goes_to = status.wanted.map(|wanted| format!(", to generation {}", wanted.short())).unwrap_or_default();
+    let when = if stale { format!(", as of {}", date(status.at)) } else { String::new() };
+    table.line("rollout", &format!("{}{goes_to}{when}", status.stage));
+    if let Some(waiting) = &status.waiting {
+        table.line("why", waiting);
+    }
+    for generation in &status.went_back {
+        table.line("went back", &format!("from generation {}", generation.short()));
     }
 }
 
@@ -299,11 +324,46 @@ mod tests {
     }
 
     #[test]
+    fn a_rollout_is_told_when_there_is_something_to_tell() {
+        use hah_node::rollout::Stage;
+        let mut rollout = hah_node::rollout::Status {
+            version: hah_node::rollout::STATUS_VERSION,
+            node: "pi4".to_owned(),
+            pid: 312,
+            at: 1_795_602_727,
+            stage: Stage::Waiting,
+            running: None,
+            wanted: Some(hah_node::generation::Digest([0xab; 32])),
+            went_back: vec![hah_node::generation::Digest([0xcd; 32])],
+            waiting: Some("waiting for pi3 to go first".to_owned()),
+            lock: None,
+            stop: None,
+            last_error: None,
+        };
+        let told = |rollout: &hah_node::rollout::Status, now| {
+            let mut table = Table::default();
+            the_rollout(&mut table, rollout, now);
+            table.0
+        };
+        assert_eq!(
+            told(&rollout, 1_795_602_730),
+            "rollout    waiting, to generation abababab\n\
+             why        waiting for pi3 to go first\n\
+             went back  from generation cdcdcdcd\n"
+        );
+        (rollout.stage, rollout.waiting, rollout.wanted) = (Stage::Idle, None, None);
+        rollout.went_back.clear();
+        assert_eq!(told(&rollout, 1_795_602_730), "");
+        assert!(told(&rollout, 1_795_603_730).starts_with("rollout    idle, as of 2026-11-25 "));
+    }
+
+    #[test]
     fn a_summary_names_what_a_person_asks_for() {
         let whole = Whole {
             stage1: Some(report()),
             address: None,
             r#loop: Some(status()),
+            rollout: None,
             strangers: None,
             first_boot: tasks(),
         };
@@ -337,6 +397,7 @@ mod tests {
             stage1: Some(report()),
             address: None,
             r#loop: Some(status()),
+            rollout: None,
             strangers: None,
             first_boot: Vec::new(),
         };
@@ -348,6 +409,7 @@ mod tests {
             stage1: Some(report()),
             address: None,
             r#loop: None,
+            rollout: None,
             strangers: None,
             first_boot: Vec::new(),
         })

@@ -133,7 +133,6 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     };
     let api = Api::new(&config, job, (&options.root, &node), options.hurry)
         .map_err(|source| Error::Address { path, source })?;
-    crate::rollout::start(options, &config, &node);
     let publisher = Publisher::new(options, &config, node);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(drive(&settings, api, publisher, Clock::new(options.hurry)));
@@ -149,7 +148,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-fn read_config(path: &Path) -> Result<Loop, Error> {
+pub(crate) fn read_config(path: &Path) -> Result<Loop, Error> {
     #[derive(serde::Deserialize)]
     struct Version {
         version: u32,
@@ -184,7 +183,7 @@ fn read_job(options: &Options, path: &str) -> Result<JobText, Error> {
     Ok(JobText::Hcl { text, digest })
 }
 
-fn hostname() -> String {
+pub(crate) fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

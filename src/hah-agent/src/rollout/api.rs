@@ -270,7 +270,8 @@ impl Programs {
         let bad = Bad { reason: judge::shortened(&bad.reason), ..bad.clone() };
         let value = serde_json::to_vec(&bad).map_err(|error| Why(error.to_string()))?;
         let stop = format!("generation {} did not last on {}: {}", generation.short(), bad.node, bad.reason);
-        let set = |key: &str, value: &[u8]| json!({ "KV": { "Verb": "set", "Key": key, "Value": STANDARD.encode(value) } });
+        let set =
+            |key: &str, value: &[u8]| json!({ "KV": { "Verb": "set", "Key": key, "Value": STANDARD.encode(value) } });
         let body = json!([set(&format!("{BAD}{generation}"), &value), set(STOP_KEY, stop.as_bytes())]);
         good(self.api.put_consul("/v1/txn", body.to_string().into_bytes()).await?)?;
         Ok(Reply::Done)

@@ -128,9 +128,6 @@ pub(crate) fn decide(facts: &Facts<'_>, memory: &mut Memory) -> Decision {
     if local.rescue {
         return Decision::Wait(Stage::Idle, Unmet::Rescue);
     }
-    if !facts.settings.consul() {
-        return alone(facts);
-    }
     let begun = local.errand.as_ref().map(|errand| errand.generation);
     let own = facts.own_lock().map(|(_, lock)| lock.generation);
     match begun.or(own) {
@@ -163,7 +160,7 @@ fn on_trial(facts: &Facts<'_>, memory: &mut Memory, running: Digest) -> Decision
     if let Some(reason) = local.ended(running).and_then(|ended| ended.reason.clone()) {
         return go_back(facts, memory, running, reason);
     }
-    if facts.cluster.is_none() && facts.settings.consul() {
+    if facts.cluster.is_none() {
         return Decision::Look;
     }
     // A generation that somebody started by hand is measured by what should be.
@@ -195,30 +192,6 @@ fn go_back(facts: &Facts<'_>, memory: &mut Memory, running: Digest, reason: Stri
     }
     memory.rebooting = Some(facts.now.boot);
     Decision::Do(Stage::Rebooting, Effect::RollBack(running, reason))
-}
-
-/// A node without Consul: there is no lock, and nobody to wait for.
-fn alone(facts: &Facts<'_>) -> Decision {
-    let local = facts.local;
-    if let Some(errand) = &local.errand {
-        return match fate(facts.settings, local, errand.generation) {
-            Fate::Armed => Decision::Wait(Stage::Rebooting, Unmet::Rebooting(errand.generation)),
-            Fate::Ended(None) => Decision::Do(Stage::Undoing, Effect::Condemn(errand.generation, DIED.to_owned())),
-            Fate::Untried if local.wanted().is_some() => Decision::Do(Stage::Rebooting, Effect::Try(errand.generation)),
-            Fate::Kept | Fate::Ended(Some(_)) | Fate::Untried | Fate::Gone => Decision::Do(Stage::Undoing, Effect::End),
-        };
-    }
-    match local.wanted() {
-        None => Decision::Rest,
-        Some(_) if local.armed.is_some() || !local.clock || !local.started => {
-            let unmet = local.armed.map_or(Unmet::Clock, Unmet::ArmedByHand);
-            Decision::Wait(Stage::Waiting, unmet)
-        }
-        Some(wanted) if local.ended(wanted.generation).is_some() => {
-            Decision::Wait(Stage::Idle, Unmet::EndedHere(wanted.generation))
-        }
-        Some(wanted) => Decision::Do(Stage::Preparing, begin_errand(facts, None, wanted.generation)),
-    }
 }
 
 /// Goes on with what is begun.
@@ -303,7 +276,7 @@ fn prepare(facts: &Facts<'_>, memory: &mut Memory, board: &Board, generation: Di
         None => memory.was_well = true,
     }
     let effect = |effect| Ok(Decision::Do(Stage::Preparing, effect));
-    let Some(baseline) = facts.baseline() else { return effect(begin_errand(facts, Some(cluster), generation)) };
+    let Some(baseline) = facts.baseline() else { return effect(begin_errand(facts, cluster, generation)) };
     let leads = [cluster.consul_raft, cluster.nomad_raft].into_iter().flatten().any(|raft| raft.leads);
     if leads && !memory.transferred {
         memory.transferred = true;
@@ -335,19 +308,17 @@ fn prepare(facts: &Facts<'_>, memory: &mut Memory, board: &Board, generation: Di
     Ok(Decision::Do(Stage::Rebooting, Effect::Try(generation)))
 }
 
-fn begin_errand(facts: &Facts<'_>, cluster: Option<&Cluster>, generation: Digest) -> Effect {
+fn begin_errand(facts: &Facts<'_>, cluster: &Cluster, generation: Digest) -> Effect {
     let local = facts.local;
     let baseline = Baseline {
         failed_units: local.failed_units.clone(),
         vault: local.vault,
-        consul_index: cluster.and_then(|cluster| cluster.consul_raft).map(|raft| raft.applied),
-        nomad_index: cluster.and_then(|cluster| cluster.nomad_raft).map(|raft| raft.applied),
-        nomad: cluster.is_some_and(|cluster| cluster.nomad_well),
-        targets: cluster.map(|cluster| cluster.targets.clone()).unwrap_or_default(),
+        consul_index: cluster.consul_raft.map(|raft| raft.applied),
+        nomad_index: cluster.nomad_raft.map(|raft| raft.applied),
+        nomad: cluster.nomad_well,
+        targets: cluster.targets.clone(),
         // A drain in this agent's name that is not undone yet is no person's wish.
-        eligible: cluster.is_some_and(|cluster| {
-            !matches!(cluster.placing, Placing::Ineligible(Whose::Others) | Placing::Draining(Whose::Others))
-        }),
+        eligible: !matches!(cluster.placing, Placing::Ineligible(Whose::Others) | Placing::Draining(Whose::Others)),
     };
     Effect::Begin(Box::new(Errand { version: ERRAND_VERSION, generation, baseline }))
 }
@@ -521,3 +492,6 @@ fn first_before<'b>(board: &'b Board, cluster: &Cluster, turn: Turn, node: &str)
     });
     others.min_by_key(|(_, wish)| wish.turn).map(|(name, wish)| (name.as_str(), wish.turn))
 }
+
+#[cfg(test)]
+mod tests;

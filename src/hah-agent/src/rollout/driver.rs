@@ -1,6 +1,6 @@
 //! Runs the machine: on a thread of its own beside the loop's, one question at a time.
 
-use hah_node::closing::Loop;
+use hah_node::closing::{self, Loop};
 use hah_node::paths;
 
 use super::api::Programs;
@@ -8,21 +8,23 @@ use super::machine::{Action, Effect, Event, Question, Reply, Settings, State, st
 use super::node::{Generations, Node, Verbs};
 use super::publish::Publisher;
 use crate::closing::api::Api;
-use crate::closing::driver::{Clock, Options, seed};
+use crate::closing::driver::{Clock, Options, hostname, read_config, seed};
 use crate::console;
 
 /// The thread's stack, in bytes: JSON is parsed on it.
 const STACK: usize = 512 << 10;
 
 /// Starts the rollout beside the loop, on a node that stage 1 has started. It ends with the process.
-pub(crate) fn start(options: &Options, config: &Loop, node: &str) {
+pub(crate) fn start(options: &Options) {
+    // Without a configuration that can be read there is no loop either, and the loop says why.
+    let Ok(config) = read_config(&options.below(closing::CONFIG)) else { return };
     if !options.below(paths::STAGE1_REPORT).exists() {
         return;
     }
-    let (options, config, node) = (options.clone(), config.clone(), node.to_owned());
+    let options = options.clone();
+    let node = options.node.clone().unwrap_or_else(hostname);
     let thread = std::thread::Builder::new().name("rollout".to_owned()).stack_size(STACK);
-    let started = thread.spawn(move || run(&options, &config, &node));
-    if let Err(error) = started {
+    if let Err(error) = thread.spawn(move || run(&options, &config, &node)) {
         console::journal(&format!("the rollout does not start: {error}"));
     }
 }
@@ -45,7 +47,7 @@ fn run(options: &Options, config: &Loop, node: &str) {
 fn settings(config: &Loop, node: &str) -> Settings {
     Settings {
         node: node.to_owned(),
-        consul: Some(config.consul.expect),
+        consul: config.consul.expect,
         nomad: config.nomad.as_ref().map(|nomad| nomad.expect),
         #[cfg(test)]
         mutation: None,

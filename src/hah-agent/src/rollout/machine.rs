@@ -24,20 +24,13 @@ pub(crate) use mutation::Mutation;
 pub(crate) struct Settings {
     /// This node's name.
     pub(crate) node: String,
-    /// How many Consul servers there should be; nothing on a node without Consul.
-    pub(crate) consul: Option<u32>,
+    /// How many Consul servers there should be.
+    pub(crate) consul: u32,
     /// How many Nomad servers, on a node that has Nomad.
     pub(crate) nomad: Option<u32>,
     /// What the model test breaks, to see that it would notice.
     #[cfg(test)]
     pub(crate) mutation: Option<Mutation>,
-}
-
-impl Settings {
-    /// Whether this node has a Consul, and so a lock.
-    pub(crate) fn consul(&self) -> bool {
-        self.consul.is_some()
-    }
 }
 
 /// All that the machine knows. It is lost when the agent ends, and nothing that matters is lost with it.
@@ -181,10 +174,7 @@ impl Run<'_> {
                 self.state.went_back =
                     local.ended.iter().filter(|ended| ended.reason.is_some()).map(|ended| ended.generation).collect();
                 self.state.pass.local = Some(local);
-                if self.settings.consul() {
-                    return self.ask(Step::Board, Question::Board);
-                }
-                self.conclude();
+                self.ask(Step::Board, Question::Board);
             }
             (Step::Local, Reply::Failed(why)) => self.fail(Unmet::Local(why)),
             (Step::Board, Reply::Board(board)) => {

@@ -140,7 +140,8 @@ impl Generations for Verbs {
         let order: Option<Order> = read(&below(&self.root, ORDER))?;
         let order = order.filter(|order| order.version == ORDER_VERSION);
         let local = known(&told, order.as_ref());
-        let epoch = |generation: Digest| told.generations.iter().find(|one| one.id == Some(generation)).map(|one| one.epoch);
+        let epoch =
+            |generation: Digest| told.generations.iter().find(|one| one.id == Some(generation)).map(|one| one.epoch);
         let clock = self.clock(local.staged.and_then(|staged| epoch(staged.generation)).unwrap_or(0));
         Ok(Local { rescue: below(&self.root, generation::RESCUE).exists(), clock, ..local })
     }
@@ -245,8 +246,7 @@ mod tests {
     #[test]
     fn what_a_node_says_of_its_generations() {
         let (flashed, second) = (Digest([b'0'; 32]), Digest([b'1'; 32]));
-        let order =
-            Order { version: ORDER_VERSION, generation: second, canary: true, accept_outage: false };
+        let order = Order { version: ORDER_VERSION, generation: second, canary: true, accept_outage: false };
         let local = known(&told(b'0', b'0', false, State::Staged), Some(&order));
         assert_eq!((local.running, local.armed, local.on_trial), (Some(flashed), None, false));
         assert_eq!(local.wanted(), Some(Staged { generation: second, canary: true, accept_outage: false }));

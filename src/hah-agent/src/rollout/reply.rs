@@ -8,9 +8,9 @@ use hah_node::generation::Digest;
 use hah_node::rollout::{BAD, Bad, LOCK_KEY, LOCK_VERSION, Lock, MARK, STOP_KEY, WISHES, Wish};
 use serde::Deserialize;
 
-use super::view::{Board, Holder, Maintenance, Placing, Raft, Whose};
 use crate::closing::judge::shortened;
 use crate::closing::reply::{Nonsense, or_default};
+use crate::rollout::view::{Board, Holder, Maintenance, Placing, Raft, Whose};
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Nonsense> {
     Ok(serde_json::from_slice(body)?)
@@ -253,7 +253,7 @@ mod tests {
         assert!(!follower("never").raft.unwrap().in_touch);
         assert_eq!(follower("0").client.as_deref(), Some("ff65"));
         assert_eq!(myself(br#"{"Stats":{"runtime":{}}}"#).unwrap(), Myself::default());
-        assert!(myself(br#"{"stats":{"raft":{"applied_index":"x"}}}"#).is_err() && myself(b"[]").is_err());
+        assert!(myself(br#"{"stats":{"raft":{"applied_index":"x"}}}"#).is_err() && myself(b"7").is_err());
     }
 
     #[test]

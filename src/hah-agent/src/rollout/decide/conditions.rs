@@ -26,7 +26,7 @@ pub(super) fn start(facts: &Facts<'_>, cluster: &Cluster, wanted: Staged) -> Opt
         return Some(Unmet::Clock);
     }
     let pools = [
-        ("Consul", Some(&cluster.consul), facts.settings.consul),
+        ("Consul", Some(&cluster.consul), Some(facts.settings.consul)),
         ("Nomad", cluster.nomad.as_ref(), facts.settings.nomad),
     ];
     for (program, servers, expected) in pools {
@@ -88,7 +88,6 @@ pub(super) fn gate(facts: &Facts<'_>, baseline: &Baseline) -> Option<String> {
         return Some("Vault on this node does not answer".to_owned());
     }
     let cluster = match facts.cluster {
-        _ if !facts.settings.consul() => return None,
         Some(Ok(cluster)) => cluster,
         Some(Err(why)) => return Some(format!("the cluster cannot be asked: {why}")),
         None => return Some("the cluster was not asked".to_owned()),

@@ -260,9 +260,7 @@ impl Bench {
 
     /// All is undone, and nobody has the lock.
     fn comes_to_rest(&self) {
-        self.until("rest", || {
-            self.lock().is_none() && !self.directory.join(ERRAND.trim_start_matches('/')).exists()
-        });
+        self.until("rest", || self.lock().is_none() && !self.directory.join(ERRAND.trim_start_matches('/')).exists());
         assert!(self.nomad.lock().unwrap().eligible);
         assert!(!self.in_maintenance());
     }
@@ -283,7 +281,8 @@ fn nomad_answer(request: &server::Request, state: &mut Nomad) -> server::Answer 
         ("GET", "/v1/status/leader") => ok(json!("127.0.0.1:4647")),
         ("GET", "/v1/status/peers") => ok(json!(["127.0.0.1:4647"])),
         ("GET", "/v1/agent/members") => {
-            let member = json!({ "Name": "n1.global", "Addr": "127.0.0.1", "Status": "alive", "Tags": { "region": "global" } });
+            let member =
+                json!({ "Name": "n1.global", "Addr": "127.0.0.1", "Status": "alive", "Tags": { "region": "global" } });
             ok(json!({ "ServerName": "n1", "Members": [member] }))
         }
         ("GET", "/v1/operator/autopilot/health") => ok(json!({ "Healthy": true, "FailureTolerance": 0 })),

@@ -216,9 +216,9 @@ impl Schedule {
             log: None,
         };
         for (number, name) in names.into_iter().enumerate() {
-            let expected = Some(servers as u32);
+            let expected = servers as u32;
             schedule.nodes.push(Node {
-                settings: Settings { node: name, consul: expected, nomad: expected, mutation: None },
+                settings: Settings { node: name, consul: expected, nomad: Some(expected), mutation: None },
                 server: number < servers,
                 card: Card::flashed(),
                 power: Power::On,

@@ -2,7 +2,8 @@
 
 use hah_node::rollout::Errand;
 
-use super::{Coverage, Kind, Schedule, digest, number};
+use super::{Coverage, Kind, Schedule, Travel, digest, number};
+use crate::rollout::machine::{Effect, Question};
 use crate::rollout::pace::{self, Millis};
 use crate::rollout::view::{Ended, Local, Staged};
 use hah_node::generation::Digest;
@@ -120,6 +121,11 @@ impl Schedule {
     /// The power goes, and comes back after a time.
     pub(super) fn turn_off(&mut self, number: usize, back: Millis) {
         self.kill_agent(number);
+        // What its own Consul was asked for goes with it; what others were asked for may still happen.
+        let is_own = |travel: &Travel| {
+            matches!(travel, Travel::Request(Question::Do(Effect::MaintenanceOn | Effect::MaintenanceOff)))
+        };
+        self.flights.retain(|flight| flight.node != number || !is_own(&flight.travel));
         self.nodes[number].power = Power::Off(self.now + back);
     }
 

@@ -11,9 +11,8 @@ impl Schedule {
     pub(super) fn surprise(&mut self, seen: &mut Coverage) {
         let which = self.dice.below(self.nodes.len() as u64) as usize;
         // What happens to the node that is at it finds most.
-        let holder = self.lock.as_ref().and_then(|(_, lock)| {
-            self.nodes.iter().position(|node| node.settings.node == lock.node)
-        });
+        let holder =
+            self.lock.as_ref().and_then(|(_, lock)| self.nodes.iter().position(|node| node.settings.node == lock.node));
         let target = if self.dice.below(2) == 0 { holder.unwrap_or(which) } else { which };
         match self.dice.below(20) {
             0..=3 => self.crash(target, holder, seen),
@@ -140,6 +139,7 @@ impl Schedule {
                     self.break_dead_lock(&mut Coverage::default());
                     self.nodes[number].dead = false;
                 }
+                self.flights.retain(|flight| flight.node != number);
                 self.nodes[number].power = Power::Off(self.now + 1_000);
             }
         }
@@ -161,11 +161,13 @@ impl Schedule {
             let wronged: Vec<usize> = (0..self.nodes.len())
                 .filter(|node| {
                     let node = &self.nodes[*node];
-                    !node.dead && !node.mute && node.card.ended.iter().any(|ended| ended.generation == digest(generation))
+                    !node.dead
+                        && !node.mute
+                        && node.card.ended.iter().any(|ended| ended.generation == digest(generation))
                 })
                 .collect();
             let listed = self.bad.iter().any(|(bad, _)| *bad == digest(generation));
-            if self.kinds[generation] != Kind::Good || !(listed || !wronged.is_empty()) {
+            if self.kinds[generation] != Kind::Good || !listed && wronged.is_empty() {
                 continue;
             }
             seen.add("pardoned");
