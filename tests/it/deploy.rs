@@ -1,6 +1,7 @@
 //! `deploy`: to nodes behind a false `ssh`, each with a will of its own.
 
 mod node;
+mod real;
 
 use std::time::Instant;
 

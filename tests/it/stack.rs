@@ -15,7 +15,7 @@
 
 mod rules;
 mod configs;
-mod host;
+pub(crate) mod host;
 mod job;
 mod address;
 mod renumber;
