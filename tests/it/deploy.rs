@@ -49,6 +49,7 @@ fn a_node_gets_what_it_lacks_and_keeps_it() {
     let Some(fleet) = fleet() else { return };
     let run = fleet.run(&["deploy", "b"]).succeeded();
     assert!(run.stderr.contains("b runs generation 0 (") && run.stderr.contains("and gets toy "), "{run}");
+    assert!(run.stderr.contains("KiB to send, no package changes\n"), "{run}");
     assert!(run.stderr.contains("Staged b: generation 1,") && run.stderr.contains("Kept b: generation 1"), "{run}");
     let built = Generation::of(&fleet.toy.image());
     fleet.node("b", |node| {

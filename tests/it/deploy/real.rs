@@ -84,8 +84,8 @@ fn the_real_agent_takes_what_is_sent() {
     let run = node.deploy(&["--stage", "--json"]).succeeded();
     let results = run.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let staged = results.into_iter().find(|event| event["outcome"] == "staged").unwrap();
-    // Two pieces of 4 MiB would be a fresh start.
-    assert!(staged["slot"] == "1" && staged["sent"].as_u64().unwrap() < 8 << 20, "{staged}");
+    // The agent is in the root and in the initramfs, 9 MB each, of which the first transfer brought at least 4 MiB.
+    assert!(staged["slot"] == "1" && staged["sent"].as_u64().unwrap() < 15_000_000, "{staged}");
     // The same bytes as on a card that would be flashed now.
     let root = node.toy.path("root.squashfs");
     partition(&node.toy.image(), "root", &root);

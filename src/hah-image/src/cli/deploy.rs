@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use hah_format::digest::Sha256;
 use hah_node::generation::state::Generations;
 use hah_plan::cluster::{Cluster, Role};
 use hah_plan::plan::StepState;
@@ -22,6 +23,7 @@ use crate::build::outputs::Copies;
 use crate::build::{self, LockPolicy, Request};
 use crate::deploy::DeployError;
 use crate::deploy::agent::{self, When};
+use crate::deploy::changes::Changes;
 use crate::deploy::parcel::{Age, Parcel};
 use crate::deploy::push::{self, Progress};
 use crate::deploy::target::Target;
@@ -30,6 +32,7 @@ use crate::failure::Failure;
 use crate::printer::{Mode, Outcome, human_bytes};
 use crate::project::Project;
 use crate::project::fleet::{cluster_of, no_such_node, route_to};
+use crate::store::{Access, Store};
 
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
@@ -230,6 +233,7 @@ fn parcels(
 fn say_plan(context: &Context, node: &Node, parcel: Option<&Parcel>, standing: Option<&Standing>) {
     let current = node.told.current();
     let id = current.and_then(|current| current.id).map_or_else(|| "unknown".to_owned(), |id| id.short());
+    let changes = parcel.and_then(|parcel| changes(context, node, parcel));
     let running = format!("{} runs generation {} ({id})", node.name(), node.told.running);
     let line = match (parcel, standing) {
         (Some(parcel), Some(standing)) => {
@@ -240,7 +244,12 @@ fn say_plan(context: &Context, node: &Node, parcel: Option<&Parcel>, standing: O
                 Standing::Kept(slot) => format!("{} runs {what} already, as generation {slot}", node.name()),
                 Standing::OnTrial => format!("{} has {what} on trial", node.name()),
                 Standing::Staged => format!("{running}, and has {what}"),
-                Standing::Bad(_) | Standing::Absent => format!("{running}, and gets {what}"),
+                Standing::Bad(_) | Standing::Absent => match &changes {
+                    None => format!("{running}, and gets {what}"),
+                    Some(changes) => {
+                        format!("{running}, and gets {what}: {} to send, {changes}", human_bytes(changes.bytes))
+                    }
+                },
             }
         }
         _ => format!("{running}, and gets {} as soon as that is built", node.image),
@@ -250,9 +259,18 @@ fn say_plan(context: &Context, node: &Node, parcel: Option<&Parcel>, standing: O
         context.printer.result(|| {
             serde_json::json!({"event": "plan", "node": node.name(), "image": node.image, "running": node.told.running,
                 "running_id": current.and_then(|current| current.id), "id": parcel.map(|parcel| parcel.id),
-                "standing": standing.map(word)})
+                "standing": standing.map(word), "bytes": changes.as_ref().map(|changes| changes.bytes),
+                "packages": changes.as_ref().map(|changes| &changes.packages)})
         });
     }
+}
+
+/// What the node gets, when this machine has built what it runs.
+fn changes(context: &Context, node: &Node, parcel: &Parcel) -> Option<Changes> {
+    let running = node.told.current()?.id?;
+    let store = Store::open(context.settings.cache_dir().ok()?, Access::Shared).ok()?;
+    let older = store.generation(&Sha256::from_bytes(running.0)).ok().flatten()?;
+    Changes::between(&older, &parcel.closure, &parcel.manifest)
 }
 
 fn word(standing: &Standing) -> &'static str {
