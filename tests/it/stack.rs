@@ -15,7 +15,7 @@
 
 mod rules;
 mod configs;
-pub(crate) mod host;
+mod host;
 mod job;
 mod address;
 mod renumber;
@@ -26,6 +26,7 @@ use std::process::{Command, Output};
 
 use hah_plan::recipe::{self, Override, Sources};
 use hah_plan::system::System;
+pub(crate) use host::agent;
 
 /// The top of the repository.
 fn repository() -> PathBuf {

@@ -9,7 +9,7 @@ use crate::archive::project::{BOARD, IMAGE, RECIPE, Run, Toy, digest};
 use crate::archive::{elf, noise};
 use crate::build::closure::{Generation, boot_file};
 use crate::build::partition;
-use crate::stack::host::agent;
+use crate::stack::agent;
 
 /// Runs what the node is asked for, but for a reboot, with the card as its root; hangs up early when there is `cut`.
 const FALSE_SSH: &str = r#"#!/bin/sh

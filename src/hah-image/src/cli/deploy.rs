@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hah_format::digest::Sha256;
 use hah_node::generation::state::Generations;
 use hah_plan::cluster::{Cluster, Role};
 use hah_plan::plan::StepState;
@@ -32,7 +31,6 @@ use crate::failure::Failure;
 use crate::printer::{Mode, Outcome, human_bytes};
 use crate::project::Project;
 use crate::project::fleet::{cluster_of, no_such_node, route_to};
-use crate::store::{Access, Store};
 
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
@@ -268,9 +266,7 @@ fn say_plan(context: &Context, node: &Node, parcel: Option<&Parcel>, standing: O
 /// What the node gets, when this machine has built what it runs.
 fn changes(context: &Context, node: &Node, parcel: &Parcel) -> Option<Changes> {
     let running = node.told.current()?.id?;
-    let store = Store::open(context.settings.cache_dir().ok()?, Access::Shared).ok()?;
-    let older = store.generation(&Sha256::from_bytes(running.0)).ok().flatten()?;
-    Changes::between(&older, &parcel.closure, &parcel.manifest)
+    Changes::from_running(context.settings.cache_dir().ok()?, running, &parcel.closure, &parcel.manifest)
 }
 
 fn word(standing: &Standing) -> &'static str {

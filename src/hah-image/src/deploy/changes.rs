@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
+use hah_format::digest::Sha256;
+use hah_node::generation::Digest;
 use hah_node::generation::closure::{self, Closure};
 use serde::{Deserialize, Serialize};
 
 use crate::store::generations::KeptGeneration;
+use crate::store::{Access, Store};
 
 /// Names that are told one by one.
 const TOLD: usize = 12;
@@ -46,6 +50,13 @@ struct Input {
 }
 
 impl Changes {
+    /// From the generation that a node runs; `None` when the store at `cache` does not know it.
+    pub fn from_running(cache: &Path, running: Digest, newer: &Closure, manifest: &[u8]) -> Option<Self> {
+        let store = Store::open(cache, Access::Shared).ok()?;
+        let older = store.generation(&Sha256::from_bytes(running.0)).ok().flatten()?;
+        Self::between(&older, newer, manifest)
+    }
+
     /// Between two generations; `None` when one of them cannot be read.
     pub fn between(older: &KeptGeneration, newer: &Closure, manifest: &[u8]) -> Option<Self> {
         let there: BTreeSet<_> =
