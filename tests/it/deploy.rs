@@ -114,6 +114,14 @@ fn strangers_are_told_from_nodes() {
     fleet.run(&["deploy", "b", "--canary", "c"]).failed(2, &["the canary c is not among the nodes"]);
 }
 
+/// Its image would have been called `toy (1a2b3c4d)`.
+#[test]
+fn a_card_from_before_is_told_to_be_flashed_once_more() {
+    let Some(fleet) = fleet() else { return };
+    fleet.node("b", |node| node.is_old = true);
+    fleet.run(&["deploy", "b", "--dry-run"]).failed(1, &["knew no generations; flash it once more"]);
+}
+
 /// A node that dies before it has anything: what was staged before does not stand for what was to come.
 #[test]
 fn a_node_that_dies_at_the_first_chunk_is_told() {
