@@ -1,6 +1,7 @@
 //! `deploy`: to nodes behind a false `ssh`, each with a will of its own.
 
 mod node;
+mod real;
 
 use std::time::Instant;
 
@@ -48,6 +49,7 @@ fn a_node_gets_what_it_lacks_and_keeps_it() {
     let Some(fleet) = fleet() else { return };
     let run = fleet.run(&["deploy", "b"]).succeeded();
     assert!(run.stderr.contains("b runs generation 0 (") && run.stderr.contains("and gets toy "), "{run}");
+    assert!(run.stderr.contains("KiB to send, no package changes\n"), "{run}");
     assert!(run.stderr.contains("Staged b: generation 1,") && run.stderr.contains("Kept b: generation 1"), "{run}");
     let built = Generation::of(&fleet.toy.image());
     fleet.node("b", |node| {
@@ -110,6 +112,14 @@ fn strangers_are_told_from_nodes() {
     fleet.run(&["deploy", "x", "--dry-run"]).failed(1, &["cluster.toml has no node `x`"]);
     fleet.run(&["deploy", "a@b c"]).failed(2, &["is no node"]);
     fleet.run(&["deploy", "b", "--canary", "c"]).failed(2, &["the canary c is not among the nodes"]);
+}
+
+/// Its image would have been called `toy (1a2b3c4d)`.
+#[test]
+fn a_card_from_before_is_told_to_be_flashed_once_more() {
+    let Some(fleet) = fleet() else { return };
+    fleet.node("b", |node| node.is_old = true);
+    fleet.run(&["deploy", "b", "--dry-run"]).failed(1, &["knew no generations; flash it once more"]);
 }
 
 /// A node that dies before it has anything: what was staged before does not stand for what was to come.

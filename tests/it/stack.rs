@@ -30,6 +30,7 @@ use std::process::{Command, Output};
 
 use hah_plan::recipe::{self, Override, Sources};
 use hah_plan::system::System;
+pub(crate) use host::agent;
 
 /// The top of the repository.
 fn repository() -> PathBuf {

@@ -5,6 +5,7 @@
 //! | [`target`] | how a node is reached |
 //! | [`parcel`] | a built image as what is sent: its closure, and chunk by chunk its bytes |
 //! | [`agent`] | what is asked of the agent of a node, and its answers |
+//! | [`changes`] | what a node gets by a generation, beside the one that it runs |
 //! | [`push`] | one transfer: whatever the node lacks, and nothing else |
 //! | [`trial`] | a node's trial, followed from here |
 //!
@@ -14,6 +15,7 @@
 pub mod target;
 pub mod parcel;
 pub mod agent;
+pub mod changes;
 pub mod push;
 pub mod trial;
 

@@ -8,6 +8,7 @@
 //! ├── built/HEX.json                     which image stands at which output path, for the no-op build
 //! ├── roots/HEX                          path of a project whose lock keeps its inputs alive
 //! ├── outputs/HEX.IMAGE                  what making an image of a root left in derived/
+//! ├── generations/HEX.{closure,json}      what images that were built are made of, by their closure's digest
 //! ├── locks/HEX                          one per key being made; held by flock, so kill -9 frees it
 //! ├── lock                               held shared by builds and exclusively by gc
 //! └── tmp/                               unfinished; swept when nobody holds its lock
@@ -27,6 +28,7 @@ use crate::files::draft::{Draft, sweep};
 use crate::files::{self, Action, FileError, failed, system_error};
 
 pub mod gc;
+pub mod generations;
 pub mod verify;
 
 /// Version of the layout below `packs/`, `derived/`: raised when their meaning changes.
@@ -152,7 +154,7 @@ impl Store {
         for bucket in [Bucket::Downloads, Bucket::Packs, Bucket::Derived] {
             files::create_directory(root.join(bucket.directory()))?;
         }
-        for name in ["built", "roots", "outputs", "locks", "tmp"] {
+        for name in ["built", "roots", "outputs", generations::DIRECTORY, "locks", "tmp"] {
             files::create_directory(root.join(name))?;
         }
         let lock = open_lock(&root.join("lock"))?;

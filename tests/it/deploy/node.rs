@@ -44,6 +44,8 @@ pub(crate) struct FakeNode {
     /// Everything that it has on its card.
     pub(crate) chunks: BTreeMap<Digest, Vec<u8>>,
     pub(crate) will: Will,
+    /// Its card is from before there were closures.
+    pub(crate) is_old: bool,
     /// Hangs up after so many chunks, once.
     pub(crate) cut_after: Option<usize>,
     /// Why it takes nothing.
@@ -70,6 +72,7 @@ impl FakeNode {
         Self {
             chunks,
             will: Will::Keep,
+            is_old: false,
             cut_after: None,
             refuses: None,
             stranger: None,
@@ -122,6 +125,9 @@ impl FakeNode {
             state,
         };
         let mut generations = vec![generation(Slot::FLASHED, self.flashed, State::Flashed)];
+        if self.is_old {
+            (generations[0].id, generations[0].image) = (None, "toy (1a2b3c4d)".into());
+        }
         generations
             .extend(self.received.iter().map(|(id, _)| generation(Slot::new(b'1').unwrap(), *id, State::Staged)));
         Some(Generations {

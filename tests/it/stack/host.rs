@@ -48,7 +48,7 @@ impl Drop for Holder {
 pub(super) const AGENT: &str = "/usr/lib/hah/hah-agent";
 
 /// This workspace's agent, built as this test is.
-fn agent() -> PathBuf {
+pub(crate) fn agent() -> PathBuf {
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     let build = || {
         let beside = Path::new(env!("CARGO_BIN_EXE_hah-image")).parent().unwrap();

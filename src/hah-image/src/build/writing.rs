@@ -29,6 +29,7 @@ use crate::printer::{Outcome, human_bytes};
 use crate::project::{Project, shown};
 use crate::store::Store;
 use crate::store::gc::Outputs;
+use crate::store::generations::KeptGeneration;
 
 /// Writes images to their places.
 pub struct Writer<'a> {
@@ -141,6 +142,8 @@ impl<'a> Writer<'a> {
         draft.publish(output)?;
         imager_manifest(system, assembly.epoch(), &written.sha256.to_string(), written.size, output)?;
         let mapped = mapped(&written);
+        let kept = KeptGeneration { manifest: manifest.into_bytes(), closure: parts.closure };
+        self.store.keep_generation(&Sha256::of(&kept.closure), &kept)?;
         let record = BuiltRecord::of(output, &assembly.key.to_string(), &written, mapped)?;
         record.write(self.store, output)?;
         let (size, used) = (human_bytes(written.size), human_bytes(mapped));

@@ -7,7 +7,7 @@
 //! Nothing is tried before every node has its generation, and the first trial that fails is the last.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -23,6 +23,7 @@ use crate::build::outputs::Copies;
 use crate::build::{self, LockPolicy, Request};
 use crate::deploy::DeployError;
 use crate::deploy::agent::{self, When};
+use crate::deploy::changes::Changes;
 use crate::deploy::parcel::{Age, Parcel};
 use crate::deploy::push::{self, Progress};
 use crate::deploy::target::Target;
@@ -221,6 +222,11 @@ fn asked(context: &Context, wanted: Vec<(Target, Option<String>)>) -> Result<Vec
     let mut failed = Vec::new();
     for ((target, image), answer) in wanted.into_iter().zip(answers) {
         match answer {
+            Ok(told) if told.current().is_none_or(|current| current.id.is_none()) => {
+                let reason =
+                    "its card was flashed by a hah-image that knew no generations; flash it once more".to_owned();
+                failed.push((target.name.clone(), DeployError::Refused { node: target.name, reason }));
+            }
             Ok(told) => {
                 let image = image.or_else(|| told.current().map(|current| current.image.clone())).unwrap_or_default();
                 nodes.push(Node { target, image, told });
@@ -273,6 +279,7 @@ fn parcels(
 fn say_plan(context: &Context, node: &Node, parcel: Option<&Parcel>, standing: Option<&Standing>) {
     let current = node.told.current();
     let id = current.and_then(|current| current.id).map_or_else(|| "unknown".to_owned(), |id| id.short());
+    let changes = parcel.and_then(|parcel| changes(context, node, parcel));
     let running = format!("{} runs generation {} ({id})", node.name(), node.told.running);
     let line = match (parcel, standing) {
         (Some(parcel), Some(standing)) => {
@@ -283,7 +290,12 @@ fn say_plan(context: &Context, node: &Node, parcel: Option<&Parcel>, standing: O
                 Standing::Kept(slot) => format!("{} runs {what} already, as generation {slot}", node.name()),
                 Standing::OnTrial => format!("{} has {what} on trial", node.name()),
                 Standing::Staged => format!("{running}, and has {what}"),
-                Standing::Bad(_) | Standing::Absent => format!("{running}, and gets {what}"),
+                Standing::Bad(_) | Standing::Absent => match &changes {
+                    None => format!("{running}, and gets {what}"),
+                    Some(changes) => {
+                        format!("{running}, and gets {what}: {} to send, {changes}", human_bytes(changes.bytes))
+                    }
+                },
             }
         }
         _ => format!("{running}, and gets {} as soon as that is built", node.image),
@@ -293,9 +305,16 @@ fn say_plan(context: &Context, node: &Node, parcel: Option<&Parcel>, standing: O
         context.printer.result(|| {
             serde_json::json!({"event": "plan", "node": node.name(), "image": node.image, "running": node.told.running,
                 "running_id": current.and_then(|current| current.id), "id": parcel.map(|parcel| parcel.id),
-                "standing": standing.map(word)})
+                "standing": standing.map(word), "bytes": changes.as_ref().map(|changes| changes.bytes),
+                "packages": changes.as_ref().map(|changes| &changes.packages)})
         });
     }
+}
+
+/// What the node gets, when this machine has built what it runs.
+fn changes(context: &Context, node: &Node, parcel: &Parcel) -> Option<Changes> {
+    let running = node.told.current()?.id?;
+    Changes::from_running(context.settings.cache_dir().ok()?, running, &parcel.closure, &parcel.manifest)
 }
 
 fn word(standing: &Standing) -> &'static str {
@@ -364,7 +383,7 @@ fn try_each(context: &Context, waiting: &[(Node, &Parcel)], patience: Duration) 
     for (index, (node, parcel)) in waiting.iter().enumerate() {
         let step = context.printer.step("Trying", node.name(), None);
         let tell = |what: &str| step.set_message(&format!("{}: {what}", node.name()));
-        match trial::run(&node.target, parcel.id, &node.told, patience, &tell) {
+        match trial::run(&node.target, parcel.id, patience, &tell) {
             Ok(slot) => {
                 let summary = format!("{}: generation {slot} ({})", node.name(), parcel.id.short());
                 step.done("Kept", &summary, Outcome::Made);
@@ -414,18 +433,49 @@ fn tell_failures(context: &Context, mut failed: Vec<(String, DeployError)>, rest
     }
 }
 
-/// Does something for all at the same time; the answers in their order.
+/// How many nodes are talked to at a time: more would share the same line.
+const AT_ONCE: usize = 16;
+
+/// Does something for all, many at the same time; the answers in their order.
 fn at_once<T: Sync, A: Send>(all: &[T], each: impl Fn(&T) -> A + Sync) -> Vec<A> {
-    let each = &each;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = all.iter().map(|one| scope.spawn(move || each(one))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
+    let (next, each) = (AtomicUsize::new(0), &each);
+    let work = || {
+        let mine = std::iter::from_fn(|| {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            Some((index, each(all.get(index)?)))
+        });
+        mine.collect::<Vec<_>>()
+    };
+    let mut answers: Vec<(usize, A)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..all.len().min(AT_ONCE)).map(|_| scope.spawn(work)).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined.flat_map(|answers| answers.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
 fn nodes_of(count: usize) -> String {
     if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_in_the_order_of_the_questions() {
+        let most = AtomicUsize::new(0);
+        let now = AtomicUsize::new(0);
+        let all: Vec<usize> = (0..100).collect();
+        let answers = at_once(&all, |number| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::yield_now();
+            now.fetch_sub(1, Ordering::SeqCst);
+            number * 2
+        });
+        assert_eq!(answers, all.iter().map(|number| number * 2).collect::<Vec<_>>());
+        assert!(most.into_inner() <= AT_ONCE);
+        assert!(at_once(&[0; 0], |number| *number).is_empty());
+    }
 }

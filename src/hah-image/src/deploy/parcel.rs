@@ -36,6 +36,8 @@ pub struct Parcel {
     pub text: Vec<u8>,
     /// What the text says.
     pub closure: Closure,
+    /// The image's manifest.
+    pub manifest: Vec<u8>,
     /// The signature of the text; empty when nobody signed it.
     pub signature: Vec<u8>,
     path: PathBuf,
@@ -74,6 +76,7 @@ impl Parcel {
             // It was made of the other text.
             signature.clear();
         }
+        let manifest = files::read(image.with_extension("json"))?;
         let unfit = |what: String| DeployError::Image { path: image.to_owned(), what };
         let mut file = files::open(image)?;
         let table = hah_format::disk::read(&mut file).map_err(|error| unfit(error.to_string()))?;
@@ -96,6 +99,7 @@ impl Parcel {
             path: image.to_owned(),
             text,
             closure,
+            manifest,
             signature,
             file,
             read: Mutex::default(),

@@ -107,21 +107,21 @@ pub fn follow(
 
 /// Has a node try a generation that it has, and follows the trial.
 ///
+/// It is asked anew what it runs: since the last question it may have rebooted, or somebody else may have begun.
+///
 /// # Errors
 /// As [`follow`], and when the node does not begin.
-pub fn run(
-    target: &Target,
-    id: Digest,
-    before: &Generations,
-    patience: Duration,
-    tell: &dyn Fn(&str),
-) -> Result<Slot, DeployError> {
-    if Standing::of(id, before) == Standing::OnTrial {
-        // Somebody has begun, and was interrupted.
-        return follow(target, id, None, patience, tell);
+pub fn run(target: &Target, id: Digest, patience: Duration, tell: &dyn Fn(&str)) -> Result<Slot, DeployError> {
+    let before = generations(target)?;
+    match Standing::of(id, &before) {
+        Standing::Kept(slot) => Ok(slot),
+        Standing::Bad(reason) => Err(DeployError::WentBack { node: target.name.clone(), reason }),
+        Standing::OnTrial => follow(target, id, None, patience, tell),
+        Standing::Staged | Standing::Absent => {
+            agent::try_generation(target, id, agent::When::Now)?;
+            follow(target, id, Some(&before.boot_id), patience, tell)
+        }
     }
-    agent::try_generation(target, id, agent::When::Now)?;
-    follow(target, id, Some(&before.boot_id), patience, tell)
 }
 
 #[cfg(test)]
