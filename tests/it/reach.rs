@@ -71,6 +71,24 @@ fn a_command_reaches_the_node_by_its_address_and_its_code_comes_back() {
     assert!(said.contains(&"HostName=far.local".to_owned()), "{said:?}");
 }
 
+/// The port that the image's SSH server listens on is the one that is called, and that the firewall lets in.
+#[test]
+fn an_ssh_server_on_another_port_is_reached_and_not_shut_out() {
+    let toy = fleet();
+    toy.write(
+        "project/recipes/ssh.toml",
+        "summary = \"ssh\"\n[[file]]\npath = \"/etc/ssh/sshd_config.d/10-hah.conf\"\ncontent = \"Port 2200\\n\"\n",
+    );
+    let image = String::from_utf8(toy.read("project/images/toy.toml")).unwrap();
+    toy.write("project/images/toy.toml", image.replace("[\"toy\"]", "[\"toy\", \"ssh\"]"));
+    Run::of(&mut command(&toy, &["ssh", "pi4-a"])).succeeded();
+    assert!(said(&toy).contains(&"Port=2200".to_owned()), "{:?}", said(&toy));
+    Run::of(&mut command(&toy, &["secrets", "init"])).succeeded();
+    let run = Run::of(&mut command(&toy, &["identity", "show", "pi4-a", "--age-identity", "../key"])).succeeded();
+    let identity: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(identity["firewall"]["open_ports"], serde_json::json!([2200]));
+}
+
 #[test]
 fn mistakes_are_told_before_anything_starts() {
     let toy = fleet();

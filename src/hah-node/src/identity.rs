@@ -66,6 +66,9 @@ pub struct Identity {
     /// What the image leaves open of Vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<Vault>,
+    /// Whom Alertmanager tells, on images that leave it open.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alertmanager: Alertmanager,
     /// Who reaches the node, on images that have a firewall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firewall: Option<Firewall>,
@@ -81,6 +84,18 @@ pub struct Identity {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// Where alerts go. Such a URL is a password: whoever has it may send there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alertmanager {
+    /// URL that gets the alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Secret>,
+    /// URL that gets the Watchdog, and complains when it stays away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<Secret>,
 }
 
 /// The person's account. The image's own is `hah`, with id 1000.

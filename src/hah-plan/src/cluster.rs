@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use hah_node::host;
 use hah_node::identity::{
-    Consul, ConsulTokens, Firewall, Identity, Interface, Network, Nomad, NomadTokens, Policy, Secret, Setup,
-    SetupTokens, Ssh, Tls, User, VERSION, Vault, Wifi,
+    Alertmanager, Consul, ConsulTokens, Firewall, Identity, Interface, Network, Nomad, NomadTokens, Policy, Secret,
+    Setup, SetupTokens, Ssh, Tls, User, VERSION, Vault, Wifi,
 };
 use serde::{Deserialize, Serialize};
 
@@ -218,6 +218,12 @@ pub struct NodeSecrets {
     /// hah-agent's token for Nomad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hah_nomad_token: Option<Secret>,
+    /// Where Alertmanager sends alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alertmanager_webhook: Option<Secret>,
+    /// Where Alertmanager sends the Watchdog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alertmanager_heartbeat: Option<Secret>,
     /// AppRole's role-id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_role_id: Option<Secret>,
@@ -308,6 +314,10 @@ impl Cluster {
             consul: self.consul(member, secrets, own),
             nomad: self.nomad(member, secrets, own),
             vault: self.vault(member, secrets, own),
+            alertmanager: Alertmanager {
+                webhook: own.alertmanager_webhook.clone(),
+                heartbeat: own.alertmanager_heartbeat.clone(),
+            },
             firewall: self.is_closed().then(|| self.firewall()),
             release_keys: (secrets.release.iter().map(|key| key.public.clone()))
                 .chain(secrets.release_before.iter().cloned())

@@ -325,3 +325,19 @@ fn flash_identity_repeats_no_value() {
         assert!(!toy.path("x.img").exists());
     }
 }
+
+/// The URL of a webhook is a password: it is one node's own, and no command shows it but `get`.
+#[test]
+fn a_webhook_is_a_node_s_own() {
+    let toy = cluster();
+    given(&toy, &["alertmanager-webhook", "--passphrase-file", "../phrase"], "https://example.org/CANARY\n")
+        .failed(2, &["say whose with --node NAME"]);
+    set(&toy, &["alertmanager-webhook", "--node", "zero-a"], "no URL\n")
+        .failed(1, &["alertmanager.webhook is not a URL"]);
+    set(&toy, &["alertmanager-webhook", "--node", "zero-a"], "https://example.org/CANARY\n").succeeded();
+    set(&toy, &["wifi-psk"], "correct horse\n").succeeded();
+    let show = |node: &str| toy.run(&["identity", "show", node, "--passphrase-file", "../phrase"]).succeeded().stdout;
+    let (with, without) = (show("zero-a"), show("pi4-a"));
+    assert!(with.contains("\"webhook\": \"…\"") && !with.contains("CANARY"), "{with}");
+    assert!(!without.contains("alertmanager"), "{without}");
+}

@@ -139,8 +139,16 @@ fn prometheus_accepts_its_configuration() {
 fn alertmanager_accepts_its_configuration() {
     let Some(amtool) = debian("amtool") else { return };
     for sets in product(&[
-        &["alertmanager.webhook=", "alertmanager.webhook=http://192.0.2.1/hook?key=\u{e4}"],
-        &["alertmanager.heartbeat=", "alertmanager.heartbeat=https://example.org/beat"],
+        &[
+            "alertmanager.webhook=",
+            "alertmanager.webhook=http://192.0.2.1/hook?key=\u{e4}",
+            "alertmanager.webhook=identity",
+        ],
+        &[
+            "alertmanager.heartbeat=",
+            "alertmanager.heartbeat=https://example.org/beat",
+            "alertmanager.heartbeat=identity",
+        ],
     ]) {
         let directory = rendered("whole", &sets);
         let path = directory.path().join("etc/prometheus/alertmanager.yml");

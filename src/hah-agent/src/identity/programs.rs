@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use hah_node::host::in_url;
-use hah_node::identity::{Consul, Identity, Nomad, Policy, Secret, Setup, Tls, Vault};
+use hah_node::identity::{Alertmanager, Consul, Identity, Nomad, Policy, Secret, Setup, Tls, Vault};
 use hah_node::paths::{SECRETS, SETUP};
 use serde_json::{Map, Value, json};
 
@@ -58,6 +58,9 @@ pub(crate) fn secret_files(identity: &Identity) -> Vec<SecretFile<'_>> {
         token("vault", "vault/role-id", vault.role_id.as_ref(), &mut files);
         token("vault", "vault/wrapped-secret-id", vault.wrapped_secret_id.as_ref(), &mut files);
     }
+    let Alertmanager { webhook, heartbeat } = &identity.alertmanager;
+    token("prometheus", "alertmanager/webhook", webhook.as_ref(), &mut files);
+    token("prometheus", "alertmanager/heartbeat", heartbeat.as_ref(), &mut files);
     let setup = identity.setup.as_ref().and_then(|setup| serde_json::to_string(setup).ok());
     let name = SETUP.strip_prefix(SECRETS).unwrap_or(SETUP).trim_start_matches('/').to_owned();
     files.extend(setup.map(|setup| SecretFile { name, content: Cow::Owned(setup), program: "root" }));
@@ -412,6 +415,7 @@ mod tests {
     fn files_of_secrets() {
         let mut identity = Identity { version: 1, ..Identity::default() };
         assert_eq!(secret_files(&identity), []);
+        identity.alertmanager.webhook = secret("https://example.org/HOOK");
         identity.vault = Some(Vault { role_id: secret("ROLE"), tls: tls(), ..Vault::default() });
         let consul = Consul {
             tokens: hah_node::identity::ConsulTokens { hah: secret("T"), ..Default::default() },
@@ -419,6 +423,16 @@ mod tests {
         };
         identity.consul = Some(consul);
         let names: Vec<String> = secret_files(&identity).into_iter().map(|file| file.name).collect();
-        assert_eq!(names, ["consul.token", "vault/ca.pem", "vault/cert.pem", "vault/key.pem", "vault/role-id"]);
+        assert_eq!(
+            names,
+            [
+                "consul.token",
+                "vault/ca.pem",
+                "vault/cert.pem",
+                "vault/key.pem",
+                "vault/role-id",
+                "alertmanager/webhook"
+            ]
+        );
     }
 }

@@ -27,7 +27,8 @@ pub(super) struct ShowArgs {
 }
 
 /// Keys of node.json that hold secrets, whatever is below them.
-const SECRET: [&str; 8] = ["password_hash", "psk", "encrypt", "key", "tokens", "role_id", "wrapped_secret_id", "setup"];
+const SECRET: [&str; 9] =
+    ["password_hash", "psk", "encrypt", "key", "tokens", "role_id", "wrapped_secret_id", "alertmanager", "setup"];
 
 /// Runs an `identity` verb.
 pub(super) fn run(context: &Context, verb: &IdentityVerb) -> Result<u8, Failure> {
@@ -45,7 +46,7 @@ pub(super) fn of_node(context: &Context, project: &Project, name: &str, key: &Ke
     if !cluster.nodes.contains_key(name) {
         return Err(no_such_node(&cluster, name).into());
     }
-    Ok(fleet_node(&cluster, &open(context, project, &cluster, key)?, name)?)
+    Ok(fleet_node(project, &cluster, &open(context, project, &cluster, key)?, name)?)
 }
 
 /// An identity as JSON with dots for its secrets.
@@ -82,7 +83,8 @@ mod tests {
                 "tokens": {"initial_management": "CANARY", "agent": "CANARY", "default": "CANARY", "hah": "CANARY"}},
             "nomad": {"encrypt": "CANARY", "tls": {"ca": "C", "cert": "D", "key": "CANARY"},
                 "tokens": {"consul": "CANARY", "hah": "CANARY"}, "meta": {"m": "v"}},
-            "vault": {"role_id": "CANARY", "wrapped_secret_id": "CANARY", "retry_join": ["http://x"]}}"#;
+            "vault": {"role_id": "CANARY", "wrapped_secret_id": "CANARY", "retry_join": ["http://x"]},
+            "alertmanager": {"webhook": "CANARY", "heartbeat": "CANARY"}}"#;
         let identity: Identity = serde_json::from_str(text).unwrap();
         let shown = redacted(&identity).unwrap().to_string();
         assert!(!shown.contains("CANARY"), "{shown}");

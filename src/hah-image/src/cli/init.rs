@@ -247,36 +247,15 @@ fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile])
     if answers.key.is_none() {
         printer.warning("nobody can log in yet: put an SSH key into cluster.toml and the images");
     }
-    let image = answers.nodes.first().map_or("lab", |node| node.kind.image());
-    let enter = if args.project == Path::new(".") {
-        String::new()
-    } else {
-        format!("cd {} && ", shell::shown(args.project.as_os_str()))
-    };
+    let enter = (args.project != Path::new(".")).then(|| format!("cd {}", shell::shown(args.project.as_os_str())));
     match answers.security {
         Security::Open => {
-            printer.note(&format!("look at cluster.toml and images/{image}.toml, then: {enter}hah-image build {image}"))
+            let image = answers.nodes.first().map_or("lab", |node| node.kind.image());
+            let enter = enter.map(|enter| format!("{enter} && ")).unwrap_or_default();
+            printer
+                .note(&format!("look at cluster.toml and images/{image}.toml, then: {enter}hah-image build {image}"));
         }
-        Security::Closed => {
-            if let (None, Some(router)) = (&answers.gateway, answers.router()) {
-                printer.note(&format!("cluster.toml takes {router} for the router: change `gateway` if it is another"));
-            }
-            if args.trusted.is_empty() && !answers.networks().is_empty() {
-                let networks = answers.networks().join(", ");
-                printer.note(&format!(
-                    "nodes without addresses are let in from {networks}: change `trusted` in cluster.toml if that is not \
-                     their network"
-                ));
-            }
-            printer.note(
-                "the cluster is closed to strangers; look at cluster.toml and images/, then, one after the other:",
-            );
-            let commands = ["secrets init", "build --all", "flash --fleet"].map(|verb| format!("hah-image {verb}"));
-            for command in [enter.trim_end_matches(" && ")].into_iter().filter(|enter| !enter.is_empty()) {
-                printer.say(&format!("  {command}"));
-            }
-            commands.iter().for_each(|command| printer.say(&format!("  {command}")));
-        }
+        Security::Closed => say_closed(context, args, answers, enter),
     }
     printer.result(|| {
         serde_json::json!({"event": "result", "project": directory.to_string(), "name": answers.name,
@@ -286,5 +265,24 @@ fn say(context: &Context, args: &InitArgs, answers: &Answers, files: &[NewFile])
     });
     if printer.mode() == Mode::Quiet {
         printer.path(&args.project);
+    }
+}
+
+/// What was guessed, and the commands that lead to the cards.
+fn say_closed(context: &Context, args: &InitArgs, answers: &Answers, enter: Option<String>) {
+    let printer = &context.printer;
+    if let (None, Some(router)) = (&answers.gateway, answers.router()) {
+        printer.note(&format!("cluster.toml takes {router} for the router: change `gateway` if it is another"));
+    }
+    if args.trusted.is_empty() && !answers.networks().is_empty() {
+        let networks = answers.networks().join(", ");
+        printer.note(&format!(
+            "nodes without addresses are let in from {networks}: change `trusted` in cluster.toml if that is not their network"
+        ));
+    }
+    printer.note("the cluster is closed to strangers; look at cluster.toml and images/, then, one after the other:");
+    let verbs = ["secrets init", "build --all", "flash --fleet"].map(|verb| format!("hah-image {verb}"));
+    for command in enter.into_iter().chain(verbs) {
+        printer.say(&format!("  {command}"));
     }
 }

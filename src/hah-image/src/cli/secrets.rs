@@ -142,6 +142,10 @@ enum Name {
     VaultRoleId,
     /// A node's response-wrapped Vault secret-id
     VaultWrappedSecretId,
+    /// URL to which a node's Alertmanager sends alerts
+    AlertmanagerWebhook,
+    /// URL to which a node's Alertmanager sends the Watchdog
+    AlertmanagerHeartbeat,
     /// A node's Consul token for the agent itself
     ConsulAgentToken,
     /// A node's Nomad token for Consul
@@ -167,6 +171,8 @@ impl Name {
             Self::NomadManagement => Slot::Shared(|secrets| &mut secrets.nomad_management),
             Self::VaultRoleId => Slot::Own(|own| &mut own.vault_role_id),
             Self::VaultWrappedSecretId => Slot::Own(|own| &mut own.vault_wrapped_secret_id),
+            Self::AlertmanagerWebhook => Slot::Own(|own| &mut own.alertmanager_webhook),
+            Self::AlertmanagerHeartbeat => Slot::Own(|own| &mut own.alertmanager_heartbeat),
             Self::ConsulAgentToken => Slot::Own(|own| &mut own.consul_agent_token),
             Self::NomadConsulToken => Slot::Own(|own| &mut own.nomad_consul_token),
             Self::HahConsulToken => Slot::Own(|own| &mut own.hah_consul_token),

@@ -25,7 +25,8 @@ pub fn exposed(system: &System) -> Vec<Exposed> {
         let text = String::from_utf8_lossy(&file.bytes);
         text.lines().any(|line| line.trim().trim_start_matches("- ").starts_with("url:")).then(|| Exposed {
             what: "the URL of a webhook".to_owned(),
-            instead: "whoever has it can send there, so let it lead to a relay of yours that keeps the real one",
+            instead: "`alertmanager.webhook = \"identity\"` and `hah-image secrets set alertmanager-webhook --node NODE` \
+                      put one onto that node's card only; likewise `heartbeat`",
         })
     });
     hashes.chain(hooks).collect()
@@ -55,5 +56,6 @@ mod tests {
         assert_eq!(what, ["the password hash of `hah`", "the URL of a webhook"]);
         assert!(!format!("{said:?}").contains("CANARY"));
         assert_eq!(found(&["alertmanager.heartbeat=https://example.org/x"]).len(), 1);
+        assert_eq!(found(&["alertmanager.heartbeat=identity", "alertmanager.webhook=identity"]), []);
     }
 }

@@ -15,6 +15,8 @@ use super::{CLUSTER, Project, secrets};
 use crate::advice::Advised;
 use crate::programs::ssh::{KNOWN_HOSTS, Route};
 
+/// The port of an SSH server that says nothing else, which the firewall of every node lets in.
+const SSH_PORT: u16 = 22;
 /// What the recipe `ssh` calls its part of sshd's configuration.
 const SSHD_CONFIG: &str = "/etc/ssh/sshd_config.d/10-hah.conf";
 
@@ -135,13 +137,21 @@ pub fn every_image(project: &Project) -> Result<BTreeSet<String>, ProjectError> 
 }
 
 /// A node of a fleet whose secrets are open.
-pub fn fleet_node(cluster: &Cluster, opened: &Secrets, name: &str) -> Result<FleetNode, FleetError> {
+pub fn fleet_node(project: &Project, cluster: &Cluster, opened: &Secrets, name: &str) -> Result<FleetNode, FleetError> {
     if let Some(what) = secrets::missing(cluster, opened, name) {
         return Err(FleetError::Lacking(what));
     }
-    let (Some(identity), Some(member)) = (cluster.identity(name, opened), cluster.nodes.get(name)) else {
+    let (Some(mut identity), Some(member)) = (cluster.identity(name, opened), cluster.nodes.get(name)) else {
         return Err(no_such_node(cluster, name));
     };
+    // The firewall knows port 22; an image whose SSH server listens elsewhere would shut everybody out.
+    if let Some(firewall) = &mut identity.firewall
+        && let Some(port) = project.system(&member.image, &[]).ok().and_then(|system| ssh_port(&system))
+        && port != SSH_PORT
+        && !firewall.open_ports.contains(&port)
+    {
+        firewall.open_ports.push(port);
+    }
     if let Some(flaw) = identity.flaw() {
         return Err(FleetError::Flaw { node: Some(name.to_owned()), flaw: flaw.to_string() });
     }
@@ -164,7 +174,7 @@ pub fn route_to(project: &Project, cluster: &Cluster, name: &str) -> Result<Rout
     Ok(Route {
         node: name.to_owned(),
         host: address.map_or_else(|| format!("{name}.local"), str::to_owned),
-        port: ssh_port(&project.system(&member.image, &[])?).unwrap_or(22),
+        port: ssh_port(&project.system(&member.image, &[])?).unwrap_or(SSH_PORT),
         known_hosts: project.root().join(KNOWN_HOSTS),
         options: Vec::new(),
     })

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use crate::host::{self, Assigned, Reason};
 
-use super::{Consul, Firewall, Identity, Interface, Nomad, Secret, Setup, Tls, VERSION, Vault, Wifi};
+use super::{Alertmanager, Consul, Firewall, Identity, Interface, Nomad, Secret, Setup, Tls, VERSION, Vault, Wifi};
 
 /// Most entries of a list.
 const ENTRIES_MAX: usize = 64;
@@ -69,6 +69,7 @@ impl Identity {
         self.consul.as_ref().map_or(Ok(()), consul)?;
         self.nomad.as_ref().map_or(Ok(()), nomad)?;
         self.vault.as_ref().map_or(Ok(()), vault)?;
+        alertmanager(&self.alertmanager)?;
         self.firewall.as_ref().map_or(Ok(()), firewall)?;
         list("release_keys", &self.release_keys, is_minisign_key, "is not a public key of minisign")?;
         self.setup.as_ref().map_or(Ok(()), setup)
@@ -175,6 +176,15 @@ fn vault(vault: &Vault) -> Checked {
     material.as_ref().map_or(Ok(()), |found| tls("vault.tls", found))?;
     for (field, token) in [("vault.role_id", role_id), ("vault.wrapped_secret_id", wrapped_secret_id)] {
         secret(field, token.as_ref(), is_token, "is not printable characters without blanks")?;
+    }
+    Ok(())
+}
+
+fn alertmanager(alertmanager: &Alertmanager) -> Checked {
+    let Alertmanager { webhook, heartbeat } = alertmanager;
+    let is_url = |text: &str| is_token(text) && host::url(text).is_ok();
+    for (field, url) in [("alertmanager.webhook", webhook), ("alertmanager.heartbeat", heartbeat)] {
+        secret(field, url.as_ref(), is_url, "is not a URL like https://example.org/hook")?;
     }
     Ok(())
 }
@@ -322,6 +332,28 @@ mod tests {
 
     fn some(text: &str) -> Option<Secret> {
         Some(Secret::new(text))
+    }
+
+    #[test]
+    fn webhooks_are_urls_and_are_not_repeated() {
+        for (url, is_good) in [
+            ("https://hooks.example.org/T0/canary?x=%20", true),
+            ("http://192.168.1.5:8080/canary", true),
+            ("canary", false),
+            ("ftp://canary/", false),
+            ("https://a/canary b", false),
+            ("https://a/canary\nb", false),
+        ] {
+            for field in ["alertmanager.webhook", "alertmanager.heartbeat"] {
+                let url = some(url);
+                let alertmanager = match field {
+                    "alertmanager.webhook" => Alertmanager { webhook: url, heartbeat: None },
+                    _ => Alertmanager { webhook: None, heartbeat: url },
+                };
+                let wanted = format!("{field} is not a URL like https://example.org/hook");
+                check(|identity| identity.alertmanager = alertmanager, (!is_good).then_some(wanted.as_str()));
+            }
+        }
     }
 
     #[test]

@@ -58,7 +58,11 @@ pub(super) fn run(context: &Context, args: &FlashArgs) -> Result<u8, Failure> {
         }
     }
     let secrets = open(context, &project, &cluster, &args.key)?;
-    let nodes = cluster.nodes.keys().map(|name| fleet_node(&cluster, &secrets, name)).collect::<Result<Vec<_>, _>>()?;
+    let nodes = cluster
+        .nodes
+        .keys()
+        .map(|name| fleet_node(&project, &cluster, &secrets, name))
+        .collect::<Result<Vec<_>, _>>()?;
     let images = built_images(&project, &nodes)?;
     let record = FlashRecord::read(project.root())?;
     for line in &record.torn {
