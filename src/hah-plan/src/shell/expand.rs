@@ -112,7 +112,7 @@ impl Shell<'_, '_> {
     }
 
     /// Text of the script without quotes, in which a `~` may stand for a home.
-    fn literal(&self, text: &str, at: LiteralAt, out: &mut Text) {
+    fn literal(&mut self, text: &str, at: LiteralAt, out: &mut Text) {
         let LiteralAt { place, first, last } = at;
         let mark = match place {
             Place::Double => Mark::Quoted,
@@ -152,7 +152,7 @@ impl Shell<'_, '_> {
 
     /// `~` and `~user` at the beginning of `text`: the home, and what follows. The name must end in this text, at `/`, at
     /// `:` in a list, or with the word.
-    fn tilde<'t>(&self, text: &'t str, last: bool, lists: bool) -> Option<(String, &'t str)> {
+    fn tilde<'t>(&mut self, text: &'t str, last: bool, lists: bool) -> Option<(String, &'t str)> {
         let rest = text.strip_prefix('~')?;
         let end = rest.find(|c| c == '/' || (lists && c == ':'));
         if end.is_none() && !last {
@@ -161,8 +161,8 @@ impl Shell<'_, '_> {
         let (user, rest) = rest.split_at(end.unwrap_or(rest.len()));
         match user {
             "" => Some((self.value("HOME")?, rest)),
-            "root" => Some(("/root".to_owned(), rest)),
-            _ => None,
+            // As getpwnam(3) would have it: a user that an earlier line has made counts.
+            user => Some((self.world.accounts().ok()?.users.get(user)?.home.clone(), rest)),
         }
     }
 
