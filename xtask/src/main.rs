@@ -41,7 +41,8 @@ cargo xtask VERB
   boot [IMAGE]       boot out/IMAGE.img (lab) in QEMU, building it if it is missing
   e2e                three nodes close the loop in QEMU; HAH_E2E_BIN names Nomad and OpenBao
   services           Debian's daemons in one image, booted twice in QEMU
-  oracle [--full]    dpkg installs an image's packages, and the trees are compared; needs root, --full takes all groups
+  oracle [GROUP | --full]
+                     dpkg installs the packages of one group (usual) or all, and the trees are compared; needs root
   coverage [LIST]    an image for each package that people ask for; writes docs/coverage.md
   repro              build the image under other circumstances, and compare
   fuzz [TARGET] [--seconds N]
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         ["services"] => run(services::run),
         ["oracle"] => run(|shell| oracle::run(shell, oracle::Groups::Usual)),
         ["oracle", "--full"] => run(|shell| oracle::run(shell, oracle::Groups::All)),
+        ["oracle", group] => run(|shell| oracle::run(shell, oracle::Groups::One(group))),
         ["coverage"] => run(|shell| coverage::run(shell, None)),
         ["coverage", list] => run(|shell| coverage::run(shell, Some(list))),
         ["repro"] => run(repro::run),

@@ -1,4 +1,4 @@
-//! `cargo xtask oracle [--full]`: real dpkg installs the very packages of an image, maintainer scripts and all, and the
+//! `cargo xtask oracle [GROUP | --full]`: real dpkg installs the very packages of an image, maintainer scripts and all, and the
 //! test `oracles::dpkg` compares the two trees.
 //!
 //! The images are those of the project beside the test; its board's architecture is this machine's, so that the scripts
@@ -25,15 +25,27 @@ const STAND_IN: &str = "hah-oracle-initramfs";
 
 /// Which groups of packages are installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Groups {
-    /// The one that takes two minutes.
+pub(crate) enum Groups<'a> {
+    /// The one that takes two minutes, and is part of continuous integration.
     Usual,
+    /// The one of this name.
+    One(&'a str),
     /// All of them.
     All,
 }
 
+impl Groups<'_> {
+    fn has(self, group: &str) -> bool {
+        match self {
+            Self::Usual => group == USUAL,
+            Self::One(name) => group == name,
+            Self::All => true,
+        }
+    }
+}
+
 /// Makes the trees and has the test compare them.
-pub(crate) fn run(shell: &Shell, groups: Groups) -> Result<()> {
+pub(crate) fn run(shell: &Shell, groups: Groups<'_>) -> Result<()> {
     let directory = prepare(shell, groups)?;
     say::step("comparing");
     let test = cmd!(shell, "cargo test --quiet --package hah-image --test it oracles::dpkg -- --nocapture");
@@ -41,7 +53,7 @@ pub(crate) fn run(shell: &Shell, groups: Groups) -> Result<()> {
 }
 
 /// Makes the trees; returns the directory that has `GROUP.img`, ours, and `GROUP`, dpkg's.
-pub(crate) fn prepare(shell: &Shell, groups: Groups) -> Result<PathBuf> {
+pub(crate) fn prepare(shell: &Shell, groups: Groups<'_>) -> Result<PathBuf> {
     if !apt::is_root(shell) {
         bail!("dpkg runs maintainer scripts in a chroot, which needs root");
     }
@@ -59,8 +71,9 @@ pub(crate) fn prepare(shell: &Shell, groups: Groups) -> Result<PathBuf> {
     shell.create_dir(project.parent().context("the project is in a directory")?)?;
     cmd!(shell, "cp -r {PROJECT} {project}").quiet().run()?;
     let images = shell.read_dir(project.join("images"))?;
-    let names = images.iter().filter_map(|path| path.file_stem()?.to_str());
-    for group in names.filter(|name| groups == Groups::All || *name == USUAL) {
+    let names: Vec<&str> = images.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
+    ensure!(names.iter().any(|name| groups.has(name)), "the groups are {}", names.join(", "));
+    for group in names.into_iter().filter(|name| groups.has(name)) {
         let oracle = Oracle { shell, program: &program, project: &project, directory: &directory, group };
         oracle.install().with_context(|| format!("group {group}"))?;
     }

@@ -56,7 +56,7 @@ pub use reader::{OpenError, PackReader, read_manifest};
 /// Part of every pack's cache key: raised whenever the same `.deb` would give other bytes.
 ///
 /// That is a change of layout, of what [`deb::read`] or the inspections see, or of the linked zstd.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// How packs are made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ mod listing;
 mod text;
 mod sort;
 mod compare;
-mod digest;
+pub(crate) mod digest;
 mod printf;
 mod calculate;
 mod grep;

@@ -13,18 +13,19 @@
 //!
 //! Interpolations such as `${NOMAD_PORT_http}` are Nomad's to fill in when the task runs and are kept as they are.
 //! `file("/…")` is the content of a file of the image, which is what `nomad job run` makes of it on a node; other paths are
-//! of files beside the job, whose content takes the call's place, since a node has none.
+//! of files beside the job, whose content takes the call's place, since a node has none. `filebase64` is treated likewise,
+//! and `basename` and `dirname` of a literal are computed.
 //!
 //! Source: the job specification of Nomad's documentation, and the API's job structure in its "Jobs HTTP API" page. The
 //! tests of `tests/it/stack` hold the result against a real Nomad.
 
 mod spec;
+mod here_document;
+mod paths;
 mod reader;
 mod verbatim;
 
 use hah_format::digest::Sha256;
-use hcl_edit::structure::Body;
-
 use reader::{Reader, Stop};
 use verbatim::Filled;
 
@@ -75,7 +76,7 @@ pub fn forms(text: &str, file: &dyn Fn(&str) -> Option<String>) -> Result<Forms,
             Forms { hcl, api: Api::OnNode(reason) }
         });
     }
-    let body: Body = text.parse().map_err(|error: hcl_edit::parser::Error| JobError {
+    let body = here_document::as_written(text).map_err(|error| JobError {
         line: error.location().line(),
         message: format!("not HCL: {}", error.message()),
         hint: None,

@@ -9,6 +9,7 @@
 //! | [`evaluate`] | commands, functions, subshells, `set -e` |
 //! | [`redirect`] | file descriptors |
 //! | [`builtins`] | what is a part of the shell |
+//! | [`bash`] | what scripts of bash have besides |
 //! | [`external`] | what is not: native commands, scripts of the tree, refused programs |
 //!
 //! Nothing runs at the same time: the commands of a pipeline run one after the other, each to its end, and a command
@@ -18,7 +19,7 @@
 //! What dash does and this does not is refused, never done in another way: signals that a script sends itself,
 //! output to a file that has been removed or renamed since it was opened.
 //! A syntax error ends the evaluation even where dash would go on behind the `eval`, since it may as well be text for
-//! another shell. In scripts of bash, a few of its words (`source`, `declare`, `[ a == b ]`) are known; the rest is refused.
+//! another shell. Of bash, what its scripts use is known ([`bash`]); the rest is refused.
 //!
 //! Hostile scripts are bounded: nesting by [`parser::NESTING_MAX`] and [`CALLS_MAX`], work and memory by the world's budget.
 
@@ -33,6 +34,7 @@ mod redirect;
 mod jobs;
 mod builtins;
 mod test;
+mod bash;
 mod external;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! The job's two forms, before a real Nomad.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use hah_plan::nomad_job::{Api, forms};
-use serde_json::Value;
+use hah_plan::nomad_job::{Api, Forms, JobError, forms};
+use serde_json::{Value, json};
 
 use super::host::{Host, Switch, possible, until};
 use super::{foreign, system, version};
@@ -89,23 +89,39 @@ fn both_forms_of_the_job_are_the_same_to_nomad() {
     }
 }
 
+/// What `nomad job run -output` makes of a file; what it says instead, when it takes none of it.
+fn of_nomad(nomad: &Path, path: &Path) -> Result<Value, String> {
+    let mut command = std::process::Command::new(nomad);
+    command.args(["job", "run", "-output"]).arg(path).current_dir(path.parent().unwrap());
+    let output = super::output(&mut command);
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+}
+
+/// The forms of a file, with what stands beside it; the image has no files.
+fn forms_of(path: &Path) -> Result<Forms, JobError> {
+    let beside = |name: &str| {
+        let file = path.parent().unwrap().join(name);
+        (!name.starts_with('/')).then(|| std::fs::read_to_string(file).ok()).flatten()
+    };
+    forms(&std::fs::read_to_string(path).unwrap(), &beside)
+}
+
 /// Every construct of the fixtures is taken, as JSON or as HCL; the JSON says what `nomad job run -output` says, and what is
 /// left to Nomad is what Nomad takes.
 #[test]
 fn every_construct_is_taken_and_as_what() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/it/stack/jobs");
     let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.is_file());
     files.sort();
     let nomad = foreign("nomad");
     for path in &files {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let made = forms(&std::fs::read_to_string(path).unwrap(), &|_| None).unwrap();
-        let theirs = nomad.as_ref().map(|nomad| {
-            let mut command = std::process::Command::new(nomad);
-            let output = super::output(command.args(["job", "run", "-output"]).arg(path));
-            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-            serde_json::from_slice::<Value>(&output.stdout).unwrap()
-        });
+        let made = forms_of(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let theirs = nomad.as_ref().map(|nomad| of_nomad(nomad, path).unwrap_or_else(|said| panic!("{name}: {said}")));
         match made.api {
             Api::Json(json) => {
                 assert!(name.starts_with("json-"), "{name}");
@@ -118,5 +134,65 @@ fn every_construct_is_taken_and_as_what() {
             Api::OnNode(reason) => assert!(name.starts_with("hcl-"), "{name}: {reason}"),
         }
     }
-    assert!(files.len() >= 5);
+    assert!(files.len() >= 20, "{}", files.len());
+}
+
+/// `HAH_TEST_JOBS` names a directory with other people's jobs: whatever a Nomad takes is taken, the JSON says the same, and
+/// what is left to Nomad still says what the file said.
+#[test]
+fn jobs_of_other_homes_are_taken() {
+    let Some(directory) = std::env::var_os("HAH_TEST_JOBS").filter(|directory| !directory.is_empty()) else {
+        return println!("skipped: HAH_TEST_JOBS names no directory of job files");
+    };
+    let Some(nomad) = foreign("nomad") else { return };
+    let mut files = Vec::new();
+    collect(Path::new(&directory), &mut files);
+    let (mut taken, mut as_json, mut wrong) = (0, 0, Vec::new());
+    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for path in &files {
+        let Ok(theirs) = of_nomad(&nomad, path) else { continue };
+        taken += 1;
+        let ours = match forms_of(path) {
+            Err(error) => {
+                wrong.push(format!("{}: {error}", path.display()));
+                continue;
+            }
+            Ok(Forms { api: Api::Json(json), .. }) => {
+                as_json += 1;
+                serde_json::from_str(&json).unwrap()
+            }
+            // Read without the files beside it, as on a node.
+            Ok(Forms { api: Api::OnNode(_), hcl }) => {
+                let shipped = scratch.path().join("job.nomad.hcl");
+                std::fs::write(&shipped, hcl).unwrap();
+                of_nomad(&nomad, &shipped).unwrap_or_else(|said| json!(said))
+            }
+        };
+        let mut missing = Vec::new();
+        within(&ours, &theirs, "", &mut missing);
+        // With `uuidv4()` and the like two answers of Nomad differ as well.
+        if !missing.is_empty() && of_nomad(&nomad, path).as_ref() != Ok(&theirs) {
+            continue;
+        }
+        wrong.extend(missing.into_iter().map(|leaf| format!("{}{leaf}", path.display())));
+    }
+    println!("{taken} of {} files are Nomad's, {as_json} of them became JSON", files.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(taken > 0);
+}
+
+/// The job files below a directory: in HCL, or its JSON syntax.
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path
+            .extension()
+            .is_some_and(|kind| ["hcl", "nomad", "job", "json"].iter().any(|known| kind == *known))
+        {
+            files.push(path);
+        }
+    }
 }

@@ -16,8 +16,9 @@ use crate::kmod::{self, ModuleFacts};
 use crate::path::TreePath;
 use crate::tree::{Kind, Node, Tree};
 
-/// Files larger than this, in bytes, are not held in memory to be inspected.
-const INSPECTED: u64 = 32 << 20;
+/// Files larger than this, in bytes, are not held in memory to be inspected. The largest libraries of Debian (LLVM, WebKit)
+/// have more than 100 MiB.
+const INSPECTED: u64 = 512 << 20;
 /// Bytes of files that wait to be inspected, in parallel.
 const WAITING: usize = 8 << 20;
 /// `ET_EXEC` and `ET_DYN`.

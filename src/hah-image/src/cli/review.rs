@@ -17,6 +17,9 @@ use crate::failure::Failure;
 use crate::printer::Mode;
 use crate::project::Project;
 
+/// Longest command that the summary shows whole, in characters; the manifest and `--json` have all of it.
+const SHOWN: usize = 120;
+
 /// Arguments of `review`.
 #[derive(Debug, Args)]
 pub(super) struct ReviewArgs {
@@ -60,7 +63,7 @@ fn summarise(context: &Context, args: &ReviewArgs, packs: &PackSet, evaluation: 
     let mut text = format!("{} scripts of {} packages are evaluated\n", scripts.evaluated, packs.packages().len());
     for (what, calls) in [("reviewed", &scripts.reviewed), ("on the first boot", &scripts.first_boot)] {
         for call in calls {
-            let _ = writeln!(text, "{what}: {}: `{}` {}", call.package, call.command.join(" "), call.summary);
+            let _ = writeln!(text, "{what}: {}: `{}` {}", call.package, shown(&call.command.join(" ")), call.summary);
         }
     }
     for error in &evaluation.errors {
@@ -68,6 +71,14 @@ fn summarise(context: &Context, args: &ReviewArgs, packs: &PackSet, evaluation: 
     }
     context.printer.data(text);
     Ok(0)
+}
+
+/// A command as a line has room for it: Python's has the names of hundreds of files.
+fn shown(command: &str) -> String {
+    match command.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &command[..end]),
+        None => command.to_owned(),
+    }
 }
 
 /// Prints a package's scripts as comments, and a ready entry where one is needed.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use hah_format::path::TreePath;
 
 use super::{ConfigureError, Problem, Target};
-use crate::debconf::{Debconf, answers};
+use crate::debconf::Debconf;
+use crate::debconf::answers::{self, AnswerError};
 use crate::scripts::{self, Configuration};
 use crate::system::System;
 use crate::world::World;
@@ -55,10 +56,11 @@ fn stand_ins(system: &System) -> BTreeSet<TreePath> {
 }
 
 fn install(world: &mut World<'_>, system: &System, configuration: Configuration<'_>) -> Result<(), ConfigureError> {
-    let answers = answers::check(&system.debconf, world.packages).map_err(|errors| {
+    let unfit = |errors: Vec<AnswerError>| {
         let texts: Vec<String> = errors.iter().map(|error| format!("{error}\n hint: {}", error.hint())).collect();
         ConfigureError::invalid(texts.join("\n"), "answers of recipes must fit the questions of the image's packages")
-    })?;
+    };
+    let answers = answers::check(&system.debconf, world.packages).map_err(unfit)?;
     world.debconf = Debconf::new(answers);
     world.start_accounts(system, &configuration.reviews.ids)?;
     scripts::install(world, configuration).map_err(|errors| ConfigureError {
@@ -66,5 +68,6 @@ fn install(world: &mut World<'_>, system: &System, configuration: Configuration<
         path: None,
         problem: Problem::Scripts(errors),
     })?;
+    answers::check_registered(&system.debconf, &world.debconf).map_err(unfit)?;
     Ok(world.finish_accounts()?)
 }

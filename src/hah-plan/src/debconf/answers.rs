@@ -9,8 +9,9 @@
 //! | `password` | refused: it would be readable in every copy of the image, and in the recipe |
 //! | `note`, `text`, `error`, `title` | refused: there is nothing to answer |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::Debconf;
 use super::templates::{self, Fields};
 use crate::rootfs::UnpackedPackage;
 
@@ -122,6 +123,10 @@ fn did_you_mean(near: &Option<String>) -> String {
 
 /// The answers as debconf spells values, when every one of them fits a question of `packages`.
 ///
+/// A script may register a question under a name of its own package, with a template that several share: dbconfig-common's
+/// `dbconfig-common/dbconfig-install` is asked as `roundcube/dbconfig-install`. So an answer whose name is a template's but
+/// for what stands before the first slash is of that template's type; [`check_registered`] sees whether it was asked.
+///
 /// # Errors
 /// All that do not.
 pub fn check(answers: &[Answer], packages: &[UnpackedPackage]) -> Result<BTreeMap<String, String>, Vec<AnswerError>> {
@@ -139,7 +144,11 @@ pub fn check(answers: &[Answer], packages: &[UnpackedPackage]) -> Result<BTreeMa
     }
     let (mut found, mut errors) = (BTreeMap::new(), Vec::new());
     for answer in answers {
-        let problem = match known.get(&answer.question) {
+        let shared = || {
+            let (_, rest) = answer.question.split_once('/')?;
+            known.values().find(|fields| fields["template"].split_once('/').is_some_and(|(_, other)| other == rest))
+        };
+        let problem = match known.get(&answer.question).or_else(shared) {
             Some(fields) => match spell(&answer.value, fields) {
                 Ok(value) => {
                     found.insert(answer.question.clone(), value);
@@ -156,6 +165,23 @@ pub fn check(answers: &[Answer], packages: &[UnpackedPackage]) -> Result<BTreeMa
         errors.push(AnswerError { recipe, question, problem });
     }
     if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// Checks, when all scripts have run, that every answer is to a question that there is.
+///
+/// # Errors
+/// Answers to questions that no script has registered.
+pub fn check_registered(answers: &[Answer], debconf: &Debconf) -> Result<(), Vec<AnswerError>> {
+    let names: BTreeSet<String> = debconf.questions().map(|(name, _)| name.to_owned()).collect();
+    let unknown = answers.iter().filter(|answer| !names.contains(&answer.question));
+    let errors: Vec<AnswerError> = unknown
+        .map(|Answer { question, recipe, .. }| AnswerError {
+            recipe: recipe.clone(),
+            question: question.clone(),
+            problem: AnswerProblem::Unknown { near: near(question, names.iter()) },
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// The question whose name is most similar, if it is similar at all.

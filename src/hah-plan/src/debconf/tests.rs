@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::{Command as Program, Stdio};
 
-use super::answers::{Answer, AnswerProblem, AnswerValue, check, split_list};
+use super::answers::{Answer, AnswerProblem, AnswerValue, check, check_registered, split_list};
 use super::templates::parse;
 use super::*;
 use crate::commands::bench::{package, read, run_as, world};
@@ -402,6 +402,19 @@ fn answers_that_do_not_fit_are_all_reported() {
     assert_eq!(said[4], "r: [debconf] \"thing/kind\": `klein` is not among the choices: small, big one, with, comma");
     assert_eq!(errors[6].problem, AnswerProblem::Password);
     assert_eq!(errors[7].problem, AnswerProblem::Nothing("note".to_owned()));
+}
+
+/// dbconfig-common's questions are asked under the name of the package that wants a database.
+#[test]
+fn a_question_that_a_script_registers_can_be_answered() {
+    let given = [answer("mine/enable", AnswerValue::Boolean(false))];
+    let found = check(&given, packages()).unwrap();
+    assert_eq!(found["mine/enable"], "false");
+    let wrong = check(&[answer("mine/enable", text("no"))], packages()).unwrap_err();
+    assert_eq!(wrong[0].to_string(), "r: [debconf] \"mine/enable\": the template wants true or false, not a text");
+    // Nobody has registered it.
+    let errors = check_registered(&given, &Debconf::new(found)).unwrap_err();
+    assert_eq!(errors[0].to_string(), "r: [debconf] \"mine/enable\": no package of the image asks this");
 }
 
 #[test]

@@ -8,8 +8,10 @@ use hcl_edit::structure::{Attribute, Block, Body};
 use hcl_edit::template::{Element, Interpolation, Strip, Template};
 use serde_json::{Map, Number, Value, json};
 
-use super::JobError;
+use super::here_document::{self, Piece};
 use super::spec::{self, Kind, Spec};
+use super::{JobError, paths};
+use crate::commands::digest::base64_encoded;
 use crate::diagnostic::did_you_mean;
 
 /// Why there is no JSON.
@@ -29,6 +31,7 @@ impl From<JobError> for Stop {
 
 /// A job's text and the files that it may name.
 pub(super) struct Reader<'a> {
+    /// As it was written; the body was read from [`here_document::as_written`] of it, with the same offsets.
     pub(super) text: &'a str,
     pub(super) file: &'a dyn Fn(&str) -> Option<String>,
 }
@@ -274,7 +277,10 @@ impl Reader<'_> {
             }
             Expression::Parenthesis(inner) => self.value(inner.inner()),
             Expression::StringTemplate(template) => self.template(template).map(Value::String),
-            Expression::HeredocTemplate(heredoc) => self.template(&heredoc.template).map(Value::String),
+            Expression::HeredocTemplate(heredoc) => {
+                let indented = expression.span().is_some_and(|span| self.is_indented(span.start));
+                self.here_document(&heredoc.template, indented).map(Value::String)
+            }
             Expression::Array(items) => {
                 items.iter().map(|item| self.value(item)).collect::<Result<_, _>>().map(Value::Array)
             }
@@ -291,7 +297,7 @@ impl Reader<'_> {
                 }
                 Ok(Value::Object(table))
             }
-            Expression::FuncCall(call) => match self.file_of(call)? {
+            Expression::FuncCall(call) => match self.constant(call)? {
                 Some(content) => Ok(Value::String(content)),
                 None => Err(self.beyond(call.span(), format!("the function `{}`", call.name.name.as_str()))),
             },
@@ -314,35 +320,53 @@ impl Reader<'_> {
         self.beyond(expression.span(), format!("the expression `{text}`"))
     }
 
-    /// The content of the file that `file("/…")` names; nothing for every other call.
-    pub(super) fn file_of(&self, call: &FuncCall) -> Result<Option<String>, JobError> {
+    /// What a call of a function of files gives, where a build can know it; nothing for every other call.
+    pub(super) fn constant(&self, call: &FuncCall) -> Result<Option<String>, JobError> {
         let mut arguments = call.args.iter();
-        let ("file", Some(Expression::String(path)), None) =
-            (call.name.name.as_str(), arguments.next(), arguments.next())
-        else {
-            return Ok(None);
-        };
-        (self.file)(path.as_str()).map(Some).ok_or_else(|| {
+        let (Some(Expression::String(path)), None) = (arguments.next(), arguments.next()) else { return Ok(None) };
+        let name = call.name.name.as_str();
+        match name {
+            "basename" => return Ok(Some(paths::base(path).to_owned())),
+            "dirname" => return Ok(Some(paths::directory(path))),
+            "file" | "filebase64" => {}
+            _ => return Ok(None),
+        }
+        let Some(content) = (self.file)(path.as_str()) else {
             let whose = if path.starts_with('/') { "the image has no" } else { "beside the job is no" };
             let mut error = self.problem(call.span(), format!("{whose} text file `{}`", path.as_str()));
             error.hint = Some("a file of the image is written with [[file]] and named by its whole path".to_owned());
-            error
-        })
+            return Err(error);
+        };
+        Ok(Some(if name == "filebase64" { base64_encoded(content.as_bytes()) } else { content }))
     }
 
     /// The text of a template, with the interpolations that Nomad's clients fill in as they were written.
     fn template(&self, template: &Template) -> Result<String, Stop> {
-        let mut text = String::new();
-        for element in template.iter() {
-            match element {
-                Element::Literal(literal) => text.push_str(literal.as_str()),
-                Element::Interpolation(found) => text.push_str(&self.interpolation(found)?),
-                Element::Directive(_) => {
-                    return Err(self.beyond(element.span(), "a directive `%{…}` in a string".to_owned()));
-                }
-            }
-        }
-        Ok(text)
+        self.pieces(template).map(|pieces| pieces.into_iter().map(Piece::into_text).collect())
+    }
+
+    /// Likewise, of a here-document: with `<<-` without the indentation that its lines share.
+    fn here_document(&self, template: &Template, indented: bool) -> Result<String, Stop> {
+        let pieces = self.pieces(template)?;
+        Ok(if indented {
+            here_document::without_indentation(pieces)
+        } else {
+            pieces.into_iter().map(Piece::into_text).collect()
+        })
+    }
+
+    /// Whether the here-document whose `<<` stands at this offset was written as `<<-`.
+    fn is_indented(&self, at: usize) -> bool {
+        at.checked_sub(1).and_then(|before| self.text.get(before..)).is_some_and(|text| text.starts_with("<<-"))
+    }
+
+    fn pieces(&self, template: &Template) -> Result<Vec<Piece>, Stop> {
+        let piece = |element: &Element| match element {
+            Element::Literal(literal) => Ok(Piece::Literal(literal.as_str().to_owned())),
+            Element::Interpolation(found) => self.interpolation(found).map(Piece::Interpolation),
+            Element::Directive(_) => Err(self.beyond(element.span(), "a directive `%{…}` in a string".to_owned())),
+        };
+        template.iter().map(piece).collect()
     }
 
     fn interpolation(&self, found: &Interpolation) -> Result<String, Stop> {

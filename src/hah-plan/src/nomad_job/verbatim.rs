@@ -141,13 +141,16 @@ struct Files<'a> {
 impl Visit for Files<'_> {
     fn visit_func_call(&mut self, node: &FuncCall) {
         let name = node.name.name.as_str();
-        match self.reader.file_of(node) {
+        match self.reader.constant(node) {
             Ok(Some(_)) if self.which == Filled::Relative && is_absolute(node) => {}
             Ok(Some(content)) => self.found.extend(node.span().map(|span| (span, content))),
             Ok(None) if OF_FILES.contains(&name) => {
                 let message = format!("the function `{name}` needs files, and Nomad's parser on the node has none");
                 let mut error = self.reader.problem(node.span(), message);
-                error.hint = Some("`file(\"…\")` of one file is filled in by the build".to_owned());
+                error.hint = Some(
+                    "`file(\"…\")` of one file is filled in by the build, so are filebase64, basename and dirname"
+                        .to_owned(),
+                );
                 self.error.get_or_insert(error);
             }
             Ok(None) => visit::visit_func_call(self, node),

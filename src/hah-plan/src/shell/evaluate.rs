@@ -17,6 +17,7 @@ impl Shell<'_, '_> {
     /// Evaluates a script's text, one complete command after the other.
     pub(super) fn script(&mut self, text: &str) -> Eval {
         let mut parser = Parser::new(text, 1);
+        parser.bash = self.bash;
         let mut empty = true;
         loop {
             // In a script of bash, aliases are for people alone.
@@ -192,6 +193,11 @@ impl Shell<'_, '_> {
             CommandKind::Group(list) => self.list(list),
             CommandKind::Subshell(list) => {
                 self.subshell(|shell| shell.list(list))?;
+                self.check()
+            }
+            CommandKind::Condition(condition) => {
+                let holds = self.holds(condition)?;
+                self.status = u32::from(!holds);
                 self.check()
             }
             CommandKind::If { arms, otherwise } => {

@@ -3,7 +3,7 @@
 use super::fields::{Mark, Text};
 use super::pattern::{self, Marked};
 use super::syntax::{Change, End, Instead, Parameter, Part, Word};
-use super::{Halt, Shell, arithmetic, builtins};
+use super::{Halt, Shell, arithmetic, bash, builtins};
 
 impl Shell<'_, '_> {
     /// Words of a command, expanded to arguments.
@@ -112,7 +112,7 @@ impl Shell<'_, '_> {
     }
 
     /// Text of the script without quotes, in which a `~` may stand for a home.
-    fn literal(&self, text: &str, at: LiteralAt, out: &mut Text) {
+    fn literal(&mut self, text: &str, at: LiteralAt, out: &mut Text) {
         let LiteralAt { place, first, last } = at;
         let mark = match place {
             Place::Double => Mark::Quoted,
@@ -152,7 +152,7 @@ impl Shell<'_, '_> {
 
     /// `~` and `~user` at the beginning of `text`: the home, and what follows. The name must end in this text, at `/`, at
     /// `:` in a list, or with the word.
-    fn tilde<'t>(&self, text: &'t str, last: bool, lists: bool) -> Option<(String, &'t str)> {
+    fn tilde<'t>(&mut self, text: &'t str, last: bool, lists: bool) -> Option<(String, &'t str)> {
         let rest = text.strip_prefix('~')?;
         let end = rest.find(|c| c == '/' || (lists && c == ':'));
         if end.is_none() && !last {
@@ -161,8 +161,8 @@ impl Shell<'_, '_> {
         let (user, rest) = rest.split_at(end.unwrap_or(rest.len()));
         match user {
             "" => Some((self.value("HOME")?, rest)),
-            "root" => Some(("/root".to_owned(), rest)),
-            _ => None,
+            // As getpwnam(3) would have it: a user that an earlier line has made counts.
+            user => Some((self.world.accounts().ok()?.users.get(user)?.home.clone(), rest)),
         }
     }
 
@@ -231,14 +231,25 @@ impl Shell<'_, '_> {
                 let Some(left) = left else { return self.refuse("a part of a character") };
                 out.push(left, mark);
             }
-            Change::Bad { text } => {
-                if self.bash {
-                    return self.refuse(format!("`{text}`, which is not POSIX's"));
-                }
-                return Err(self.die("Bad substitution"));
-            }
+            Change::Bad { .. } if !self.bash => return Err(self.die("Bad substitution")),
+            Change::Bad { text, rest } => match self.element(name, rest)? {
+                Some(value) => out.push(&value, mark),
+                None => return self.refuse(format!("`{text}`, which is not POSIX's")),
+            },
         }
         Ok(())
+    }
+
+    /// bash's `${NAME[INDEX]}`. There are no arrays, since nothing can make one: a variable is its own element 0, and the
+    /// only one. `None` when `rest` is no index.
+    fn element(&mut self, name: &str, rest: &Word) -> Result<Option<String>, Halt> {
+        let rest = self.expand_one(rest)?;
+        let Some(index) = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else { return Ok(None) };
+        if !builtins::is_name(name) || index.is_empty() {
+            return Ok(None);
+        }
+        let is_first = matches!(index, "@" | "*") || arithmetic::evaluate(self, index)? == 0;
+        Ok(Some(if is_first { self.value(name) } else { None }.unwrap_or_default()))
     }
 
     /// `$@` and `$*`.
@@ -263,6 +274,7 @@ impl Shell<'_, '_> {
     fn value_or_complaint(&mut self, name: &str) -> Result<String, Halt> {
         match self.value(name) {
             Some(value) => Ok(value),
+            None if self.bash && bash::is_a_variable(name) => self.refuse(format!("`${name}` of bash")),
             None if self.options.nounset && !matches!(name, "@" | "*") => {
                 Err(self.die(&format!("{name}: parameter not set")))
             }
@@ -281,6 +293,8 @@ impl Shell<'_, '_> {
             "!" => self.jobs.last_id().map(|id| id.to_string()),
             "-" => Some(self.options.letters()),
             "0" => Some(self.name.clone()),
+            // Only bash sets them, and scripts of packages run as root.
+            "UID" | "EUID" if self.bash => Some("0".to_owned()),
             "LINENO" if self.variables.contains_key(name) => Some(self.line.to_string()),
             _ if name.starts_with(|c: char| c.is_ascii_digit()) => {
                 let index: usize = name.parse().ok()?;

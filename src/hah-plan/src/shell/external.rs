@@ -4,7 +4,7 @@
 //! tree: native command, shell script of the tree, reviewed call; everything else that the tree has is refused.
 
 use super::syntax::{Redirect, RedirectKind, Word};
-use super::{Eval, Halt, Refusal, Script, Shell, Variable, builtins};
+use super::{Eval, Halt, Refusal, Script, Shell, Variable, bash, builtins};
 use crate::commands::{self, Command, Presence, Process};
 use crate::world::{Errno, Follow};
 
@@ -154,6 +154,7 @@ impl Shell<'_, '_> {
                 Ok(())
             }
             Found::Nothing if SHELLS.contains(&base) => self.shell_command(&argv[1..]),
+            Found::Nothing if self.bash && bash::is_a_word(name) => self.refuse(format!("`{name}` of bash")),
             Found::Nothing => {
                 let why = if name.contains('/') { "No such file or directory" } else { "not found" };
                 self.complain(&format!("{name}: {why}"));

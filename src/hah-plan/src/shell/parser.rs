@@ -7,6 +7,7 @@
 mod word;
 mod here;
 mod alias;
+mod bash;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -39,6 +40,8 @@ pub(super) struct Parser {
     pending: Vec<Pending>,
     /// Whether the last item ended with `;` or `&`, so that another may follow on the line.
     separated: bool,
+    /// Whether the text is a script of bash.
+    pub(super) bash: bool,
     /// What stands for a command's first word, by that word.
     pub(super) aliases: Rc<BTreeMap<String, String>>,
     spliced: Vec<Spliced>,
@@ -73,6 +76,7 @@ impl Parser {
             depth: 0,
             pending: Vec::new(),
             separated: false,
+            bash: false,
             aliases: Rc::default(),
             spliced: Vec::new(),
             grown: 0,
@@ -286,7 +290,11 @@ impl Parser {
         let mut commands = vec![self.command()?];
         loop {
             self.blanks();
-            if self.looking_at("||") || !self.skip("|") {
+            if self.looking_at("||") {
+                break;
+            }
+            self.no_bash_operator()?;
+            if !self.skip("|") {
                 break;
             }
             self.newlines()?;
@@ -319,7 +327,14 @@ impl Parser {
                 Some(CommandKind::Group(list))
             }
             Some(_) => return Err(self.unexpected()),
+            None if self.bash_word() == Some("[[") => Some(CommandKind::Condition(self.double_brackets()?)),
+            None if self.bash_word() == Some("function") => {
+                let name = self.function_name()?;
+                self.newlines()?;
+                Some(CommandKind::Function { name, body: Rc::new(self.command()?) })
+            }
             None if self.peek() == Some('(') => {
+                self.no_bash_operator()?;
                 self.at += 1;
                 let list = self.list()?;
                 self.close()?;
@@ -522,6 +537,7 @@ impl Parser {
 
     fn redirect(&mut self) -> Parse<Option<Redirect>> {
         self.blanks();
+        self.no_bash_operator()?;
         let start = (self.at, self.line);
         let mut digits = String::new();
         while let Some(c) = self.peek().filter(char::is_ascii_digit) {

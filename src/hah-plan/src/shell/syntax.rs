@@ -23,6 +23,20 @@ pub(super) struct AndOr {
     pub(super) background: bool,
 }
 
+/// What bash's `[[ … ]]` asks.
+#[derive(Clone, Debug)]
+pub(super) enum Condition {
+    Not(Box<Condition>),
+    And(Box<Condition>, Box<Condition>),
+    Or(Box<Condition>, Box<Condition>),
+    /// A word alone.
+    NotEmpty(Word),
+    /// `==`: a word, and a pattern.
+    Matches(Word, Word),
+    /// The words of a test(1).
+    Test(Vec<Word>),
+}
+
 /// What stands between two pipelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Join {
@@ -53,6 +67,8 @@ pub(super) enum CommandKind {
     Group(List),
     /// `( … )`
     Subshell(List),
+    /// bash's `[[ … ]]`.
+    Condition(Condition),
     /// `if …; then …; elif …; else …; fi`
     If { arms: Vec<(List, List)>, otherwise: List },
     /// `while` and `until`.
@@ -157,8 +173,8 @@ pub(super) enum Change {
     Instead { colon: bool, kind: Instead, word: Word },
     /// `${name#word}`, `##`, `%`, `%%`
     Trim { end: End, longest: bool, pattern: Word },
-    /// Something else, which fails when it is reached.
-    Bad { text: String },
+    /// Something else, which fails when it is reached; `rest` is what follows the name. bash has more of them than dash.
+    Bad { text: String, rest: Word },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

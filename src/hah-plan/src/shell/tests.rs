@@ -75,6 +75,7 @@ fn scripts_print_what_they_print_in_dash() {
         ("false; echo $?; true && false; echo $?", "1\n1\n"),
         ("x='*'; : >f; echo $x \"$x\"", "f *\n"),
         ("echo 'a\\tb\\0101\\c'; echo no", "a\tbAno\n"),
+        ("adduser --quiet --system me --home /srv/me; echo ~me/x ~root ~nobodyatall", "/srv/me/x /root ~nobodyatall\n"),
         ("echo ~ ~/x \"~\"; HOME=/h; echo ~/x", "~ ~/x ~\n/h/x\n"),
         ("a=b c=d; echo $a$c; a=x true; echo $a", "bd\nb\n"),
         ("f() ( x=2; echo $x ); x=1; f; echo $x", "2\n1\n"),
@@ -102,10 +103,45 @@ fn what_bash_does_in_another_way_is_done_so_in_its_scripts() {
         ("declare -r z=1; echo $z; f() { declare a=2; echo $a; }; f; echo \"[$a]\"", "1\n2\n[]\n"),
         ("f() { return 300; }; f; echo $?", "44\n"),
         ("alias e=echo; e a 2>/dev/null; echo $?", "127\n"),
+        ("x=ab; if [[ $x == a* && ! -e /none ]]; then echo y; fi; [[ $x = \"a*\" ]] || echo n", "y\nn\n"),
+        ("x='a b'; y=; [[ -n $x ]] && [[ -z $y ]] && [[ ( 1+1 -eq 2 || $y ) && $x != b* ]] && echo \"y $?\"", "y 0\n"),
+        ("set -e; [[ a ]]; if [[ a == b ]]; then :; fi; [[ -d /none ]]; echo no", ""),
+        ("function f { echo \"f$1\"; }; function g() { f 2; }; f 1; g", "f1\nf2\n"),
+        ("echo 'a\\nb'; echo -e 'a\\nb'; echo -ne 'c\\n'; echo -x; echo $UID", "a\\nb\na\nb\nc\n-x\n0\n"),
+        ("i=1; [ -z ${x[$i]} ] && echo \"[${x[$(( $i - 1 ))]}]\"; x=a; echo \"${x[0]} ${x[1]} ${x[@]}\"", "[]\na  a\n"),
     ] {
         assert_eq!(prints(&format!("#!/bin/bash\n{script}")), expected, "{script}");
     }
-    assert!(shell("#!/bin/bash\nf() { local -A map; }; f").is_err());
+    // What would make an array is not evaluated.
+    for script in [
+        "f() { local -A map; }; f",
+        "x=(a b)",
+        "x[1]=a || true",
+        "x[1]+=a || true",
+        "x+=a || true",
+        "declare -a x || true",
+        // What dash would read in another way.
+        "((x++)) || true",
+        "true &>/dev/null",
+        "cat <<<a || true",
+        "cat <(true) || true",
+        "true |& cat",
+        "echo a{b,c}",
+        "echo {1..3}",
+        "echo $'a\\n'",
+        "shopt -s nullglob || true",
+        "let x=1 || true",
+        "[ -n \"$BASH_VERSION\" ] || true",
+        "[[ a =~ b ]] || true",
+        "[[ a < b ]] || true",
+    ] {
+        assert!(shell(&format!("#!/bin/bash\n{script}")).is_err(), "{script}");
+    }
+    // The same text in a script of sh is what it is to dash.
+    assert_eq!(
+        prints("echo a{b,c} {1..3} {} && ((echo b)); [[ a ]] 2>/dev/null || echo $?"),
+        "a{b,c} {1..3} {}\nb\n127\n"
+    );
 }
 
 #[test]

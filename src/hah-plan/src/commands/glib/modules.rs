@@ -109,7 +109,8 @@ pub(super) fn gdk_pixbuf_query_loaders(process: &mut Process<'_, '_>, arguments:
         text.push_str(&format!("\"{path}\"\n{}\n\n", fact(process, facts::LOADERS, &path)?));
     }
     match library.filter(|_| updates) {
-        None => process.print(text),
+        // One more line than in the cache.
+        None => process.print_line(text),
         Some(library) => {
             let cache = format!("{library}/{DIR}/loaders.cache");
             process.world.write(&TreePath::root(), &cache, 0o644, text.into_bytes())?;

@@ -273,3 +273,15 @@ fn the_digest_is_in_both_forms() {
     let digest = json["Job"]["Meta"]["hah_job"].as_str().unwrap();
     assert!(digest.len() == 64 && forms.hcl.contains(digest));
 }
+
+/// hcl-edit takes two characters from every line of such a document, though one has no indentation at all.
+#[test]
+fn a_here_document_keeps_lines_that_have_no_indentation() {
+    let data = |text: &str| task(&format!("template {{\n  data = {text}\n}}"))["Templates"][0]["EmbeddedTmpl"].take();
+    assert_eq!(
+        data("<<-EOH\n#!/bin/sh\nPATH=${HOME}/bin\n  echo ${X}\nEOH"),
+        "#!/bin/sh\nPATH=${HOME}/bin\n  echo ${X}\n"
+    );
+    assert_eq!(data("<<-EOH\n    a\n      b ${X}\n      EOH"), "a\n  b ${X}\n");
+    assert_eq!(data("<<EOH\n    a\n  b\nEOH"), "    a\n  b\n");
+}

@@ -1,5 +1,7 @@
 //! Constructs that Nomad reads itself, and what a build says about them.
 
+use hcl_edit::structure::Body;
+
 use super::*;
 
 /// The reason why a job with this body is left to Nomad; its text is as it was.
@@ -68,15 +70,23 @@ fn files_are_filled_in_where_nomad_has_none() {
     let motd = locals.body.get_attribute("motd").unwrap().value.as_str().unwrap();
     assert_eq!(Some(motd.to_owned()), files("/etc/motd"));
     assert_eq!(
-        refused("locals {\n  x = filebase64(\"/etc/motd\")\n}\njob \"a\" {}"),
-        "line 2 of the job: the function `filebase64` needs files, and Nomad's parser on the node has none \
-         (`file(\"…\")` of one file is filled in by the build)"
+        refused("locals {\n  x = fileset(\".\", \"*\")\n}\njob \"a\" {}"),
+        "line 2 of the job: the function `fileset` needs files, and Nomad's parser on the node has none \
+         (`file(\"…\")` of one file is filled in by the build, so are filebase64, basename and dirname)"
     );
     assert_eq!(
         refused("locals {\n  x = file(\"y\")\n}\njob \"a\" {}"),
         "line 2 of the job: beside the job is no text file `y` (a file of the image is written with [[file]] and \
          named by its whole path)"
     );
+}
+
+#[test]
+fn what_functions_of_files_give_is_filled_in() {
+    let text = "locals {\n  x = [filebase64(\"/etc/motd\"), basename(\"/a/b\"), dirname(\"a/b\")]\n}\njob \"a\" {}";
+    let filled = "[\"Y29zdDogJHs1fSBhbmQge3sgdGhpcyB9fQo=\", \"b\", \"a\"]";
+    assert_eq!(left(text).0, format!("locals {{\n  x = {filled}\n}}\njob \"a\" {{}}"));
+    assert_eq!(job("type = basename(\"/etc/batch\")")["Type"], "batch");
 }
 
 #[test]

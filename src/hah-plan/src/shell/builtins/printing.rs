@@ -1,8 +1,8 @@
-//! `echo printf`, as dash has them.
+//! `echo printf`, as dash has them; in scripts of bash, its `echo`.
 
 mod float;
 
-use crate::shell::{Eval, Shell, arithmetic};
+use crate::shell::{Eval, Shell, arithmetic, bash};
 
 /// What an escape in a text gives.
 enum Escaped {
@@ -63,11 +63,13 @@ fn escape(rest: &[u8], leading_zero: bool) -> (Escaped, usize) {
 }
 
 pub(super) fn echo(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
-    let (newline, args) = match args.first().map(String::as_str) {
-        Some("-n") => (false, &args[1..]),
-        _ => (true, args),
+    let (newline, escapes, args) = match args.first().map(String::as_str) {
+        _ if shell.bash => bash::echo_options(args),
+        Some("-n") => (false, true, &args[1..]),
+        _ => (true, true, args),
     };
-    let (mut out, stopped) = unescape(&args.join(" "), true);
+    let text = args.join(" ");
+    let (mut out, stopped) = if escapes { unescape(&text, true) } else { (text.into_bytes(), false) };
     if newline && !stopped {
         out.push(b'\n');
     }
@@ -143,6 +145,9 @@ impl Arguments<'_> {
 
 pub(super) fn printf(shell: &mut Shell<'_, '_>, args: &[String]) -> Eval {
     let args = if args.first().is_some_and(|arg| arg == "--") { &args[1..] } else { args };
+    if shell.bash && args.first().is_some_and(|arg| arg.starts_with("-v")) {
+        return shell.refuse("`printf -v` of bash");
+    }
     let Some((format, rest)) = args.split_first() else {
         return Err(shell.die("printf: usage: printf format [arg ...]"));
     };

@@ -63,6 +63,10 @@ impl Parser {
                     self.literal(context, parts, next);
                 }
                 (_, '\\') => self.backslash(context, parts),
+                (Context::Bare, '{') => {
+                    self.no_brace_expansion()?;
+                    self.literal(context, parts, next);
+                }
                 (_, '$') => self.dollar(context, parts)?,
                 (_, '`') => {
                     let inner = self.backquotes(context)?;
@@ -146,6 +150,9 @@ impl Parser {
                 self.at += 1;
                 parts.push(Part::Parameter(Box::new(Parameter { name: c.to_string(), change: Change::None })));
             }
+            Some(quote @ ('\'' | '"')) if self.bash && matches!(context, Context::Bare | Context::Brace) => {
+                return self.fail(format!("`${quote}`, which is not POSIX's"));
+            }
             _ => push(parts, context != Context::Bare && context != Context::Brace, '$'),
         }
         Ok(())
@@ -194,6 +201,7 @@ impl Parser {
         }
         let mut inner = Parser::new(&text, line);
         inner.aliases = Rc::clone(&self.aliases);
+        inner.bash = self.bash;
         inner.depth = self.depth;
         let mut list = List::new();
         while let Some(mut next) = inner.next()? {
@@ -241,9 +249,9 @@ impl Parser {
                 Some('%') if !colon && !name.is_empty() => (End::Suffix, "%%"),
                 _ => {
                     // It is an error when it is reached, and not before.
-                    self.brace_word(if inside_double { Context::DoubleBrace } else { Context::Brace })?;
+                    let rest = self.brace_word(if inside_double { Context::DoubleBrace } else { Context::Brace })?;
                     let text = format!("${{{}}}", self.text[start..self.at].iter().collect::<String>());
-                    let change = Change::Bad { text };
+                    let change = Change::Bad { text, rest };
                     return if self.skip("}") { Ok(Parameter { name, change }) } else { unclosed(line) };
                 }
             };

@@ -18,6 +18,7 @@ fn loaders_are_listed_as_gdk_pixbuf_query_loaders_lists_them() {
         let (status, said, _) = ours.said(&["gdk-pixbuf-query-loaders", &format!("/{at}")]);
         let got: Vec<&str> =
             said.lines().filter(|line| !line.starts_with("# ") && *line != "#" && !line.is_empty()).collect();
+        assert!(said.ends_with("\n\n\n") == theirs.ends_with("\n\n\n"), "{said}");
         assert_eq!((status, got[0], &got[1..]), (0, format!("\"/{at}\"").as_str(), &wanted[..]));
         seen += 1;
     }
