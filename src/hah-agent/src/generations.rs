@@ -78,6 +78,8 @@ pub(crate) enum Verb {
     List { json: bool },
     /// `generations try ID [--reboot]`.
     Try { name: String, reboot: bool },
+    /// `generations order ID [--canary] [--accept-outage]`.
+    Order { name: String, canary: bool, accept_outage: bool },
     /// `generations settle`: hah-generation.service.
     Settle,
     /// `generations guard`: what stage 1 starts in a trial.
@@ -103,6 +105,14 @@ pub(crate) fn parse(words: &[&str]) -> Option<(Verb, PathBuf)> {
         ["rollback"] => Verb::Rollback { name: None, reboot },
         ["rollback", name] => Verb::Rollback { name: Some((*name).to_owned()), reboot },
         _ if reboot => return None,
+        ["generations", "order", name, rest @ ..] => {
+            let flags = ["--canary", "--accept-outage"];
+            if rest.iter().any(|word| !flags.contains(word)) {
+                return None;
+            }
+            let has = |flag: &str| rest.contains(&flag);
+            Verb::Order { name: (*name).to_owned(), canary: has(flags[0]), accept_outage: has(flags[1]) }
+        }
         ["receive"] => Verb::Receive,
         ["generations"] => Verb::List { json: false },
         ["generations", "--json"] => Verb::List { json: true },
@@ -132,6 +142,11 @@ pub(crate) fn run(verb: &Verb, root: &Path) -> Result<(), Error> {
             let slot = trial::arm(&places, name)?;
             console::print(&format!("generation {slot} is tried by the next boot\n"));
             if *reboot { trial::reboot() } else { Ok(()) }
+        }
+        Verb::Order { name, canary, accept_outage } => {
+            let slot = trial::order(&places, name, *canary, *accept_outage)?;
+            console::print(&format!("generation {slot} is tried when the cluster can spare this node\n"));
+            Ok(())
         }
         Verb::Settle => trial::settle(&places),
         Verb::Guard => trial::guard(&places),

@@ -407,6 +407,29 @@ fn what_dies_in_its_trial_is_bad_and_not_tried_again() {
     assert!(card.refused(&new).contains("did not last here"));
 }
 
+#[test]
+fn what_is_ordered_is_the_rollout_s() {
+    let (old, new) = (System::of(10, &["a"]), System::of(20, &["b"]));
+    let card = Card::with(&old);
+    assert!(matches!(trial::order(&card.places(), "1", false, false), Err(Error::Unknown(_))));
+    card.staged(&new);
+    assert_eq!(trial::order(&card.places(), &new.id(), true, false).unwrap(), slot(ONE));
+    let order = fs::read(card.path("var/lib/hah/rollout-order.json")).unwrap();
+    let order: hah_node::rollout::Order = serde_json::from_slice(&order).unwrap();
+    assert_eq!((order.generation.to_string(), order.canary, order.accept_outage), (new.id(), true, false));
+    assert_eq!(card.pointer(), Pointer::keeping(Slot::FLASHED), "the cluster is asked first");
+    // The rollout begins; from then on the gate of the node alone stands aside.
+    fs::write(card.path("var/lib/hah/rollout.json"), "{}").unwrap();
+    trial::arm(&card.places(), "1").unwrap();
+    card.boots(slot(ONE));
+    trial::settle(&card.places()).unwrap();
+    assert!(card.told().on_trial);
+    card.boots(Slot::FLASHED);
+    trial::settle(&card.places()).unwrap();
+    assert_eq!(card.told().bad.len(), 1);
+    assert!(matches!(trial::order(&card.places(), "1", false, false), Err(Error::Bad { .. })));
+}
+
 /// The power goes between the pointer's commit and the mark that says so.
 #[test]
 fn what_was_kept_without_its_mark_is_not_bad() {
@@ -497,6 +520,10 @@ fn words_are_read() {
         (attempt(false), attempt(true))
     );
     assert_eq!(verb(&["rollback", "--reboot"]), Some(Verb::Rollback { name: None, reboot: true }));
+    let order = |canary| Some(Verb::Order { name: "1".into(), canary, accept_outage: true });
+    assert_eq!(verb(&["generations", "order", "1", "--accept-outage"]), order(false));
+    assert_eq!(verb(&["generations", "order", "1", "--accept-outage", "--canary"]), order(true));
+    assert_eq!(verb(&["generations", "order", "1", "--now"]), None);
     for words in
         [&["receive", "x"][..], &["commit", "--reboot"], &["generations", "--reboot"], &["generations", "keep"]]
     {

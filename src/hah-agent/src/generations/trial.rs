@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use hah_node::generation::state::State;
 use hah_node::generation::{KEPT, Slot, TRIAL_SECONDS, TRIED};
+use hah_node::rollout::{ERRAND, ORDER, ORDER_VERSION, Order};
 use rustix::system::RebootCommand;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,31 @@ pub(super) fn arm(places: &Places, name: &str) -> Result<Slot, Error> {
     durable::write(&path, &text, 0o644).doing(|| format!("write {}", path.display()))?;
     let trying = found.pointer.trying(slot);
     found.write(trying)?;
+    Ok(slot)
+}
+
+/// Has the rollout try a generation, when the cluster can spare this node: see [`crate::rollout`].
+pub(super) fn order(places: &Places, name: &str, canary: bool, accept_outage: bool) -> Result<Slot, Error> {
+    if places.is_rescue() {
+        return Err(Error::Rescue);
+    }
+    let shelf = Shelf::read(places)?;
+    let entry = shelf.find(name).ok_or_else(|| Error::Unknown(name.to_owned()))?;
+    let slot = entry.slot;
+    let id = entry.id().ok_or_else(|| Error::Unknown(name.to_owned()))?;
+    if let Some(reason) = shelf::why_bad(places, id) {
+        return Err(Error::Bad { slot, reason });
+    }
+    if !matches!(entry.state, State::Staged) {
+        let text = format!(
+            "generation {slot} was started before: a rollout starts what is new; `hah-agent generations try {slot}`"
+        );
+        return Err(Error::Refused(text));
+    }
+    let order = Order { version: ORDER_VERSION, generation: id, canary, accept_outage };
+    let path = places.at(ORDER);
+    let text = serde_json::to_vec(&order).map_err(Error::Answer)?;
+    durable::write(&path, &text, 0o644).doing(|| format!("write {}", path.display()))?;
     Ok(slot)
 }
 
@@ -142,6 +168,11 @@ pub(super) fn settle(places: &Places) -> Result<(), Error> {
         return Ok(());
     }
     let slot = shelf.report.generation;
+    if places.at(ERRAND).exists() {
+        // The rollout began this trial: it asks the cluster too, and what ends it at the latest is the guard.
+        console::journal(&format!("generation {slot} is on trial, and the rollout decides"));
+        return Ok(());
+    }
     let tried = read_tried(places, slot);
     let before = tried.before;
     let end = Instant::now() + Duration::from_secs(tried.seconds);

@@ -55,6 +55,9 @@ pub(super) struct DeployArgs {
     /// When a node tries what it got
     #[arg(long, value_enum, value_name = "WHEN", default_value = "now", conflicts_with = "stage")]
     at: At,
+    /// With `--at turn`: a cluster that cannot spare a server may be without it for a while
+    #[arg(long)]
+    accept_outage: bool,
     /// Send it to nodes that run something newer, too
     #[arg(long)]
     allow_older: bool,
@@ -74,6 +77,8 @@ pub(super) struct DeployArgs {
 enum At {
     /// At once: it reboots
     Now,
+    /// When the cluster can spare it: the nodes themselves take turns, by way of Consul
+    Turn,
     /// When somebody reboots it
     NextReboot,
 }
@@ -127,6 +132,7 @@ pub(super) fn run(context: &Context, args: &DeployArgs) -> Result<u8, Failure> {
     match (args.stage, args.at) {
         (true, _) => Ok(0),
         (false, At::NextReboot) => arm(context, &waiting),
+        (false, At::Turn) => take_turns(context, &waiting, args),
         (false, At::Now) => try_each(context, &waiting, Duration::from_secs(args.patience)),
     }
 }
@@ -376,6 +382,39 @@ fn arm(context: &Context, waiting: &[(Node, &Parcel)]) -> Result<u8, Failure> {
         result(context, node.name(), parcel, serde_json::json!({"outcome": "armed"}));
     }
     Ok(0)
+}
+
+/// Leaves it to the nodes to try it, one after the other, and looks on.
+fn take_turns(context: &Context, waiting: &[(Node, &Parcel)], args: &DeployArgs) -> Result<u8, Failure> {
+    let ordered = at_once(waiting, |(node, parcel)| {
+        let canary = args.canary.as_deref() == Some(node.name());
+        agent::order(&node.target, parcel.id, agent::Wish { canary, accept_outage: args.accept_outage })
+    });
+    let failed =
+        waiting.iter().zip(ordered).filter_map(|((node, _), done)| Some((node.name().to_owned(), done.err()?)));
+    tell_failures(context, failed.collect(), "the others try it when it is their turn")?;
+    // Each of them may have to wait for all the others.
+    let patience = Duration::from_secs(args.patience).saturating_mul(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
+    let ended = at_once(waiting, |(node, parcel)| {
+        let step = context.printer.step("Trying", node.name(), None);
+        let tell = |what: &str| step.set_message(&format!("{}: {what}", node.name()));
+        match trial::await_turn(&node.target, parcel.id, patience, &tell) {
+            Ok(slot) => {
+                let summary = format!("{}: generation {slot} ({})", node.name(), parcel.id.short());
+                step.done("Kept", &summary, Outcome::Made);
+                result(context, node.name(), parcel, serde_json::json!({"outcome": "kept", "slot": slot}));
+                Ok(())
+            }
+            Err(error) => {
+                drop(step);
+                let reason = chain(&error);
+                result(context, node.name(), parcel, serde_json::json!({"outcome": "failed", "reason": reason}));
+                Err(error)
+            }
+        }
+    });
+    let failed = waiting.iter().zip(ended).filter_map(|((node, _), done)| Some((node.name().to_owned(), done.err()?)));
+    tell_failures(context, failed.collect(), "`hah-agent status` on a node tells of the rollout").map(|()| 0)
 }
 
 /// Tries it on one node after the other, until one goes back.

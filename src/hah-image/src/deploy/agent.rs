@@ -63,6 +63,28 @@ pub fn try_generation(target: &Target, id: Digest, when: When) -> Result<(), Dep
     }
 }
 
+/// Has the node's rollout try a generation that it has, when the cluster can spare the node.
+///
+/// # Errors
+/// When the node cannot be reached or does not do it.
+pub fn order(target: &Target, id: Digest, wish: Wish) -> Result<(), DeployError> {
+    let id = id.to_string();
+    let mut words = vec!["generations", "order", id.as_str()];
+    words.extend(wish.canary.then_some("--canary"));
+    words.extend(wish.accept_outage.then_some("--accept-outage"));
+    let answer = ask(target, &words)?;
+    failure(target, &words, &answer).map_or(Ok(()), Err)
+}
+
+/// How a node's turn in a rollout is wished for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Before any other node.
+    pub canary: bool,
+    /// Although the cluster cannot spare a server.
+    pub accept_outage: bool,
+}
+
 /// What came of a command.
 struct Answer {
     status: ExitStatus,

@@ -105,6 +105,43 @@ pub fn follow(
     }
 }
 
+/// Waits until the node has decided about a generation that its rollout is to start in its own time: until then it stays
+/// what it is, for as long as others are at it.
+///
+/// # Errors
+/// When the node goes back, or has not decided after `patience`.
+pub fn await_turn(target: &Target, id: Digest, patience: Duration, tell: &dyn Fn(&str)) -> Result<Slot, DeployError> {
+    let began = Instant::now();
+    loop {
+        let last = match generations(target) {
+            Err(
+                error @ (DeployError::Unreachable { .. } | DeployError::Command { .. } | DeployError::Stranger { .. }),
+            ) => {
+                tell("away");
+                error.to_string()
+            }
+            Err(error) => return Err(error),
+            Ok(told) => match Standing::of(id, &told) {
+                Standing::Kept(slot) => return Ok(slot),
+                Standing::Bad(reason) => return Err(DeployError::WentBack { node: target.name.clone(), reason }),
+                Standing::OnTrial => {
+                    tell("on trial");
+                    "it is on trial".to_owned()
+                }
+                Standing::Staged | Standing::Absent => {
+                    tell("waiting for its turn");
+                    "it waits for its turn; `journalctl -u hah-agent` there says for what".to_owned()
+                }
+            },
+        };
+        if began.elapsed() >= patience {
+            let minutes = patience.as_secs() / 60;
+            return Err(DeployError::Late { node: target.name.clone(), minutes, last });
+        }
+        std::thread::sleep(PAUSE.1);
+    }
+}
+
 /// Has a node try a generation that it has, and follows the trial.
 ///
 /// It is asked anew what it runs: since the last question it may have rebooted, or somebody else may have begun.
