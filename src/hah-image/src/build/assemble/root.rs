@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hah_format::digest::Sha256;
-use hah_format::pack::{Manifest, PackOptions, Packer};
-use hah_format::squashfs::{self, DataArea, FileData, Fragment, Metadata, OwnerKind, STORED};
+use hah_format::pack::{FileId, Manifest, PackOptions, Packed, Packer};
+use hah_format::squashfs::{self, BLOCK_SIZE, DataArea, FileData, Fragment, Metadata, OwnerKind, STORED};
 use hah_format::tree::{Kind, Owner, Tree};
 use hah_plan::rootfs::{Content, Root};
+use rayon::prelude::*;
 
 use crate::build::packs::{PackSet, Stored};
 use crate::failure::Failure;
@@ -171,35 +172,73 @@ impl Area {
 
     /// Compresses and appends the files that no pack has.
     fn add_fresh(&mut self, root: &Root) -> Result<(), Failure> {
-        let failed = |error: hah_format::pack::PackError| Failure::build(format!("root file system: {error}"), None);
-        let mut packer = Packer::new(Vec::new(), &PackOptions::default()).map_err(failed)?;
-        let mut ids = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut files: Vec<(Sha256, &[u8])> = Vec::new();
         for (_, node) in root.iter() {
             if let Kind::File(Content::Inline(bytes)) = &node.kind {
                 let digest = Sha256::of(bytes);
-                if self.placed.contains_key(&digest) || ids.contains_key(&digest) {
-                    continue;
+                if !self.placed.contains_key(&digest) && seen.insert(digest) {
+                    files.push((digest, bytes));
                 }
-                let id = packer.file(&mut &bytes[..], bytes.len() as u64).map_err(failed)?;
-                ids.insert(digest, id);
             }
         }
-        let packed = packer.finish().map_err(failed)?;
-        let placement = self.data.append(packed.data_len, &packed.fragments);
-        let mut runs: Vec<(u64, u64)> =
-            packed.fragments.iter().map(|fragment| (fragment.start, u64::from(fragment.size_word & !STORED))).collect();
-        for (digest, id) in ids {
-            if let Some(file) = packed.file(id) {
-                runs.push((file.data.start, stored_len(&file.data)));
-                self.placed.insert(digest, file.data.clone().placed(placement));
+        let packed: Result<Vec<PackedGroup>, Failure> = groups(&files).into_par_iter().map(pack_group).collect();
+        for PackedGroup { packed, ids } in packed? {
+            let placement = self.data.append(packed.data_len, &packed.fragments);
+            let length = |fragment: &Fragment| u64::from(fragment.size_word & !STORED);
+            let mut runs: Vec<(u64, u64)> =
+                packed.fragments.iter().map(|fragment| (fragment.start, length(fragment))).collect();
+            for (digest, id) in ids {
+                if let Some(file) = packed.file(id) {
+                    runs.push((file.data.start, stored_len(&file.data)));
+                    self.placed.insert(digest, file.data.clone().placed(placement));
+                }
             }
+            // A file without blocks of its own begins nowhere.
+            let ends = runs.iter().filter(|(_, len)| *len > 0).flat_map(|(start, len)| [*start, start + len]);
+            let borders: BTreeSet<usize> = ends.filter_map(|border| usize::try_from(border).ok()).collect();
+            self.segments.push(Segment::Fresh { bytes: packed.out, borders: borders.into_iter().collect() });
         }
-        // A file without blocks of its own begins nowhere.
-        let ends = runs.iter().filter(|(_, len)| *len > 0).flat_map(|(start, len)| [*start, start + len]);
-        let borders: BTreeSet<usize> = ends.filter_map(|border| usize::try_from(border).ok()).collect();
-        self.segments.push(Segment::Fresh { bytes: packed.out, borders: borders.into_iter().collect() });
         Ok(())
     }
+}
+
+/// Files that were packed together.
+struct PackedGroup {
+    packed: Packed<Vec<u8>>,
+    ids: Vec<(Sha256, FileId)>,
+}
+
+fn pack_group(files: &[(Sha256, &[u8])]) -> Result<PackedGroup, Failure> {
+    let failed = |error: hah_format::pack::PackError| Failure::build(format!("root file system: {error}"), None);
+    let mut packer = Packer::new(Vec::new(), &PackOptions::default()).map_err(failed)?;
+    let mut ids = Vec::with_capacity(files.len());
+    for (digest, bytes) in files {
+        ids.push((*digest, packer.file(&mut &bytes[..], bytes.len() as u64).map_err(failed)?));
+    }
+    Ok(PackedGroup { packed: packer.finish().map_err(failed)?, ids })
+}
+
+/// A group has at least so many bytes for its fragments: fewer compress badly.
+const GROUP_MIN: usize = 48 << 10;
+
+/// Cuts the image's own files into groups that share no fragment.
+///
+/// Where a group ends depends on its last file, so that one more file, or one that has grown, changes the group that it
+/// is in and seldom the next: otherwise every fragment behind it would be another one, and would be sent to every node.
+fn groups<'f, 'b>(files: &'f [(Sha256, &'b [u8])]) -> Vec<&'f [(Sha256, &'b [u8])]> {
+    let mut groups = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, (digest, content)) in files.iter().enumerate() {
+        bytes += content.len() % BLOCK_SIZE as usize;
+        // One file in four.
+        if bytes >= GROUP_MIN && digest.as_bytes()[0] < 64 {
+            groups.extend(files.get(start..=index));
+            (start, bytes) = (index + 1, 0);
+        }
+    }
+    groups.extend(files.get(start..).filter(|rest| !rest.is_empty()));
+    groups
 }
 
 /// Bytes that a file's own blocks take on disk.
@@ -242,4 +281,26 @@ fn ids(root: &Root, path: &str) -> BTreeMap<String, u32> {
             Some((name.to_owned(), fields.nth(1)?.parse().ok()?))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new package's few files made every fragment behind them another one: 0.3 MB for each node of `lab`.
+    #[test]
+    fn one_more_file_changes_few_groups() {
+        let texts: Vec<Vec<u8>> =
+            (0..2000u32).map(|n| vec![n.to_le_bytes()[0]; 200 + n as usize * 37 % 3000]).collect();
+        let digested = |number: usize| (Sha256::of(&number.to_le_bytes()), texts[number].as_slice());
+        let before: Vec<_> = (0..2000).filter(|number| *number != 300).map(digested).collect();
+        let after: Vec<_> = (0..2000).map(digested).collect();
+        let (before, after) = (groups(&before), groups(&after));
+        assert_eq!(after.iter().map(|group| group.len()).sum::<usize>(), 2000);
+        let changed = after.iter().filter(|group| !before.contains(group)).count();
+        assert!((1..=4).contains(&changed) && after.len() > 20, "{changed} of {}", after.len());
+        let bytes = |group: &&[(Sha256, &[u8])]| group.iter().map(|(_, text)| text.len()).sum::<usize>();
+        assert!(after[..after.len() - 1].iter().all(|group| bytes(group) >= GROUP_MIN));
+        assert!(groups(&[]).is_empty());
+    }
 }
