@@ -1,7 +1,11 @@
 //! What Consul and Nomad answer to the rollout: whatever is in Consul's KV, a lock that is not understood is somebody's.
 
 #![no_main]
-#![allow(dead_code, reason = "the agent's modules, compiled in from their source, have more than this asks for")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the agent's modules, compiled in from their source, have more than this asks for"
+)]
 
 #[path = "../../../src/hah-agent/src/rollout/reply.rs"]
 mod answers;
