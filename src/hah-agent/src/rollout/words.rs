@@ -105,7 +105,7 @@ impl fmt::Display for Unmet {
                 };
                 write!(f, "{node} {phase} generation {}", generation.short())?;
                 if *overdue {
-                    let hint = format!("if {node} does not come back, `hah-image rollout break` ends it");
+                    let hint = format!("if {node} does not come back, see docs/rollout.md for how to free its lock");
                     write!(f, ", and should have been done by now; {hint}")?;
                 }
                 Ok(())

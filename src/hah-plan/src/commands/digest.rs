@@ -1,5 +1,7 @@
 //! md5sum(1), sha1sum(1), sha256sum(1), cksum(1), sum(1), base64(1).
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use md5::Digest as _;
 
 use super::operands::shell_quoted;
@@ -175,7 +177,7 @@ fn base64(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal>
         Ok(width) => width,
         Err(_) => return process.unknown("-w with such a number"),
     };
-    let out = base64_encoded(&bytes);
+    let out = STANDARD.encode(&bytes);
     match width {
         0 => process.print(out),
         width => out.as_bytes().chunks(width).for_each(|line| process.print_line(line)),
@@ -183,17 +185,3 @@ fn base64(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal>
     Ok(0)
 }
 
-/// Base 64 with padding, on one line (RFC 4648 section 4).
-pub(crate) fn base64_encoded(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for three in bytes.chunks(3) {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for index in 0..4 {
-            out.push(match index <= three.len() {
-                true => char::from(ALPHABET[(bits >> (18 - 6 * index) & 63) as usize]),
-                false => '=',
-            });
-        }
-    }
-    out
-}

@@ -130,20 +130,20 @@ fn the_plan_of_two_images() {
     let plan = plan_of(&["first", "second"]);
     insta::assert_snapshot!(plan, @"
     3896d0b7 fetch base-files 13 (arm64)
-    85dcdd91 pack base-files 13 (arm64) <- 3896d0b7
+    21edec01 pack base-files 13 (arm64) <- 3896d0b7
     fadee1f4 fetch linux-base 4 (arm64)
-    dccd68ef pack linux-base 4 (arm64) <- fadee1f4
+    6597e708 pack linux-base 4 (arm64) <- fadee1f4
     b94e0aea fetch linux-image-6.0-toy 6.0-1 (arm64)
-    75740ff0 pack linux-image-6.0-toy 6.0-1 (arm64) <- b94e0aea
+    6b16f6a6 pack linux-image-6.0-toy 6.0-1 (arm64) <- b94e0aea
     7b2ed726 fetch linux-image-toy 6.0-1 (arm64)
-    f048eaf5 pack linux-image-toy 6.0-1 (arm64) <- 7b2ed726
+    02da5f3e pack linux-image-toy 6.0-1 (arm64) <- 7b2ed726
     8e9cdc58 fetch toy-tool 1.0-1 (arm64)
-    65c3a0cb pack toy-tool 1.0-1 (arm64) <- 8e9cdc58
+    5e14549e pack toy-tool 1.0-1 (arm64) <- 8e9cdc58
     11111111 fetch toyd 2.0
-    0c24e4e8 artifact toyd 2.0 <- 11111111
-    241a0aec kernel /boot/vmlinuz-VERSION <- 75740ff0 f048eaf5
-    958ddf79 image first <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 241a0aec
-    9ccf7422 image second <- 85dcdd91 dccd68ef 75740ff0 f048eaf5 65c3a0cb 0c24e4e8 241a0aec
+    6b039c98 artifact toyd 2.0 <- 11111111
+    d0067c27 kernel /boot/vmlinuz-VERSION <- 6b16f6a6 02da5f3e
+    b19e5cf5 image first <- 21edec01 6597e708 6b16f6a6 02da5f3e 5e14549e 6b039c98 d0067c27
+    34195d90 image second <- 21edec01 6597e708 6b16f6a6 02da5f3e 5e14549e 6b039c98 d0067c27
     ");
     assert_eq!(plan, plan_of(&["first", "second"]), "planning is a function");
 }

@@ -161,6 +161,7 @@ impl Shell<'_, '_> {
         let (user, rest) = rest.split_at(end.unwrap_or(rest.len()));
         match user {
             "" => Some((self.value("HOME")?, rest)),
+            "root" => Some(("/root".to_owned(), rest)),
             // As getpwnam(3) would have it: a user that an earlier line has made counts.
             user => Some((self.world.accounts().ok()?.users.get(user)?.home.clone(), rest)),
         }

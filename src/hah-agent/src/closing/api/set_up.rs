@@ -388,10 +388,10 @@ mod tests {
         let expected = [
             ("Anonymous Token: resolves names", vec!["hah-anonymous"], None),
             ("Consul agent on c", vec!["hah-services"], Some("c")),
-            ("hah-agent on c", vec!["hah-agent"], None),
+            ("hah-agent on c", vec!["hah-agent"], Some("c")),
             ("Consul agent on s", vec!["hah-services"], Some("s")),
             ("Nomad on s", vec!["hah-nomad"], None),
-            ("hah-agent on s", vec!["hah-agent", "hah-server"], None),
+            ("hah-agent on s", vec!["hah-agent", "hah-server"], Some("s")),
         ];
         let expected: Vec<(String, Vec<&str>, Option<String>)> = expected
             .into_iter()

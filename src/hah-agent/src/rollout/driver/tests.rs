@@ -343,7 +343,7 @@ fn a_node_with_a_real_consul() {
     bench.put("lock", &serde_json::to_string(&ghost).unwrap());
     bench.stage(good, true);
     bench.until("the ghost is told of", || {
-        bench.waits_for("ghost tries generation 02020202") && bench.waits_for("`hah-image rollout break` ends it")
+        bench.waits_for("ghost tries generation 02020202") && bench.waits_for("see docs/rollout.md")
     });
     assert_eq!(bench.lock(), Some(ghost));
     bench.delete("lock");
