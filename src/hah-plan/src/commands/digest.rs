@@ -184,4 +184,3 @@ fn base64(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal>
     }
     Ok(0)
 }
-
