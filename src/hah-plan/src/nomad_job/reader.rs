@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value, json};
 use super::here_document::{self, Piece};
 use super::spec::{self, Kind, Spec};
 use super::{JobError, paths};
-use crate::commands::digest::base64_encoded;
+use crate::base64;
 use crate::diagnostic::did_you_mean;
 
 /// Why there is no JSON.
@@ -337,7 +337,7 @@ impl Reader<'_> {
             error.hint = Some("a file of the image is written with [[file]] and named by its whole path".to_owned());
             return Err(error);
         };
-        Ok(Some(if name == "filebase64" { base64_encoded(content.as_bytes()) } else { content }))
+        Ok(Some(if name == "filebase64" { base64::encoded(content.as_bytes()) } else { content }))
     }
 
     /// The text of a template, with the interpolations that Nomad's clients fill in as they were written.
