@@ -17,7 +17,7 @@ mod listing;
 mod text;
 mod sort;
 mod compare;
-pub(crate) mod digest;
+mod digest;
 mod printf;
 mod calculate;
 mod grep;

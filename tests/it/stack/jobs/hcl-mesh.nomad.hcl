@@ -1,4 +1,4 @@
-# The mesh: a sidecar with resources of its own, an ingress gateway, and a service without a task.
+# The mesh: an ingress gateway without a task, and a sidecar with resources of its own, exposed paths and a check that restarts.
 job "mesh" {
   datacenters = ["dc1"]
 
@@ -71,10 +71,6 @@ job "mesh" {
               destination_name = "db"
               local_bind_port  = 5432
               datacenter       = "dc1"
-
-              mesh_gateway {
-                mode = "local"
-              }
             }
 
             expose {
