@@ -8,7 +8,6 @@
 pub mod debian;
 pub mod diagnostic;
 pub mod line_ends;
-mod base64;
 pub mod recipe;
 pub mod nomad_job;
 pub mod board;

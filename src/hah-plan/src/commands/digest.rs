@@ -7,7 +7,6 @@ use md5::Digest as _;
 use super::operands::shell_quoted;
 use super::options::Order;
 use super::{Command, Process, Refusal};
-use crate::base64::{DIGITS, encoded};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::always("md5sum", |process, args| sums(process, args, md5)),
@@ -138,13 +137,15 @@ fn cksum(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> 
     Ok(u8::from(!whole))
 }
 
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// base64(1): `-d -i -w COLUMNS`.
 fn base64(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal> {
     let options = process.options(args, "d,decode i,ignore-garbage w,wrap=", Order::Any)?;
     let name = options.operands.first().map_or("-", String::as_str);
     let Some(bytes) = process.read_operand(name)? else { return Ok(1) };
     if options.has("d") {
-        let value = |byte: u8| DIGITS.iter().position(|letter| *letter == byte).map(|value| value as u32);
+        let value = |byte: u8| ALPHABET.iter().position(|letter| *letter == byte).map(|value| value as u32);
         let (mut bits, mut count, mut out, mut padding, mut bad) = (0_u32, 0, Vec::new(), 0, false);
         for byte in bytes {
             match (byte, value(byte)) {
@@ -176,11 +177,7 @@ fn base64(process: &mut Process<'_, '_>, args: &[String]) -> Result<u8, Refusal>
         Ok(width) => width,
         Err(_) => return process.unknown("-w with such a number"),
     };
-<<<<<<< HEAD
     let out = STANDARD.encode(&bytes);
-=======
-    let out = encoded(&bytes);
->>>>>>> wt-14
     match width {
         0 => process.print(out),
         width => out.as_bytes().chunks(width).for_each(|line| process.print_line(line)),

@@ -13,10 +13,6 @@ use serde_json::{Map, Number, Value, json};
 use super::here_document::{self, Piece};
 use super::spec::{self, Kind, Spec};
 use super::{JobError, paths};
-<<<<<<< HEAD
-=======
-use crate::base64;
->>>>>>> wt-14
 use crate::diagnostic::did_you_mean;
 
 /// Why there is no JSON.
@@ -342,11 +338,7 @@ impl Reader<'_> {
             error.hint = Some("a file of the image is written with [[file]] and named by its whole path".to_owned());
             return Err(error);
         };
-<<<<<<< HEAD
         Ok(Some(if name == "filebase64" { STANDARD.encode(&content) } else { content }))
-=======
-        Ok(Some(if name == "filebase64" { base64::encoded(content.as_bytes()) } else { content }))
->>>>>>> wt-14
     }
 
     /// The text of a template, with the interpolations that Nomad's clients fill in as they were written.
