@@ -141,9 +141,9 @@ fn the_plan_of_two_images() {
     5e14549e pack toy-tool 1.0-1 (arm64) <- 8e9cdc58
     11111111 fetch toyd 2.0
     6b039c98 artifact toyd 2.0 <- 11111111
-    d0067c27 kernel /boot/vmlinuz-VERSION <- 6b16f6a6 02da5f3e
-    b19e5cf5 image first <- 21edec01 6597e708 6b16f6a6 02da5f3e 5e14549e 6b039c98 d0067c27
-    34195d90 image second <- 21edec01 6597e708 6b16f6a6 02da5f3e 5e14549e 6b039c98 d0067c27
+    0f1b60d8 kernel /boot/vmlinuz-VERSION <- 6b16f6a6 02da5f3e
+    44d2e39c image first <- 21edec01 6597e708 6b16f6a6 02da5f3e 5e14549e 6b039c98 0f1b60d8
+    186bc853 image second <- 21edec01 6597e708 6b16f6a6 02da5f3e 5e14549e 6b039c98 0f1b60d8
     ");
     assert_eq!(plan, plan_of(&["first", "second"]), "planning is a function");
 }
