@@ -5,7 +5,7 @@
 //! - [`durable`]: files that are whole or absent, whenever the power goes;
 //! - [`address`]: which of its addresses the node gives to the programs;
 //! - [`closing`]: the loop: the cluster gets the job that monitors it, and the node watches;
-//! - [`generations`], [`pointer`]: the node's next system, and which one starts;
+//! - [`generations`], [`mod@pointer`]: the node's next system, and which one starts;
 //! - [`rollout`]: the node goes to its next generation when the cluster can spare it;
 //! - [`host_keys`], [`first_boot`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;

@@ -37,8 +37,12 @@ use crate::project::secrets::signing;
 /// Arguments of `deploy`.
 #[derive(Debug, Args)]
 pub(super) struct DeployArgs {
-    /// Nodes: as cluster.toml calls them, or [USER@]HOST[:PORT]
-    #[arg(value_name = "NODE", required_unless_present = "fleet")]
+    /// Nodes
+    #[arg(
+        help = "Nodes: as cluster.toml calls them, or [USER@]HOST[:PORT]",
+        value_name = "NODE",
+        required_unless_present = "fleet"
+    )]
     nodes: Vec<String>,
     /// All nodes of cluster.toml
     #[arg(long, conflicts_with = "nodes")]
