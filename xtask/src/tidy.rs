@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(check("hah-agent", "hah-format", None), 1);
         assert_eq!(check("hah-agent", "hah-format", Some("dev")), 0);
         assert_eq!(check("hah-node", "serde", None), 0);
-        assert_eq!(check("hah-node", "serde_json", None), 1);
+        assert_eq!(check("hah-node", "tokio", None), 1);
         assert_eq!(check("hah-agent", "clap", None), 1);
         assert_eq!(check("hah-sixth", "serde", None), 1);
     }
