@@ -82,8 +82,7 @@ fn a_node_is_updated_over_the_network_and_goes_back_from_what_does_not_start() {
 
     // One that cannot start: stage 1 gives up, and the next boot is the good one's, with nobody's hand.
     let deploy = Project::with("\n[kernel]\ncmdline = [\"init=/nonexistent\"]\n").deploy(&vm);
-    let shutdown = vm.wait_until_off(BOOT);
-    assert!(!shutdown.contains("FAILED"), "{shutdown}");
+    vm.wait_until_off(BOOT);
     let trial = node.boot().wait_until_off(BOOT);
     assert!(trial.contains("hah: cannot boot: the root file system has no /nonexistent"), "{trial}");
     let mut vm = node.boot();

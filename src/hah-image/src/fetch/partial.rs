@@ -11,13 +11,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hah_format::digest::{Hashing, Sha256};
 
 use super::FetchError;
-use crate::files::draft::names;
 
 /// How often a lock that somebody else holds is tried.
 const LOCK_POLL: Duration = Duration::from_millis(100);
@@ -41,6 +41,16 @@ pub(super) struct Part {
     path: PathBuf,
     complete: PathBuf,
     hashed: Hashing<io::Sink>,
+}
+
+/// Whether `path` leads to `file` still; a link in a person's cache is the person's wish.
+fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 impl Part {
@@ -70,7 +80,7 @@ impl Part {
                 }
                 tokio::time::sleep(LOCK_POLL).await;
             }
-            let named = names(&path, &file).map_err(disk)?;
+            let named = leads_to(&path, &file).map_err(disk)?;
             if is_complete(complete, size) {
                 if named {
                     let _ = std::fs::remove_file(&path);
@@ -143,7 +153,7 @@ impl Part {
 /// An empty part is of no use to anybody.
 impl Drop for Part {
     fn drop(&mut self) {
-        if self.hashed.bytes() == 0 && names(&self.path, &self.file).unwrap_or(false) {
+        if self.hashed.bytes() == 0 && leads_to(&self.path, &self.file).unwrap_or(false) {
             let _ = std::fs::remove_file(&self.path);
         }
     }

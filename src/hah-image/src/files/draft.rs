@@ -186,7 +186,7 @@ pub fn sweep(directory: &Path, is_draft: impl Fn(&str) -> bool) -> io::Result<()
 }
 
 /// Whether `path` still names `file`.
-pub fn names(path: &Path, file: &File) -> io::Result<bool> {
+fn names(path: &Path, file: &File) -> io::Result<bool> {
     let ours = file.metadata()?;
     match std::fs::symlink_metadata(path) {
         Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
