@@ -95,5 +95,4 @@ fn a_node_is_updated_over_the_network_and_goes_back_from_what_does_not_start() {
     assert_eq!(stage1(&mut vm)["generation"], "1");
     assert_eq!(lasting(&mut vm), before);
     check_services(&mut vm);
-    vm.power_off();
 }
