@@ -25,8 +25,10 @@ use hah_node::generation::closure::ClosureError;
 use hah_node::generation::{Digest, Slot, state};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::{console, pointer};
-use shelf::{Places, Shelf};
+use crate::{console, pointer, systemd};
+use shelf::Shelf;
+pub(crate) use shelf::{Places, condemn};
+pub(crate) use trial::{arm, commit};
 
 /// Why a verb does not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +132,7 @@ pub(crate) fn run(verb: &Verb, root: &Path) -> Result<(), Error> {
     match verb {
         Verb::Receive => receive::run(&places, &mut io::stdin().lock(), &mut io::stdout().lock()),
         Verb::List { json } => {
-            let told = Shelf::read(&places)?.told(&places)?;
+            let told = told(&places)?;
             let text = match json {
                 true => serde_json::to_string(&told).map_err(Error::Answer)? + "\n",
                 false => table(&told),
@@ -141,7 +143,7 @@ pub(crate) fn run(verb: &Verb, root: &Path) -> Result<(), Error> {
         Verb::Try { name, reboot } => {
             let slot = trial::arm(&places, name)?;
             console::print(&format!("generation {slot} is tried by the next boot\n"));
-            if *reboot { trial::reboot() } else { Ok(()) }
+            if *reboot { self::reboot() } else { Ok(()) }
         }
         Verb::Order { name, canary, accept_outage } => {
             let slot = trial::order(&places, name, *canary, *accept_outage)?;
@@ -158,9 +160,18 @@ pub(crate) fn run(verb: &Verb, root: &Path) -> Result<(), Error> {
         Verb::Rollback { name, reboot } => {
             let slot = trial::roll_back(&places, name.as_deref())?;
             console::print(&format!("generation {slot} is the next boot's\n"));
-            if *reboot { trial::reboot() } else { Ok(()) }
+            if *reboot { self::reboot() } else { Ok(()) }
         }
     }
+}
+
+/// What a node says of its generations.
+pub(crate) fn told(places: &Places) -> Result<state::Generations, Error> {
+    Shelf::read(places)?.told(places)
+}
+
+fn reboot() -> Result<(), Error> {
+    systemd::reboot().doing(|| "reboot".to_owned())
 }
 
 /// How long a verb waits for its turn: for the end of the one before it, not for a transfer.

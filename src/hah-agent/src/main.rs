@@ -9,11 +9,16 @@
 //! - [`rollout`]: the node goes to its next generation when the cluster can spare it;
 //! - [`host_keys`], [`first_boot`], [`status`]: the verbs;
 //! - [`console`]: what a person sees, before and after systemd;
+//! - [`systemd`]: what is asked of it; `breaks` and `schedules`: what the model tests of both machines share;
 //! - [`sys`]: the only `unsafe` code.
 //!
 //! Nothing here may panic: a PID 1 that ends takes the kernel with it.
 
 mod stage1;
+mod breaks;
+#[cfg(test)]
+mod schedules;
+mod systemd;
 mod identity;
 mod durable;
 mod entry;

@@ -21,6 +21,8 @@ pub(crate) enum Error {
 /// A pointer, and where it is.
 pub(crate) struct Found {
     path: PathBuf,
+    /// What stands before the slot in such a file.
+    before: &'static str,
     place: Place,
     /// Its value when it was read.
     pub(crate) pointer: Pointer,
@@ -33,7 +35,7 @@ pub(crate) fn read(boot: &Path) -> Result<Found, Error> {
         let path = boot.join(name);
         match head(&path) {
             Ok(head) => match pointer::find(&head, before) {
-                Ok((pointer, place)) => return Ok(Found { path, place, pointer }),
+                Ok((pointer, place)) => return Ok(Found { path, before, place, pointer }),
                 Err(source) => first_problem = first_problem.or(Some(Error::Pointer { path, source })),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -50,8 +52,7 @@ impl Found {
             // Read again: a person may have edited the file meanwhile.
             let mut bytes = head(&self.path)?;
             let moved = || io::Error::other("its lines have changed");
-            let found = FILES.iter().find_map(|(_, before)| pointer::find(&bytes, before).ok()).ok_or_else(moved)?;
-            if found.1 != self.place {
+            if !pointer::find(&bytes, self.before).is_ok_and(|(_, place)| place == self.place) {
                 return Err(moved());
             }
             self.place.put(pointer, &mut bytes);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::Command;
 
 use hah_node::address;
 use hah_node::closing::{self, Rung, Status};
 use serde::{Deserialize, Serialize};
 
 use super::shelf::Places;
+use crate::systemd;
 
 /// How a node was, or is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub(super) enum Verdict {
 /// Compares a system on trial with the one before it.
 pub(super) fn judge(before: &Health, now: &Health) -> Verdict {
     let wait = |reason: String| Verdict::Wait(reason);
-    if !matches!(now.system.as_str(), "running" | "degraded") {
+    if !systemd::has_started(&now.system) {
         return wait(format!("systemd says {}", if now.system.is_empty() { "nothing" } else { &now.system }));
     }
     let failed: Vec<&str> = now.failed.difference(&before.failed).map(String::as_str).collect();
@@ -57,17 +57,12 @@ pub(super) fn judge(before: &Health, now: &Health) -> Verdict {
 
 /// How the node is now.
 pub(super) fn look(places: &Places) -> Health {
-    let said = |arguments: &[&str]| {
-        let output = Command::new("systemctl").args(arguments).env("LC_ALL", "C").output();
-        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-    };
-    let failed = said(&["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"]);
-    let failed = failed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    let (system, failed) = systemd::health();
     let read = |path: &str| fs::read(places.at(path)).ok();
     let address = read(address::REPORT).and_then(|text| serde_json::from_slice::<address::Report>(&text).ok());
     let status = read(closing::STATUS).and_then(|text| serde_json::from_slice::<Status>(&text).ok());
     Health {
-        system: said(&["is-system-running"]).trim().to_owned(),
+        system,
         failed,
         has_address: address.is_some_and(|report| report.address.is_some()),
         rung: status.map(|status| status.state),

@@ -324,12 +324,16 @@ pub(super) fn signature(directory: &Path) -> PathBuf {
     directory.join(SIGNATURE)
 }
 
-/// Writes that a generation did not last, and why.
-pub(super) fn write_bad(places: &Places, id: Digest, reason: &str) -> Result<(), Error> {
+/// Writes that a generation did not last, and why, unless that is known; says whether it was not.
+pub(crate) fn condemn(places: &Places, id: Digest, reason: &str) -> Result<bool, Error> {
+    if why_bad(places, id).is_some() {
+        return Ok(false);
+    }
     let directory = places.data.join(BAD);
     fs::create_dir_all(&directory).doing(|| format!("make {}", directory.display()))?;
     let path = directory.join(id.to_string());
-    durable::write(&path, format!("{reason}\n").as_bytes(), 0o644).doing(|| format!("write {}", path.display()))
+    durable::write(&path, format!("{reason}\n").as_bytes(), 0o644).doing(|| format!("write {}", path.display()))?;
+    Ok(true)
 }
 
 /// Why a generation is bad, if it is.

@@ -9,7 +9,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hah_node::generation::state::State;
@@ -42,7 +41,7 @@ struct Tried {
 }
 
 /// Has the next boot try a generation.
-pub(super) fn arm(places: &Places, name: &str) -> Result<Slot, Error> {
+pub(crate) fn arm(places: &Places, name: &str) -> Result<Slot, Error> {
     if places.is_rescue() {
         return Err(Error::Rescue);
     }
@@ -97,7 +96,7 @@ pub(super) fn order(places: &Places, name: &str, canary: bool, accept_outage: bo
 }
 
 /// Keeps what is on trial.
-pub(super) fn commit(places: &Places) -> Result<Slot, Error> {
+pub(crate) fn commit(places: &Places) -> Result<Slot, Error> {
     let report = places.report()?;
     let slot = report.generation;
     if !report.on_trial {
@@ -107,7 +106,6 @@ pub(super) fn commit(places: &Places) -> Result<Slot, Error> {
     found.write(hah_node::generation::pointer::Pointer::keeping(slot))?;
     mark(places.directory(slot).join(KEPT))?;
     mark(places.settled())?;
-    console::complain(&format!("generation {slot} is kept: the next boot starts it"));
     Ok(slot)
 }
 
@@ -142,15 +140,6 @@ pub(super) fn roll_back(places: &Places, name: Option<&str>) -> Result<Slot, Err
     }
     pointer::read(&places.boot)?.write(hah_node::generation::pointer::Pointer::keeping(slot))?;
     Ok(slot)
-}
-
-/// Asks systemd for a reboot.
-pub(super) fn reboot() -> Result<(), Error> {
-    let status = Command::new("systemctl").arg("reboot").status().doing(|| "run systemctl".to_owned())?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(Error::Refused(format!("systemctl reboot ended with {status}"))),
-    }
 }
 
 /// hah-generation.service: decides a trial, and tells what became of one that did not last.
@@ -204,7 +193,7 @@ pub(super) fn settle(places: &Places) -> Result<(), Error> {
             let reason = format!("the gate was not passed in {} s: {last}", tried.seconds);
             durable::write(&path, reason.as_bytes(), 0o644).doing(|| format!("write {}", path.display()))?;
             console::announce(&places.at("/dev/kmsg"), &format!("generation {slot} goes: {reason}"));
-            return reboot();
+            return super::reboot();
         }
         std::thread::sleep(POLL);
     }
@@ -225,16 +214,14 @@ pub(super) fn condemn(places: &Places, shelf: &Shelf) -> Result<(), Error> {
             continue;
         }
         let Some(id) = entry.id() else { continue };
-        if shelf::why_bad(places, id).is_some() {
-            continue;
-        }
         let failed = fs::read_to_string(places.directory(slot).join(FAILED)).ok();
         let reason = failed.unwrap_or_else(|| "it was started, and ended before it was kept".to_owned());
-        shelf::write_bad(places, id, &reason)?;
-        console::announce(
-            &places.at("/dev/kmsg"),
-            &format!("generation {slot} did not last, and is not tried again: {reason}"),
-        );
+        if shelf::condemn(places, id, &reason)? {
+            console::announce(
+                &places.at("/dev/kmsg"),
+                &format!("generation {slot} did not last, and is not tried again: {reason}"),
+            );
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use hah_node::paths;
 
 use super::api::Programs;
 use super::machine::{Action, Effect, Event, Question, Reply, Settings, State, step};
-use super::node::{Generations, Node, Verbs};
+use super::node::{Card, Generations, Node};
 use super::publish::Publisher;
 use crate::closing::api::Api;
 use crate::closing::driver::{Clock, Options, hostname, read_config, seed};
@@ -36,7 +36,7 @@ fn run(options: &Options, config: &Loop, node: &str) {
     };
     let programs = Programs::new(api, config, node, options.hurry);
     let publisher = Publisher::new(options, node.to_owned());
-    let generations = Node::new(Verbs::below(&options.root), &options.root, config.vault.is_some());
+    let generations = Node::new(Card::below(&options.root), &options.root, config.vault.is_some());
     let settings = settings(config, node);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(drive(&settings, generations, programs, publisher, options.hurry)),

@@ -26,65 +26,18 @@
 mod world;
 mod figures;
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::machine::Mutation;
-use world::{Schedule, Verdict};
+use crate::schedules::{self, Coverage, Verdict};
+use world::Schedule;
 
 /// How many schedules a test run explores; `HAH_ROLLOUT_SCHEDULES` says another number.
 const SCHEDULES: u64 = 40_000;
 /// How many a mutation may need to be noticed.
 const FOR_MUTATIONS: u64 = 400_000;
 
-/// What schedules have visited.
-#[derive(Default)]
-struct Coverage(BTreeMap<&'static str, u64>);
-
-impl Coverage {
-    fn add(&mut self, what: &'static str) {
-        *self.0.entry(what).or_default() += 1;
-    }
-
-    fn merge(&mut self, other: &Self) {
-        for (what, times) in &other.0 {
-            *self.0.entry(what).or_default() += times;
-        }
-    }
-}
-
-/// Runs schedules, on all processors, until one breaks an invariant; returns that one, and what was visited.
-fn explore(schedules: u64, mutation: Option<Mutation>) -> (Option<(u64, Verdict)>, Coverage) {
-    const BATCH: u64 = 64;
-    let next = AtomicU64::new(0);
-    let broken: Mutex<Option<(u64, Verdict)>> = Mutex::new(None);
-    let coverage = Mutex::new(Coverage::default());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                let mut seen = Coverage::default();
-                'batches: loop {
-                    let first = next.fetch_add(BATCH, Ordering::Relaxed);
-                    if first >= schedules || broken.lock().unwrap().is_some() {
-                        break;
-                    }
-                    for seed in first..(first + BATCH).min(schedules) {
-                        if let Err(verdict) = Schedule::new(seed, mutation).run(&mut seen) {
-                            let mut broken = broken.lock().unwrap();
-                            if broken.as_ref().is_none_or(|(known, _)| seed < *known) {
-                                *broken = Some((seed, verdict));
-                            }
-                            break 'batches;
-                        }
-                    }
-                }
-                coverage.lock().unwrap().merge(&seen);
-            });
-        }
-    });
-    (broken.into_inner().unwrap(), coverage.into_inner().unwrap())
+/// The schedule of a seed, with the machine as it is or broken on purpose.
+fn play(mutation: Option<Mutation>) -> impl Fn(u64, &mut Coverage) -> Result<(), Verdict> + Sync {
+    move |seed, seen| Schedule::new(seed, mutation).run(seen)
 }
 
 #[allow(clippy::disallowed_methods, reason = "the environment says how long the test may take")]
@@ -94,19 +47,7 @@ fn schedules() -> u64 {
 
 #[test]
 fn no_schedule_breaks_an_invariant() {
-    let started = std::time::Instant::now();
-    let schedules = schedules();
-    let (broken, coverage) = explore(schedules, None);
-    if let Some((seed, verdict)) = broken {
-        let trace = Schedule::new(seed, None).trace();
-        panic!("schedule {seed} breaks `{}`: {}\n{trace}", verdict.invariant, verdict.what);
-    }
-    println!("{schedules} schedules in {:.1} s; visited:", started.elapsed().as_secs_f64());
-    for (what, times) in &coverage.0 {
-        println!("{times:>12}  {what}");
-    }
-    let missed: Vec<&str> = world::VISITED.into_iter().filter(|what| !coverage.0.contains_key(what)).collect();
-    assert!(missed.is_empty(), "never visited: {missed:?}");
+    schedules::hold(schedules(), world::VISITED, &play(None), |seed| Schedule::new(seed, None).trace());
 }
 
 /// Every invariant notices the mutations that it is there for.
@@ -115,10 +56,7 @@ mod mutations {
 
     #[track_caller]
     fn check(mutation: Mutation, invariants: &[&str]) {
-        let (broken, _) = explore(FOR_MUTATIONS, Some(mutation));
-        let Some((seed, verdict)) = broken else { panic!("{mutation:?} is not noticed") };
-        println!("{mutation:?}: schedule {seed} breaks `{}`: {}", verdict.invariant, verdict.what);
-        assert!(invariants.contains(&verdict.invariant), "{mutation:?} breaks `{}`", verdict.invariant);
+        schedules::notice(mutation, invariants, FOR_MUTATIONS, &play(Some(mutation)));
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! This node: its generations, its units, its errand and its order.
 //!
 //! What a card has and how a trial begins and ends is the business of `hah-agent generations`; [`Generations`] is what the
-//! rollout needs of it, and [`Verbs`] has it from those verbs, as a person would.
+//! rollout needs of it, and [`Card`] has it from there.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hah_node::generation::state::{self, State};
@@ -16,7 +15,8 @@ use hah_node::rollout::{ERRAND, ERRAND_VERSION, Errand, ORDER, ORDER_VERSION, Or
 use serde::de::DeserializeOwned;
 
 use super::view::{Ended, Local, Staged};
-use crate::durable;
+use crate::generations::{self, Places};
+use crate::{durable, systemd};
 
 /// What the rollout needs of a node's generations. Every function may block, and may be called again after a crash.
 pub(crate) trait Generations {
@@ -100,28 +100,15 @@ impl<G: Generations> Node<G> {
     }
 }
 
-/// The generations of this node, by the verbs of the agent itself.
-pub(crate) struct Verbs {
+/// The generations of this node, as the agent's other verbs have them.
+pub(crate) struct Card {
     root: PathBuf,
+    places: Places,
 }
 
-impl Verbs {
+impl Card {
     pub(crate) fn below(root: &Path) -> Self {
-        Self { root: root.to_owned() }
-    }
-
-    fn run(&self, words: &[&str]) -> Result<Vec<u8>, String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let output = Command::new(program).args(words).arg("--root").arg(&self.root).output();
-        let output = output.map_err(|error| error.to_string())?;
-        match output.status.success() {
-            true => Ok(output.stdout),
-            false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        }
-    }
-
-    fn bad(&self, generation: Digest) -> PathBuf {
-        below(&self.root, generation::DIRECTORY).join(generation::BAD).join(generation.to_string())
+        Self { root: root.to_owned(), places: Places::below(root) }
     }
 
     /// Whether the clock can be right: set by the network where something sets it, and no earlier than the generation.
@@ -133,10 +120,9 @@ impl Verbs {
     }
 }
 
-impl Generations for Verbs {
+impl Generations for Card {
     fn look(&mut self) -> Result<Local, String> {
-        let told: state::Generations =
-            serde_json::from_slice(&self.run(&["generations", "--json"])?).map_err(|error| error.to_string())?;
+        let told = generations::told(&self.places).map_err(|error| error.to_string())?;
         let order: Option<Order> = read(&below(&self.root, ORDER))?;
         let order = order.filter(|order| order.version == ORDER_VERSION);
         let local = known(&told, order.as_ref());
@@ -147,39 +133,26 @@ impl Generations for Verbs {
     }
 
     fn start_trial(&mut self, generation: Digest) -> Result<(), String> {
-        self.run(&["generations", "try", &generation.to_string(), "--reboot"]).map(drop)
+        generations::arm(&self.places, &generation.to_string()).map_err(|error| error.to_string())?;
+        systemd::reboot().map_err(|error| error.to_string())
     }
 
     fn keep(&mut self, _generation: Digest) -> Result<(), String> {
-        self.run(&["commit"]).map(drop)
+        generations::commit(&self.places).map(drop).map_err(|error| error.to_string())
     }
 
     fn go_back(&mut self) -> Result<(), String> {
         // Stage 1 has set the pointer back already: any reboot leads to the last good generation.
-        let status = Command::new("systemctl").arg("reboot").status().map_err(|error| error.to_string())?;
-        if status.success() { Ok(()) } else { Err(format!("systemctl reboot ended with {status}")) }
+        systemd::reboot().map_err(|error| error.to_string())
     }
 
     fn condemn(&mut self, generation: Digest, reason: &str) -> Result<(), String> {
-        let path = self.bad(generation);
-        if path.exists() {
-            return Ok(());
-        }
-        let write = || {
-            fs::create_dir_all(path.parent().unwrap_or(&path))?;
-            durable::write(&path, format!("{reason}\n").as_bytes(), 0o644)
-        };
-        write().map_err(|error| format!("{}: {error}", path.display()))
+        generations::condemn(&self.places, generation, reason).map(drop).map_err(|error| error.to_string())
     }
 
     fn units(&mut self) -> (bool, BTreeSet<String>) {
-        let said = |arguments: &[&str]| {
-            let output = Command::new("systemctl").args(arguments).env("LC_ALL", "C").output();
-            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-        };
-        let failed = said(&["list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"]);
-        let failed = failed.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
-        (matches!(said(&["is-system-running"]).trim(), "running" | "degraded"), failed)
+        let (system, failed) = systemd::health();
+        (systemd::has_started(&system), failed)
     }
 }
 

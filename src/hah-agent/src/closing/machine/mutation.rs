@@ -1,6 +1,7 @@
 //! The ways to break the machine that the model test must notice. Outside of tests they do not exist.
 
 use super::Settings;
+use crate::breaks::breaks;
 use crate::closing::pace::{self, Millis};
 
 /// One way to break it.
@@ -33,26 +34,6 @@ pub(crate) enum Mutation {
     FinishEarly,
     /// Keeps them.
     KeepSecrets,
-}
-
-/// In tests a mutation may say otherwise; elsewhere these are constants.
-macro_rules! breaks {
-    ($($name:ident = $mutation:ident),* $(,)?) => {
-        impl Settings {
-            $(
-                #[cfg(test)]
-                pub(crate) fn $name(&self) -> bool {
-                    self.mutation == Some(Mutation::$mutation)
-                }
-
-                #[cfg(not(test))]
-                #[inline]
-                pub(crate) const fn $name(&self) -> bool {
-                    false
-                }
-            )*
-        }
-    };
 }
 
 breaks! {

@@ -6,11 +6,11 @@ mod visited;
 
 use hah_node::closing::{Marker, Phase, Resubmit, Rung};
 
-use super::Coverage;
 use crate::closing::machine::{Action, Event, Intent, Mutation, Now, Question, Reply, Said, Settings, State, step};
 use crate::closing::pace::{self, Jitter, Millis};
 use crate::closing::view::{Health, Job, Memory, Monitoring, Quorum, Registered, Targets};
 use crate::closing::words::Unmet;
+use crate::schedules::{Coverage, Verdict, broken};
 pub(super) use visited::VISITED;
 use visited::visit;
 
@@ -22,17 +22,6 @@ pub(super) const ASKS_MAX: u32 = 150;
 const REST_WITHIN: Millis = 600_000;
 /// Steps of a schedule: far more than any takes that sleeps at all.
 const STEPS_MAX: u32 = 20_000;
-
-/// An invariant that did not hold.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) invariant: &'static str,
-    pub(super) what: String,
-}
-
-fn broken(invariant: &'static str, what: impl Into<String>) -> Verdict {
-    Verdict { invariant, what: what.into() }
-}
 
 struct Agent {
     settings: Settings,

@@ -1,8 +1,8 @@
 //! The figures of a large cluster: how long it takes, and how many nodes are down at any moment.
 
-use super::Coverage;
 use super::world::{Kind, Schedule};
 use crate::rollout::pace::Jitter;
+use crate::schedules::Coverage;
 
 #[test]
 fn a_hundred_nodes() {

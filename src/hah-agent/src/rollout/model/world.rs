@@ -7,10 +7,10 @@ mod surprises;
 use hah_node::generation::Digest;
 use hah_node::rollout::{Bad, Lock, Phase, Stage, Wish};
 
-use super::Coverage;
 use crate::rollout::machine::{Action, Effect, Event, Mutation, Now, Question, Reply, Settings, State, step};
 use crate::rollout::pace::{self, Jitter, Millis};
 use crate::rollout::view::Placing;
+use crate::schedules::{Coverage, Verdict, broken};
 use card::{Card, Power};
 
 /// A request that is not lost arrives within this time.
@@ -50,17 +50,6 @@ pub(super) const VISITED: [&str; 25] = [
     "turn passed over",
     "with an outage",
 ];
-
-/// An invariant that did not hold.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    pub(super) invariant: &'static str,
-    pub(super) what: String,
-}
-
-fn broken(invariant: &'static str, what: impl Into<String>) -> Verdict {
-    Verdict { invariant, what: what.into() }
-}
 
 /// What a generation is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

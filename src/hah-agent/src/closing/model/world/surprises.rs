@@ -4,8 +4,8 @@ use hah_node::closing::{Phase, Resubmit};
 
 use super::{Schedule, Travel, VERSIONS};
 use crate::closing::machine::Question;
-use crate::closing::model::Coverage;
 use crate::closing::view::Memory;
+use crate::schedules::Coverage;
 
 impl Schedule {
     /// Something happens.
