@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use hah_node::generation::Slot;
 use hah_node::generation::state::Generations;
 use hah_plan::cluster::{Cluster, ReleaseKey, Role};
 use hah_plan::plan::StepState;
@@ -27,7 +28,7 @@ use crate::deploy::changes::Changes;
 use crate::deploy::parcel::{Age, Parcel};
 use crate::deploy::push::{self, Progress};
 use crate::deploy::target::Target;
-use crate::deploy::trial::{self, Standing};
+use crate::deploy::trial::{self, Standing, Start};
 use crate::failure::Failure;
 use crate::printer::{Mode, Outcome, human_bytes};
 use crate::project::Project;
@@ -400,22 +401,7 @@ fn take_turns(context: &Context, waiting: &[(Node, &Parcel)], args: &DeployArgs)
     // Each of them may have to wait for all the others.
     let patience = Duration::from_secs(args.patience).saturating_mul(u32::try_from(waiting.len()).unwrap_or(u32::MAX));
     let ended = at_once(waiting, |(node, parcel)| {
-        let step = context.printer.step("Trying", node.name(), None);
-        let tell = |what: &str| step.set_message(&format!("{}: {what}", node.name()));
-        match trial::await_turn(&node.target, parcel.id, patience, &tell) {
-            Ok(slot) => {
-                let summary = format!("{}: generation {slot} ({})", node.name(), parcel.id.short());
-                step.done("Kept", &summary, Outcome::Made);
-                result(context, node.name(), parcel, serde_json::json!({"outcome": "kept", "slot": slot}));
-                Ok(())
-            }
-            Err(error) => {
-                drop(step);
-                let reason = chain(&error);
-                result(context, node.name(), parcel, serde_json::json!({"outcome": "failed", "reason": reason}));
-                Err(error)
-            }
-        }
+        followed(context, node, parcel, |tell| trial::follow(&node.target, parcel.id, Start::InTurn, patience, tell))
     });
     let failed = waiting.iter().zip(ended).filter_map(|((node, _), done)| Some((node.name().to_owned(), done.err()?)));
     tell_failures(context, failed.collect(), "`hah-agent status` on a node tells of the rollout").map(|()| 0)
@@ -424,27 +410,40 @@ fn take_turns(context: &Context, waiting: &[(Node, &Parcel)], args: &DeployArgs)
 /// Tries it on one node after the other, until one goes back.
 fn try_each(context: &Context, waiting: &[(Node, &Parcel)], patience: Duration) -> Result<u8, Failure> {
     for (index, (node, parcel)) in waiting.iter().enumerate() {
-        let step = context.printer.step("Trying", node.name(), None);
-        let tell = |what: &str| step.set_message(&format!("{}: {what}", node.name()));
-        match trial::run(&node.target, parcel.id, patience, &tell) {
-            Ok(slot) => {
-                let summary = format!("{}: generation {slot} ({})", node.name(), parcel.id.short());
-                step.done("Kept", &summary, Outcome::Made);
-                result(context, node.name(), parcel, serde_json::json!({"outcome": "kept", "slot": slot}));
+        let tried = followed(context, node, parcel, |tell| trial::run(&node.target, parcel.id, patience, tell));
+        if let Err(error) = tried {
+            let spared: Vec<&str> = waiting.iter().skip(index + 1).map(|(node, _)| node.name()).collect();
+            if !spared.is_empty() {
+                context.printer.note(&format!("nothing is tried on {}", spared.join(", ")));
             }
-            Err(error) => {
-                drop(step);
-                let reason = chain(&error);
-                result(context, node.name(), parcel, serde_json::json!({"outcome": "failed", "reason": reason}));
-                let spared: Vec<&str> = waiting.iter().skip(index + 1).map(|(node, _)| node.name()).collect();
-                if !spared.is_empty() {
-                    context.printer.note(&format!("nothing is tried on {}", spared.join(", ")));
-                }
-                return Err(error.into());
-            }
+            return Err(error.into());
         }
     }
     Ok(0)
+}
+
+/// Shows a node's trial while `follow` waits for its end, and tells what came of it.
+fn followed(
+    context: &Context,
+    node: &Node,
+    parcel: &Parcel,
+    follow: impl FnOnce(&dyn Fn(&str)) -> Result<Slot, DeployError>,
+) -> Result<(), DeployError> {
+    let step = context.printer.step("Trying", node.name(), None);
+    match follow(&|what: &str| step.set_message(&format!("{}: {what}", node.name()))) {
+        Ok(slot) => {
+            let summary = format!("{}: generation {slot} ({})", node.name(), parcel.id.short());
+            step.done("Kept", &summary, Outcome::Made);
+            result(context, node.name(), parcel, serde_json::json!({"outcome": "kept", "slot": slot}));
+            Ok(())
+        }
+        Err(error) => {
+            drop(step);
+            let reason = chain(&error);
+            result(context, node.name(), parcel, serde_json::json!({"outcome": "failed", "reason": reason}));
+            Err(error)
+        }
+    }
 }
 
 /// What became of a node, as JSON.

@@ -46,20 +46,29 @@ impl Standing {
     }
 }
 
-/// Waits until the node has decided about a generation, which it has been told to try. `boot` is the boot in which it was
-/// told, if that is not over yet; `tell` hears what it is at.
+/// How a node comes to its trial, which is what it means when it runs another generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start<'s> {
+    /// It has been told to reboot, in the boot of this name if that is not over yet: in another boot it has gone back.
+    Told(Option<&'s str>),
+    /// Its rollout starts it in its own time: until then the node stays what it is, for as long as others are at it.
+    InTurn,
+}
+
+/// Waits until the node has decided about a generation. `tell` hears what it is at.
 ///
 /// # Errors
 /// When the node goes back, or has not decided after `patience`.
 pub fn follow(
     target: &Target,
     id: Digest,
-    boot: Option<&str>,
+    start: Start<'_>,
     patience: Duration,
     tell: &dyn Fn(&str),
 ) -> Result<Slot, DeployError> {
     let began = Instant::now();
-    let mut pause = PAUSE.0;
+    let went_back = |reason: String| DeployError::WentBack { node: target.name.clone(), reason };
+    let mut pause = if start == Start::InTurn { PAUSE.1 } else { PAUSE.0 };
     let mut back_since: Option<Instant> = None;
     loop {
         let last = match generations(target) {
@@ -72,25 +81,26 @@ pub fn follow(
                 error.to_string()
             }
             Err(error) => return Err(error),
-            Ok(told) => match Standing::of(id, &told) {
-                Standing::Kept(slot) => return Ok(slot),
-                Standing::Bad(reason) => {
-                    return Err(DeployError::WentBack { node: target.name.clone(), reason });
-                }
-                Standing::OnTrial => {
+            Ok(told) => match (Standing::of(id, &told), start) {
+                (Standing::Kept(slot), _) => return Ok(slot),
+                (Standing::Bad(reason), _) => return Err(went_back(reason)),
+                (Standing::OnTrial, _) => {
                     tell("on trial");
                     "it is on trial".to_owned()
                 }
-                Standing::Staged | Standing::Absent if boot == Some(told.boot_id.as_str()) => {
+                (Standing::Staged | Standing::Absent, Start::InTurn) => {
+                    tell("waiting for its turn");
+                    "it waits for its turn; `journalctl -u hah-agent` there says for what".to_owned()
+                }
+                (Standing::Staged | Standing::Absent, Start::Told(boot)) if boot == Some(told.boot_id.as_str()) => {
                     tell("going down");
                     "it has not rebooted".to_owned()
                 }
-                Standing::Staged | Standing::Absent => {
+                (Standing::Staged | Standing::Absent, Start::Told(_)) => {
                     tell("back in another generation");
                     let since = *back_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= EXPLANATION.min(patience) {
-                        let reason = "the node runs another generation and does not say why".to_owned();
-                        return Err(DeployError::WentBack { node: target.name.clone(), reason });
+                        return Err(went_back("the node runs another generation and does not say why".to_owned()));
                     }
                     "it runs another generation".to_owned()
                 }
@@ -105,43 +115,6 @@ pub fn follow(
     }
 }
 
-/// Waits until the node has decided about a generation that its rollout is to start in its own time: until then it stays
-/// what it is, for as long as others are at it.
-///
-/// # Errors
-/// When the node goes back, or has not decided after `patience`.
-pub fn await_turn(target: &Target, id: Digest, patience: Duration, tell: &dyn Fn(&str)) -> Result<Slot, DeployError> {
-    let began = Instant::now();
-    loop {
-        let last = match generations(target) {
-            Err(
-                error @ (DeployError::Unreachable { .. } | DeployError::Command { .. } | DeployError::Stranger { .. }),
-            ) => {
-                tell("away");
-                error.to_string()
-            }
-            Err(error) => return Err(error),
-            Ok(told) => match Standing::of(id, &told) {
-                Standing::Kept(slot) => return Ok(slot),
-                Standing::Bad(reason) => return Err(DeployError::WentBack { node: target.name.clone(), reason }),
-                Standing::OnTrial => {
-                    tell("on trial");
-                    "it is on trial".to_owned()
-                }
-                Standing::Staged | Standing::Absent => {
-                    tell("waiting for its turn");
-                    "it waits for its turn; `journalctl -u hah-agent` there says for what".to_owned()
-                }
-            },
-        };
-        if began.elapsed() >= patience {
-            let minutes = patience.as_secs() / 60;
-            return Err(DeployError::Late { node: target.name.clone(), minutes, last });
-        }
-        std::thread::sleep(PAUSE.1);
-    }
-}
-
 /// Has a node try a generation that it has, and follows the trial.
 ///
 /// It is asked anew what it runs: since the last question it may have rebooted, or somebody else may have begun.
@@ -153,10 +126,10 @@ pub fn run(target: &Target, id: Digest, patience: Duration, tell: &dyn Fn(&str))
     match Standing::of(id, &before) {
         Standing::Kept(slot) => Ok(slot),
         Standing::Bad(reason) => Err(DeployError::WentBack { node: target.name.clone(), reason }),
-        Standing::OnTrial => follow(target, id, None, patience, tell),
+        Standing::OnTrial => follow(target, id, Start::Told(None), patience, tell),
         Standing::Staged | Standing::Absent => {
             agent::try_generation(target, id, agent::When::Now)?;
-            follow(target, id, Some(&before.boot_id), patience, tell)
+            follow(target, id, Start::Told(Some(&before.boot_id)), patience, tell)
         }
     }
 }

@@ -11,13 +11,13 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hah_format::digest::{Hashing, Sha256};
 
 use super::FetchError;
+use crate::files::draft::is_same;
 
 /// How often a lock that somebody else holds is tried.
 const LOCK_POLL: Duration = Duration::from_millis(100);
@@ -45,12 +45,7 @@ pub(super) struct Part {
 
 /// Whether `path` leads to `file` still; a link in a person's cache is the person's wish.
 fn leads_to(path: &Path, file: &File) -> io::Result<bool> {
-    let open = file.metadata()?;
-    match std::fs::metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino()) == (open.dev(), open.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    is_same(std::fs::metadata(path), file)
 }
 
 impl Part {

@@ -8,7 +8,7 @@
 
 #![cfg_attr(not(test), expect(clippy::disallowed_methods, reason = "the doorway to the file system"))]
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -185,11 +185,16 @@ pub fn sweep(directory: &Path, is_draft: impl Fn(&str) -> bool) -> io::Result<()
     Ok(())
 }
 
-/// Whether `path` still names `file`.
+/// Whether `path` still names `file`, and not by way of a link.
 fn names(path: &Path, file: &File) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match std::fs::symlink_metadata(path) {
-        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+    is_same(std::fs::symlink_metadata(path), file)
+}
+
+/// Whether what was found at a path is the open `file`; it is not when nothing was.
+pub fn is_same(found: io::Result<Metadata>, file: &File) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match found {
+        Ok(found) => Ok((found.dev(), found.ino()) == (open.dev(), open.ino())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
